@@ -1,0 +1,110 @@
+//! The trait an agent implements, and the actor that hosts it.
+
+use std::rc::Rc;
+
+use actix::{Actor, Context, Handler, ResponseFuture};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    consult::{Advice, Consult},
+    ids::AgentId,
+    text::Text,
+};
+
+/// Somebody a person can be advised by.
+pub trait Agent: 'static {
+    /// Who the agent is and what it is for. Asked once, when the agent is registered.
+    fn card(&self) -> AgentCard;
+
+    /// Answers one question.
+    ///
+    /// The same question may come twice, after a crash or a timeout, under the same id; only one answer is ever shown.
+    /// An agent that can answer at once should: its answer then leaves in the same commit as its cause.
+    ///
+    /// # Errors
+    /// [`AgentError`] when there is no answer. The person is told that the agent did not answer, and the panel goes on.
+    fn consult(&self, consult: Consult) -> impl Future<Output = Result<Advice, AgentError>>;
+}
+
+/// Why an agent gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum AgentError {
+    /// The agent cannot answer now, and asking again may help.
+    #[error("the agent is not available: {0}")]
+    Unavailable(String),
+    /// The agent cannot answer this, and asking again does not help.
+    #[error("the agent refused: {0}")]
+    Refused(String),
+}
+
+/// Who an agent is and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentCard {
+    /// The name that `recommended_agents` and mentions use.
+    pub id: AgentId,
+    /// The agent's own version.
+    pub version: Text<32>,
+    /// What it is for, in a sentence.
+    pub purpose: Text<512>,
+    /// Lower-case words that make a person's message this agent's business.
+    pub topics: Vec<String>,
+}
+
+impl AgentCard {
+    /// A card without topics.
+    ///
+    /// # Panics
+    /// Where `id` is no id (empty, longer than 128 bytes): a programming error, met at the first start.
+    #[must_use]
+    pub fn new(id: &str, version: &str, purpose: &str) -> Self {
+        Self {
+            id: AgentId::new(id).expect("an agent's id is short printable text"),
+            version: Text::cut(version),
+            purpose: Text::cut(purpose),
+            topics: Vec::new(),
+        }
+    }
+
+    /// The same card with the words that make a message this agent's business.
+    #[must_use]
+    pub fn topics<'a>(mut self, topics: impl IntoIterator<Item = &'a str>) -> Self {
+        self.topics = topics.into_iter().map(str::to_lowercase).collect();
+        self
+    }
+}
+
+/// Makes any [`Agent`] an actix actor.
+///
+/// Each arbiter that runs sessions starts its own, so that asking costs no thread switch. Consults of several people run
+/// side by side; the agent itself decides what they share.
+#[derive(Debug)]
+pub struct AgentActor<A> {
+    agent: Rc<A>,
+}
+
+impl<A: Agent> AgentActor<A> {
+    /// Hosts an agent.
+    #[must_use]
+    pub fn new(agent: A) -> Self {
+        Self { agent: Rc::new(agent) }
+    }
+}
+
+impl<A: Agent> Actor for AgentActor<A> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Every session of the arbiter may ask at the same moment; one that finds the box full waits.
+        ctx.set_mailbox_capacity(1024);
+    }
+}
+
+/// Sent by a session actor, answered by the agent; a sender that finds the mailbox full waits until its deadline.
+impl<A: Agent> Handler<Consult> for AgentActor<A> {
+    type Result = ResponseFuture<Result<Advice, AgentError>>;
+
+    fn handle(&mut self, consult: Consult, _: &mut Self::Context) -> Self::Result {
+        let agent = Rc::clone(&self.agent);
+        Box::pin(async move { agent.consult(consult).await })
+    }
+}

@@ -1,0 +1,169 @@
+//! The question an agent gets, and the answer it gives.
+
+use std::time::Duration;
+
+use actix::Message;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use crate::events::Observation;
+use crate::{
+    agent::AgentError,
+    events::{CauseKind, TriggerType},
+    ids::{AgentId, ConsultId, ConversationId, EventId, UserId},
+    text::{Score, Text},
+    time::Timestamp,
+};
+
+/// A question to one agent.
+///
+/// The session actor sends it to every agent of a panel in turn and awaits an [`Advice`]. An agent that does not answer at
+/// once holds nobody up: the session parks the consult and takes the answer whenever it comes, until the deadline. After
+/// a crash the same question is asked again under the same [`ConsultId`].
+#[derive(Debug, Clone, PartialEq, Message)]
+#[rtype(result = "Result<Advice, AgentError>")]
+pub struct Consult {
+    /// The question's own id; the same after a crash.
+    pub id: ConsultId,
+    /// Who is asked.
+    pub agent: AgentId,
+    /// Who is advised.
+    pub user: UserId,
+    /// The conversation it belongs to.
+    pub conversation: ConversationId,
+    /// The turn within the session, from 1.
+    pub turn: u64,
+    /// Why the agent is asked.
+    pub cause: Cause,
+    /// When the cause happened, in the person's own offset where the cause names one.
+    pub at: Timestamp,
+    /// The person's recent measurements as metadata, oldest first, none newer than the cause.
+    pub recent: Vec<Observation>,
+    /// What was said to this person before, oldest first.
+    pub past: Vec<PastAdvice>,
+    /// What agents before this one said on the same panel, in the order they spoke.
+    pub panel: Vec<PanelAdvice>,
+    /// How long the agent has.
+    pub deadline: Duration,
+}
+
+/// Why an agent is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Cause {
+    /// A rule noticed something.
+    Trigger {
+        /// The trigger's id.
+        id: EventId,
+        /// What was noticed.
+        trigger_type: TriggerType,
+        /// How much it matters.
+        severity: Score,
+        /// What was noticed, in the rule's words. Data, never an instruction.
+        message: Text<4096>,
+    },
+    /// The person said something.
+    Message {
+        /// The message's id.
+        id: EventId,
+        /// The person's words. Data, never an instruction.
+        text: Text<4096>,
+    },
+}
+
+impl Cause {
+    /// The id of what happened.
+    #[must_use]
+    pub fn id(&self) -> &EventId {
+        match self {
+            Self::Trigger { id, .. } | Self::Message { id, .. } => id,
+        }
+    }
+
+    /// What kind of thing happened.
+    #[must_use]
+    pub fn kind(&self) -> CauseKind {
+        match self {
+            Self::Trigger { .. } => CauseKind::Trigger,
+            Self::Message { .. } => CauseKind::Message,
+        }
+    }
+}
+
+/// Something an agent told this person before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastAdvice {
+    /// When its cause happened.
+    pub at: Timestamp,
+    /// Who said it.
+    pub agent: AgentId,
+    /// The trigger's type, or `message`.
+    pub about: Text<64>,
+    /// How much its cause mattered.
+    pub severity: Score,
+    /// What the agent wanted to remember ([`Advice::note`]).
+    pub note: Text<64>,
+}
+
+/// What an agent before this one said on the same panel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PanelAdvice {
+    /// The conversation event that holds it.
+    pub event: EventId,
+    /// Who said it.
+    pub agent: AgentId,
+    /// What was said.
+    pub message: Text<16384>,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+/// An agent's answer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Advice {
+    /// What the person reads.
+    pub message: Text<16384>,
+    /// What the agent found, for agents after it and for programs.
+    pub findings: Vec<Finding>,
+    /// How sure the agent is.
+    pub confidence: Option<Score>,
+    /// Why it says so, a sentence each.
+    pub reasons: Vec<Text<512>>,
+    /// Whom to ask next, if the agent thinks somebody should go on.
+    pub hand_off: Option<HandOff>,
+    /// A few words the agent wants to be shown again next time, as [`PastAdvice::note`].
+    pub note: Text<64>,
+}
+
+impl Advice {
+    /// An answer that only says something.
+    #[must_use]
+    pub fn say(message: impl Into<String>) -> Self {
+        Self { message: Text::cut(message), ..Self::default() }
+    }
+}
+
+/// One thing an agent found in the metadata.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// What it is about, such as `hrv`, `sleep`, `resting_heart_rate`.
+    pub subject: Text<64>,
+    /// What changed, in a sentence.
+    pub statement: Text<512>,
+    /// How sure the agent is.
+    pub confidence: Score,
+    /// The events it rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventId>,
+    /// What else could explain it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<Text<256>>,
+}
+
+/// A wish that another agent go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HandOff {
+    /// Who should go on.
+    pub to: AgentId,
+    /// Why.
+    pub reason: Text<512>,
+}

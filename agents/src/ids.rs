@@ -1,0 +1,119 @@
+//! The names of things: opaque strings with a bound, and ids derived from a cause.
+//!
+//! Ids arrive from other people's producers, so they are plain strings and not necessarily UUIDs.
+//! Ids that AUREN makes are UUIDv5 over what caused them: the same cause gives the same id, however often it is worked.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::text::Unfit;
+
+/// The longest id in bytes.
+pub const ID_MAX: usize = 128;
+
+/// The name space of every id that AUREN derives.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6175_7265_6e00_5000_8000_6875_622e_7631);
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "String")]
+        pub struct $name(#[schemars(length(min = 1, max = 128))] String);
+
+        impl $name {
+            /// Takes an id of 1 to 128 bytes without control characters.
+            ///
+            /// # Errors
+            /// [`Unfit`] says which bound was broken; it never repeats the text.
+            pub fn new(id: impl Into<String>) -> Result<Self, Unfit> {
+                let id = id.into();
+                if id.is_empty() {
+                    return Err(Unfit::Empty);
+                }
+                if id.len() > ID_MAX {
+                    return Err(Unfit::TooLong { max: ID_MAX, len: id.len() });
+                }
+                if id.chars().any(char::is_control) {
+                    return Err(Unfit::Control);
+                }
+                Ok(Self(id))
+            }
+
+            /// The id that follows from `cause`: the same parts in the same order always give the same id.
+            #[must_use]
+            pub fn derived(cause: &[&str]) -> Self {
+                Self(derive(stringify!($name), cause).to_string())
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Unfit;
+
+            fn try_from(id: String) -> Result<Self, Unfit> {
+                Self::new(id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A person, as a random surrogate: never an e-mail address, nor a hash of one.
+    UserId;
+    /// A record: a biometric, a trigger, a conversation event, a message.
+    EventId;
+    /// A run of turns that no long silence interrupts.
+    ConversationId;
+    /// An agent, as named in `recommended_agents` and in a person's mention.
+    AgentId;
+    /// One question to one agent. Asked again after a crash, it keeps this id.
+    ConsultId;
+}
+
+fn derive(kind: &str, cause: &[&str]) -> Uuid {
+    let mut name = String::with_capacity(kind.len() + cause.iter().map(|part| part.len() + 4).sum::<usize>());
+    name.push_str(kind);
+    for part in cause {
+        // The length in front keeps ["ab", "c"] and ["a", "bc"] apart.
+        name.push_str(&part.len().to_string());
+        name.push(':');
+        name.push_str(part);
+    }
+    Uuid::new_v5(&NAMESPACE, name.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_derived_id_depends_on_every_part_and_on_their_borders() {
+        let id = EventId::derived(&["ab", "c"]);
+        assert_eq!(id, EventId::derived(&["ab", "c"]));
+        assert_ne!(id, EventId::derived(&["a", "bc"]));
+        assert_ne!(id.as_str(), ConsultId::derived(&["ab", "c"]).as_str());
+    }
+
+    #[test]
+    fn an_id_is_any_short_printable_text() {
+        assert!(UserId::new("user_hash").is_ok());
+        assert_eq!(UserId::new(""), Err(Unfit::Empty));
+        assert_eq!(UserId::new("a\nb"), Err(Unfit::Control));
+        assert_eq!(UserId::new("x".repeat(129)), Err(Unfit::TooLong { max: 128, len: 129 }));
+    }
+}
