@@ -1,0 +1,92 @@
+//! A record as it was read, a record to be written, and a place in the log.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use bytes::Bytes;
+
+use super::Topic;
+
+/// Header names and values, in order.
+pub type Headers = Vec<(Cow<'static, str>, Bytes)>;
+
+/// A record as it was read.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its topic.
+    pub topic: Topic,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// When it was written, in milliseconds since the epoch.
+    pub timestamp_ms: i64,
+    /// Its key, if it has one.
+    pub key: Option<Bytes>,
+    /// Its payload; none is a tombstone.
+    pub payload: Option<Bytes>,
+    /// Its headers.
+    pub headers: Headers,
+}
+
+impl Record {
+    /// Where it stands.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor {
+        Cursor { partition: self.partition, offset: self.offset }
+    }
+
+    /// The value of a header, where it is text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.headers.iter().find(|(header, _)| header == name)?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+/// A record to be written.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Its topic.
+    pub topic: Topic,
+    /// Its partition; by the key's hash where none is set.
+    pub partition: Option<i32>,
+    /// Its key, if it has one.
+    pub key: Option<Bytes>,
+    /// Its payload; none is a tombstone.
+    pub payload: Option<Bytes>,
+    /// Its headers.
+    pub headers: Headers,
+}
+
+/// A place in the log: `partition:offset`. A chat frame's id is one, in `conversations.events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Cursor {
+    /// The partition.
+    pub partition: i32,
+    /// The offset within it.
+    pub offset: i64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.partition, self.offset)
+    }
+}
+
+/// Text that is no cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a cursor is `partition:offset`, such as 3:120")]
+pub struct NoCursor;
+
+impl FromStr for Cursor {
+    type Err = NoCursor;
+
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let (partition, offset) = text.split_once(':').ok_or(NoCursor)?;
+        let cursor = Self {
+            partition: partition.parse().map_err(|_| NoCursor)?,
+            offset: offset.parse().map_err(|_| NoCursor)?,
+        };
+        if cursor.partition < 0 || cursor.offset < 0 { Err(NoCursor) } else { Ok(cursor) }
+    }
+}

@@ -1,0 +1,152 @@
+//! The topics of the river, by name.
+
+use std::fmt;
+
+/// A topic that AUREN reads or writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Topic {
+    /// Sealed readings, from intake to enrich.
+    Readings,
+    /// Biometric events, from enrich or from outside producers.
+    Biometrics,
+    /// Triggers, from detect or from outside producers.
+    Triggers,
+    /// What people do, from the gateway.
+    Inbox,
+    /// Conversation events, from converse.
+    Events,
+    /// What the hub itself did.
+    System,
+    /// The newest state per user of enrich, sealed.
+    StateEnrich,
+    /// The newest state per user of detect.
+    StateDetect,
+    /// The newest state per user of converse.
+    StateConverse,
+    /// Dead letters of [`Topic::Readings`].
+    ReadingsDlq,
+    /// Dead letters of [`Topic::Biometrics`].
+    BiometricsDlq,
+    /// Dead letters of [`Topic::Triggers`].
+    TriggersDlq,
+    /// Dead letters of [`Topic::Inbox`].
+    InboxDlq,
+}
+
+/// How a topic forgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cleanup {
+    /// By age.
+    Delete,
+    /// All but the newest record of a key.
+    Compact,
+}
+
+impl Topic {
+    /// Every topic, in the order of the river.
+    pub const ALL: &'static [Topic] = &[
+        Self::Readings,
+        Self::Biometrics,
+        Self::Triggers,
+        Self::Inbox,
+        Self::Events,
+        Self::System,
+        Self::StateEnrich,
+        Self::StateDetect,
+        Self::StateConverse,
+        Self::ReadingsDlq,
+        Self::BiometricsDlq,
+        Self::TriggersDlq,
+        Self::InboxDlq,
+    ];
+
+    /// The topics that must share one partition count, so that partition *p* of each holds the same users.
+    pub const RIVER: &'static [Topic] = Self::ALL;
+
+    /// The topic's name, before any prefix.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Readings => "health.readings",
+            Self::Biometrics => "health.biometrics",
+            Self::Triggers => "triggers.detected",
+            Self::Inbox => "conversations.inbox",
+            Self::Events => "conversations.events",
+            Self::System => "system.events",
+            Self::StateEnrich => "auren.state.enrich",
+            Self::StateDetect => "auren.state.detect",
+            Self::StateConverse => "auren.state.converse",
+            Self::ReadingsDlq => "health.readings.dlq",
+            Self::BiometricsDlq => "health.biometrics.dlq",
+            Self::TriggersDlq => "triggers.detected.dlq",
+            Self::InboxDlq => "conversations.inbox.dlq",
+        }
+    }
+
+    /// The topic of that name, without a prefix.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Topic> {
+        Self::ALL.iter().copied().find(|topic| topic.name() == name)
+    }
+
+    /// Where records of this topic go that nobody can use.
+    #[must_use]
+    pub fn dead_letters(self) -> Option<Topic> {
+        match self {
+            Self::Readings => Some(Self::ReadingsDlq),
+            Self::Biometrics => Some(Self::BiometricsDlq),
+            Self::Triggers => Some(Self::TriggersDlq),
+            Self::Inbox => Some(Self::InboxDlq),
+            _ => None,
+        }
+    }
+
+    /// How the topic forgets.
+    #[must_use]
+    pub fn cleanup(self) -> Cleanup {
+        match self {
+            Self::StateEnrich | Self::StateDetect | Self::StateConverse => Cleanup::Compact,
+            _ => Cleanup::Delete,
+        }
+    }
+
+    /// The largest record the topic takes, in bytes. Dead letters take more, because what is too large must go there.
+    #[must_use]
+    pub fn max_record_bytes(self) -> usize {
+        match self {
+            Self::ReadingsDlq | Self::BiometricsDlq | Self::TriggersDlq | Self::InboxDlq => 8 * 1024 * 1024,
+            _ => 1024 * 1024,
+        }
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A topic to create.
+#[derive(Debug, Clone, Copy)]
+pub struct TopicSpec {
+    /// The topic.
+    pub topic: Topic,
+    /// How many partitions.
+    pub partitions: i32,
+    /// How many replicas; the embedded bus keeps one whatever is asked.
+    pub replication: i32,
+}
+
+/// A topic that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct TopicInfo {
+    /// The topic.
+    #[serde(serialize_with = "by_name")]
+    pub topic: Topic,
+    /// How many partitions it has.
+    pub partitions: i32,
+}
+
+fn by_name<S: serde::Serializer>(topic: &Topic, output: S) -> Result<S::Ok, S::Error> {
+    output.serialize_str(topic.name())
+}
