@@ -1,1 +1,3 @@
-fn main(){}
+//! The `auren` binary.
+
+fn main() {}

@@ -1,0 +1,141 @@
+//! Writes records outside any transaction: idempotent, acknowledged by all replicas, one answer per record.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    ClientContext,
+    error::KafkaError,
+    message::{DeliveryResult, Message, OwnedHeaders},
+    producer::{BaseRecord, ProducerContext, ThreadedProducer},
+    types::RDKafkaErrorCode,
+};
+use tokio::sync::oneshot;
+
+use super::{KafkaSettings, errors};
+use crate::bus::{BusError, Cursor, Headers, Outgoing};
+
+/// How long to wait before a full queue is tried again.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
+
+pub(super) struct Publisher {
+    settings: Arc<KafkaSettings>,
+    producer: ThreadedProducer<Deliveries>,
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Publisher")
+    }
+}
+
+/// Tells each record's publisher where the record went.
+struct Deliveries;
+
+type Delivered = oneshot::Sender<Result<Cursor, KafkaError>>;
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = Box<Delivered>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, delivered: Box<Delivered>) {
+        let answer = match result {
+            Ok(message) => Ok(Cursor { partition: message.partition(), offset: message.offset() }),
+            Err((error, _)) => Err(error.clone()),
+        };
+        // Whoever published may have stopped waiting.
+        let _ = delivered.send(answer);
+    }
+}
+
+impl Publisher {
+    pub(super) fn new(settings: Arc<KafkaSettings>) -> Result<Self, BusError> {
+        let producer = settings
+            .client(&[
+                // librdkafka's own default differs from every Java client's.
+                ("partitioner", "murmur2_random"),
+                ("enable.idempotence", "true"),
+                ("acks", "all"),
+                ("compression.type", "lz4"),
+                ("linger.ms", "2"),
+                ("message.timeout.ms", "30000"),
+                ("message.max.bytes", "8388608"),
+            ])
+            .create_with_context(Deliveries)
+            .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+        Ok(Self { settings, producer })
+    }
+
+    pub(super) async fn publish(&self, records: Vec<Outgoing>) -> Vec<Result<Cursor, BusError>> {
+        let mut waiting = Vec::with_capacity(records.len());
+        for record in &records {
+            waiting.push(self.send(record).await);
+        }
+        let mut answers = Vec::with_capacity(records.len());
+        for (record, waiting) in records.iter().zip(waiting) {
+            answers.push(match waiting {
+                Err(error) => Err(error),
+                Ok(waiting) => match waiting.await {
+                    Ok(Ok(cursor)) => Ok(cursor),
+                    Ok(Err(error)) => Err(self.refused(record, &error)),
+                    Err(_) => Err(BusError::Closed),
+                },
+            });
+        }
+        answers
+    }
+
+    async fn send(&self, outgoing: &Outgoing) -> Result<oneshot::Receiver<Result<Cursor, KafkaError>>, BusError> {
+        let bytes = outgoing.payload.as_ref().map_or(0, |payload| payload.len());
+        if bytes > outgoing.topic.max_record_bytes() {
+            return Err(BusError::TooLarge {
+                topic: self.settings.topic(outgoing.topic),
+                bytes,
+                max: outgoing.topic.max_record_bytes(),
+            });
+        }
+        let topic = self.settings.topic(outgoing.topic);
+        let (delivered, waiting) = oneshot::channel();
+        let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(&topic, Box::new(delivered));
+        record.partition = outgoing.partition;
+        record.key = outgoing.key.as_deref();
+        record.payload = outgoing.payload.as_deref();
+        if !outgoing.headers.is_empty() {
+            record = record.headers(headers(&outgoing.headers));
+        }
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(waiting),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    tokio::time::sleep(FULL_PAUSE).await;
+                }
+                Err((error, _)) => return Err(self.refused(outgoing, &error)),
+            }
+        }
+    }
+
+    fn refused(&self, record: &Outgoing, error: &KafkaError) -> BusError {
+        let topic = self.settings.topic(record.topic);
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                BusError::TopicMissing { topic }
+            }
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => BusError::TooLarge {
+                topic,
+                bytes: record.payload.as_ref().map_or(0, |payload| payload.len()),
+                max: record.topic.max_record_bytes(),
+            },
+            Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::AllBrokersDown) => {
+                errors::unreachable(&self.settings.brokers, error)
+            }
+            _ => errors::refused(&format!("a record for topic {topic}"), error),
+        }
+    }
+}
+
+pub(super) fn headers(headers: &Headers) -> OwnedHeaders {
+    headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, (name, value)| {
+        all.insert(rdkafka::message::Header { key: name, value: Some(value) })
+    })
+}
