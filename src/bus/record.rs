@@ -83,10 +83,8 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, NoCursor> {
         let (partition, offset) = text.split_once(':').ok_or(NoCursor)?;
-        let cursor = Self {
-            partition: partition.parse().map_err(|_| NoCursor)?,
-            offset: offset.parse().map_err(|_| NoCursor)?,
-        };
+        let cursor =
+            Self { partition: partition.parse().map_err(|_| NoCursor)?, offset: offset.parse().map_err(|_| NoCursor)? };
         if cursor.partition < 0 || cursor.offset < 0 { Err(NoCursor) } else { Ok(cursor) }
     }
 }

@@ -124,7 +124,8 @@ async fn prepare(connection: &mut SqliteConnection) -> Result<Option<String>, sq
         transaction.rollback().await?;
         return Ok(None);
     }
-    let tables: i64 = sqlx::query("SELECT count(*) FROM sqlite_master").fetch_one(&mut *transaction).await?.try_get(0)?;
+    let tables: i64 =
+        sqlx::query("SELECT count(*) FROM sqlite_master").fetch_one(&mut *transaction).await?.try_get(0)?;
     if tables > 0 {
         transaction.rollback().await?;
         return Ok(Some("this SQLite file belongs to another program; name another path".to_owned()));
@@ -133,7 +134,9 @@ async fn prepare(connection: &mut SqliteConnection) -> Result<Option<String>, sq
         sqlx::query(*table).execute(&mut *transaction).await?;
     }
     sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA user_version = {SCHEMA}"))).execute(&mut *transaction).await?;
-    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION}"))).execute(&mut *transaction).await?;
+    sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION}")))
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(None)
 }

@@ -136,6 +136,6 @@ impl Publisher {
 
 pub(super) fn headers(headers: &Headers) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, (name, value)| {
-        all.insert(rdkafka::message::Header { key: name, value: Some(value) })
+        all.insert(rdkafka::message::Header { key: name, value: Some(&value[..]) })
     })
 }

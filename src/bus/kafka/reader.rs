@@ -131,14 +131,9 @@ fn settle(
     }
 }
 
-fn at_time(
-    consumer: &BaseConsumer,
-    topic: &str,
-    partition: i32,
-    millis: i64,
-    high: i64,
-) -> Result<Offset, BusError> {
-    let refused = |error: &KafkaError| errors::refused(&format!("the offset for a time in {topic}[{partition}]"), error);
+fn at_time(consumer: &BaseConsumer, topic: &str, partition: i32, millis: i64, high: i64) -> Result<Offset, BusError> {
+    let refused =
+        |error: &KafkaError| errors::refused(&format!("the offset for a time in {topic}[{partition}]"), error);
     let mut asked = TopicPartitionList::new();
     asked.add_partition_offset(topic, partition, Offset::Offset(millis)).map_err(|error| refused(&error))?;
     let found = consumer.offsets_for_times(asked, ASK_LIMIT).map_err(|error| refused(&error))?;

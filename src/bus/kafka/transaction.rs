@@ -177,7 +177,8 @@ fn transact(
     }
     let cursors = delivered(producer)?;
     if !transaction.offsets.is_empty() {
-        let group = writer.consumer.group_metadata().ok_or(KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownGroup))?;
+        let group =
+            writer.consumer.group_metadata().ok_or(KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownGroup))?;
         producer.send_offsets_to_transaction(&writer.offsets(transaction)?, &group, limit)?;
     }
     producer.commit_transaction(limit)?;

@@ -1,0 +1,39 @@
+//! What can be configured: one struct per section, its defaults, and what its values must be. No connection is opened here.
+//!
+//! Values come from, later ones winning: the defaults, a TOML file (`auren.toml`, or the one that `--config` names), the
+//! environment (`AUREN__SECTION__KEY`), and flags. A key that nobody knows is an error.
+
+mod load;
+mod sections;
+
+pub use load::{ConfigError, Source, load};
+pub use sections::{
+    BusKind, BusSection, ConverseSection, EmbeddedSection, KafkaSection, LanesSection, LogFormat, LogSection,
+    NodeSection, PhiSection, PrivacyProfile, Role, Secret, TopicsSection,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// This node.
+    pub node: NodeSection,
+    /// Which bus.
+    pub bus: BusSection,
+    /// The bus on one file.
+    pub embedded: EmbeddedSection,
+    /// The bus on Kafka.
+    pub kafka: KafkaSection,
+    /// The topics that `topics create` creates.
+    pub topics: TopicsSection,
+    /// The sealed boundary.
+    pub phi: PhiSection,
+    /// How the node works.
+    pub lanes: LanesSection,
+    /// Conversations.
+    pub converse: ConverseSection,
+    /// What the node logs.
+    pub log: LogSection,
+}

@@ -1,0 +1,193 @@
+//! Gathers the configuration from its sources and checks it.
+
+use std::path::{Path, PathBuf};
+
+use auren_agents::AgentId;
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::Serialize;
+
+use super::{Config, Role};
+
+/// The file that is read where no other is named.
+const FILE: &str = "auren.toml";
+/// What begins the name of a variable that configures AUREN.
+const PREFIX: &str = "AUREN__";
+
+/// Where values come from besides the defaults and the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// The file, where one was named. It must exist; `auren.toml` need not.
+    pub file: Option<PathBuf>,
+    /// Flags, as `section.key` and a value in TOML.
+    pub overrides: Vec<(String, String)>,
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that was named is not there.
+    #[error("the configuration file {} does not exist", .0.display())]
+    NoFile(PathBuf),
+    /// A value of the wrong type, or a key that nobody knows.
+    #[error("configuration: {0}")]
+    Shape(String),
+    /// A value that must not be.
+    #[error("configuration: {key} {why}")]
+    Value {
+        /// `section.key`.
+        key: &'static str,
+        /// What it must be.
+        why: String,
+    },
+}
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+/// [`ConfigError`] names the key, where it was set, and what it must be.
+pub fn load(source: &Source) -> Result<Config, ConfigError> {
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    figment = match &source.file {
+        Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.clone())),
+        Some(file) => figment.merge(Toml::file_exact(file)),
+        None if Path::new(FILE).is_file() => figment.merge(Toml::file_exact(FILE)),
+        None => figment,
+    };
+    figment = figment.merge(Env::prefixed(PREFIX).split("__"));
+    for (key, value) in &source.overrides {
+        figment = figment.merge(Serialized::default(key, typed(value)));
+    }
+    let config: Config = figment.extract().map_err(|error| shape(error, source))?;
+    check(&config)?;
+    Ok(config)
+}
+
+/// A flag's value: a number or a truth value where it reads as one, text otherwise.
+fn typed(value: &str) -> impl Serialize + use<> {
+    value.parse::<toml::Value>().unwrap_or_else(|_| toml::Value::String(value.to_owned()))
+}
+
+fn shape(error: figment::Error, source: &Source) -> ConfigError {
+    let lines = error.into_iter().map(|one| {
+        let key = one.path.join(".");
+        let place = match one.metadata.as_ref() {
+            Some(metadata) if metadata.name.contains("environment") => {
+                format!(" (in the environment: {PREFIX}{})", key.to_uppercase().replace('.', "__"))
+            }
+            Some(metadata) if metadata.source.is_some() => {
+                let file = source.file.as_deref().unwrap_or(Path::new(FILE));
+                format!(" (in {})", file.display())
+            }
+            _ => String::new(),
+        };
+        if key.is_empty() { format!("{}{place}", one.kind) } else { format!("{key}: {}{place}", one.kind) }
+    });
+    ConfigError::Shape(lines.collect::<Vec<_>>().join("; "))
+}
+
+fn check(config: &Config) -> Result<(), ConfigError> {
+    let wrong = |key: &'static str, why: &str| Err(ConfigError::Value { key, why: why.to_owned() });
+    let name = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+    };
+    if !name(&config.node.id) {
+        return wrong("node.id", "must be 1 to 64 letters, digits, dots, dashes and underscores");
+    }
+    if config.node.roles.is_empty() {
+        let all = Role::ALL.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+        return wrong("node.roles", &format!("must name at least one of {all}"));
+    }
+    if config.kafka.brokers.trim().is_empty() {
+        return wrong("kafka.brokers", "must be `host:port`, comma-separated");
+    }
+    if !config.kafka.prefix.is_empty() && !name(&config.kafka.prefix) {
+        return wrong("kafka.prefix", "must be at most 64 letters, digits, dots, dashes and underscores");
+    }
+    if !(1_000..=900_000).contains(&config.kafka.transaction_timeout_ms) {
+        return wrong("kafka.transaction_timeout_ms", "must be from 1000 to 900000");
+    }
+    if !(6_000..=300_000).contains(&config.kafka.session_timeout_ms) {
+        return wrong("kafka.session_timeout_ms", "must be from 6000 to 300000, as brokers take by default");
+    }
+    if !(1..=1024).contains(&config.topics.partitions) {
+        return wrong("topics.partitions", "must be from 1 to 1024");
+    }
+    if !(1..=16).contains(&config.topics.replication) {
+        return wrong("topics.replication", "must be from 1 to 16");
+    }
+    if config.phi.tenant.is_empty() || config.phi.tenant.len() > 128 {
+        return wrong("phi.tenant", "must be 1 to 128 bytes");
+    }
+    if !(1..=64).contains(&config.lanes.threads_per_role) {
+        return wrong("lanes.threads_per_role", "must be from 1 to 64");
+    }
+    if !(1..=100_000).contains(&config.lanes.max_batch) {
+        return wrong("lanes.max_batch", "must be from 1 to 100000");
+    }
+    if config.lanes.max_resident == 0 {
+        return wrong("lanes.max_resident", "must be at least 1");
+    }
+    if config.converse.quiet_minutes == 0 {
+        return wrong("converse.quiet_minutes", "must be at least 1");
+    }
+    if !(1..=3_600_000).contains(&config.converse.agent_deadline_ms) {
+        return wrong("converse.agent_deadline_ms", "must be from 1 to 3600000");
+    }
+    if AgentId::new(config.converse.default_agent.as_str()).is_err() {
+        return wrong("converse.default_agent", "must be an agent's name");
+    }
+    if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        return wrong("log.level", "must be a level, or directives such as info,auren::lane=debug");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(key: &str, value: &str) -> Result<Config, ConfigError> {
+        let overrides = vec![(key.to_owned(), value.to_owned())];
+        load(&Source { file: None, overrides })
+    }
+
+    #[test]
+    fn the_defaults_are_good() {
+        assert_eq!(load(&Source::default()).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_file_is_read_and_flags_win() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.toml");
+        std::fs::write(&file, "[topics]\npartitions = 3\nreplication = 2\n").unwrap();
+        let overrides = vec![("topics.partitions".to_owned(), "4".to_owned())];
+        let config = load(&Source { file: Some(file), overrides }).unwrap();
+        assert_eq!((config.topics.partitions, config.topics.replication), (4, 2));
+    }
+
+    #[test]
+    fn errors_name_the_key_and_what_it_must_be() {
+        assert_eq!(
+            with("topics.partitions", "0").unwrap_err().to_string(),
+            "configuration: topics.partitions must be from 1 to 1024"
+        );
+        let error = with("topics.partition", "1").unwrap_err().to_string();
+        assert!(error.contains("unknown field") && error.contains("partition"), "{error}");
+        let error = with("node.roles", "[\"cook\"]").unwrap_err().to_string();
+        assert!(error.contains("node.roles") && error.contains("enrich"), "{error}");
+        let missing = Source { file: Some("no/such.toml".into()), overrides: Vec::new() };
+        assert_eq!(load(&missing).unwrap_err().to_string(), "the configuration file no/such.toml does not exist");
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let config = with("phi.master_key", "\"c2VjcmV0\"").unwrap();
+        assert!(!format!("{config:?}").contains("c2VjcmV0"));
+        assert!(!toml::to_string(&config).unwrap().contains("c2VjcmV0"));
+    }
+}

@@ -1,0 +1,273 @@
+//! The sections, their defaults, and the bounds of their values.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::bus::kafka::KafkaSettings;
+
+/// A part of the river that a node can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sealed readings become biometric events.
+    Enrich,
+    /// Biometric events become triggers.
+    Detect,
+    /// Triggers and messages become conversations.
+    Converse,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: &'static [Role] = &[Self::Enrich, Self::Detect, Self::Converse];
+
+    /// The role's name; its consumer group is `auren-` and this.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Enrich => "enrich",
+            Self::Detect => "detect",
+            Self::Converse => "converse",
+        }
+    }
+}
+
+/// This node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeSection {
+    /// The node's own name, stable over restarts and different from every other node's.
+    pub id: String,
+    /// The roles it runs.
+    pub roles: Vec<Role>,
+}
+
+impl Default for NodeSection {
+    fn default() -> Self {
+        Self { id: "node-1".to_owned(), roles: Role::ALL.to_vec() }
+    }
+}
+
+/// Which bus.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BusSection {
+    /// `embedded` or `kafka`.
+    pub kind: BusKind,
+}
+
+/// Which bus.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum BusKind {
+    /// One SQLite file: no service, one process.
+    #[default]
+    Embedded,
+    /// An Apache Kafka cluster.
+    Kafka,
+}
+
+/// The bus on one file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EmbeddedSection {
+    /// The file. It is made where it does not exist.
+    pub file: PathBuf,
+}
+
+impl Default for EmbeddedSection {
+    fn default() -> Self {
+        Self { file: "auren-data/auren.db".into() }
+    }
+}
+
+/// The bus on Kafka.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaSection {
+    /// `host:port`, comma-separated.
+    pub brokers: String,
+    /// Stands before every topic, group and transactional id.
+    pub prefix: String,
+    /// A transaction that a dead node left open blocks its partitions this long.
+    pub transaction_timeout_ms: u64,
+    /// A node that is not heard of for so long loses its partitions.
+    pub session_timeout_ms: u64,
+    /// More librdkafka properties, such as `"security.protocol" = "SASL_SSL"`. They win over AUREN's own.
+    pub properties: BTreeMap<String, Secret>,
+}
+
+impl Default for KafkaSection {
+    fn default() -> Self {
+        let settings = KafkaSettings::default();
+        Self {
+            brokers: settings.brokers,
+            prefix: settings.prefix,
+            transaction_timeout_ms: 10_000,
+            session_timeout_ms: 6_000,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+impl KafkaSection {
+    /// The settings of the bus.
+    #[must_use]
+    pub fn settings(&self) -> KafkaSettings {
+        KafkaSettings {
+            brokers: self.brokers.clone(),
+            prefix: self.prefix.clone(),
+            transaction_timeout: Duration::from_millis(self.transaction_timeout_ms),
+            session_timeout: Duration::from_millis(self.session_timeout_ms),
+            properties: self.properties.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect(),
+        }
+    }
+}
+
+/// The topics that `topics create` creates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopicsSection {
+    /// Partitions of every topic. It cannot be changed later without moving users.
+    pub partitions: i32,
+    /// Replicas of every topic.
+    pub replication: i32,
+}
+
+impl Default for TopicsSection {
+    fn default() -> Self {
+        Self { partitions: 12, replication: 1 }
+    }
+}
+
+/// The sealed boundary.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PhiSection {
+    /// Whose installation it is; a token opens only under the tenant that sealed it.
+    pub tenant: String,
+    /// The file with the master key. It is made where it does not exist.
+    pub key_file: PathBuf,
+    /// The master key itself, in base64; wins over the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub master_key: Option<Secret>,
+    /// How much metadata tells.
+    pub profile: PrivacyProfile,
+}
+
+impl Default for PhiSection {
+    fn default() -> Self {
+        Self {
+            tenant: "default".to_owned(),
+            key_file: "auren-data/master.key".into(),
+            master_key: None,
+            profile: PrivacyProfile::Coarse,
+        }
+    }
+}
+
+/// How much metadata tells about a sealed value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivacyProfile {
+    /// Rank and severity in steps, no mean, no standard deviation.
+    #[default]
+    Coarse,
+    /// The full numbers, from which the value can be rebuilt within some percent.
+    Exact,
+}
+
+/// How the node works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LanesSection {
+    /// Threads for each role. Each has its own share of the partitions.
+    pub threads_per_role: usize,
+    /// Most records of one commit.
+    pub max_batch: usize,
+    /// Most session actors that one thread keeps; those idle longest go first and come back when needed.
+    pub max_resident: usize,
+}
+
+impl Default for LanesSection {
+    fn default() -> Self {
+        Self { threads_per_role: 1, max_batch: 1000, max_resident: 50_000 }
+    }
+}
+
+/// Conversations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConverseSection {
+    /// A silence of this length ends a conversation; the next turn begins a new one.
+    pub quiet_minutes: u32,
+    /// How long one agent has for one answer.
+    pub agent_deadline_ms: u64,
+    /// The agent that answers a message which is nobody's business in particular.
+    pub default_agent: String,
+}
+
+impl Default for ConverseSection {
+    fn default() -> Self {
+        Self { quiet_minutes: 360, agent_deadline_ms: 20_000, default_agent: "coach".to_owned() }
+    }
+}
+
+/// What the node logs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    /// A level, or directives such as `info,auren::lane=debug`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: LogFormat,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself, for whoever must use it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_str("(hidden)")
+    }
+}

@@ -1,0 +1,117 @@
+//! Records on the wire: JSON payloads keyed by user, with CloudEvents headers (binary mode).
+//!
+//! `ce_id` equals the event's id, and a `traceparent` that came with a cause goes on with its effects.
+
+use auren_agents::{BiometricEvent, ConversationEvent, InboxRecord, SystemEvent, Timestamp, TriggerEvent};
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{
+    bus::{Headers, Outgoing, Topic},
+    intake::SealedReading,
+};
+
+/// The header that carries a W3C trace context.
+pub const TRACEPARENT: &str = "traceparent";
+
+/// A record that has a topic, an id and a key.
+pub trait Wire: Serialize {
+    /// Where it goes.
+    const TOPIC: Topic;
+    /// Its CloudEvents type.
+    const TYPE: &'static str;
+    /// Its own id.
+    fn id(&self) -> &str;
+    /// Whom it is about: the record's key. The hub's own events may be about nobody.
+    fn key(&self) -> Option<&str>;
+    /// When it happened.
+    fn time(&self) -> &Timestamp;
+}
+
+macro_rules! wire {
+    ($($name:ident: $topic:ident, $type:literal, $id:ident;)*) => {$(
+        impl Wire for $name {
+            const TOPIC: Topic = Topic::$topic;
+            const TYPE: &'static str = $type;
+
+            fn id(&self) -> &str {
+                self.$id.as_str()
+            }
+
+            fn key(&self) -> Option<&str> {
+                Some(self.user_id.as_str())
+            }
+
+            fn time(&self) -> &Timestamp {
+                &self.timestamp
+            }
+        }
+    )*};
+}
+
+wire! {
+    SealedReading: Readings, "auren.health.reading.v1", event_id;
+    BiometricEvent: Biometrics, "auren.health.biometric.v1", event_id;
+    TriggerEvent: Triggers, "auren.trigger.v1", trigger_id;
+    InboxRecord: Inbox, "auren.conversation.inbox.v1", event_id;
+    ConversationEvent: Events, "auren.conversation.event.v1", event_id;
+}
+
+impl Wire for SystemEvent {
+    const TOPIC: Topic = Topic::System;
+    const TYPE: &'static str = "auren.system.event.v1";
+
+    fn id(&self) -> &str {
+        self.event_id.as_str()
+    }
+
+    fn key(&self) -> Option<&str> {
+        self.user_id.as_ref().map(auren_agents::UserId::as_str)
+    }
+
+    fn time(&self) -> &Timestamp {
+        &self.timestamp
+    }
+}
+
+/// A record to be written, with its headers; its partition follows from its key.
+#[must_use]
+pub fn outgoing<E: Wire>(event: &E) -> Outgoing {
+    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    let headers: Headers = vec![
+        ("ce_specversion".into(), Bytes::from_static(b"1.0")),
+        ("ce_id".into(), text(event.id())),
+        ("ce_type".into(), Bytes::from_static(E::TYPE.as_bytes())),
+        ("ce_source".into(), Bytes::from_static(b"/auren")),
+        ("ce_time".into(), text(event.time().as_str())),
+        ("content-type".into(), Bytes::from_static(b"application/json")),
+    ];
+    let payload = serde_json::to_vec(event).expect("the public records are plain data with text keys");
+    Outgoing { topic: E::TOPIC, partition: None, key: event.key().map(text), payload: Some(payload.into()), headers }
+}
+
+#[cfg(test)]
+mod tests {
+    use auren_agents::{EventId, Text};
+
+    use super::*;
+
+    #[test]
+    fn a_record_is_keyed_by_user_and_its_cloud_event_has_its_id() {
+        let event = SystemEvent {
+            event_id: EventId::new("e-1").unwrap(),
+            event_type: Text::cut("hub_started"),
+            node: Text::cut("n"),
+            user_id: None,
+            detail: serde_json::Map::new(),
+            timestamp: Timestamp::parse("2024-01-01T10:00:00Z").unwrap(),
+            extra: serde_json::Map::new(),
+        };
+        let record = outgoing(&event);
+        assert_eq!((record.topic, record.key), (Topic::System, None));
+        let header = |name: &str| record.headers.iter().find(|(known, _)| known == name).map(|(_, value)| &value[..]);
+        assert_eq!(header("ce_id"), Some(&b"e-1"[..]));
+        assert_eq!(header("ce_time"), Some(&b"2024-01-01T10:00:00Z"[..]));
+        assert_eq!(header("content-type"), Some(&b"application/json"[..]));
+    }
+}
