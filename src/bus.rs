@@ -28,7 +28,7 @@ pub type SharedBus = Arc<dyn Bus>;
 
 /// What AUREN needs of a log.
 #[async_trait]
-pub trait Bus: Send + Sync + 'static {
+pub trait Bus: std::fmt::Debug + Send + Sync + 'static {
     /// The bus in words, for logs and `doctor`: `kafka 127.0.0.1:9092`, `embedded auren-data/auren.db`.
     fn describe(&self) -> String;
 

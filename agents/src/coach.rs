@@ -1,7 +1,7 @@
 //! placeholder
 use crate::{Advice, Agent, AgentCard, AgentError, Consult};
 /// p
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Coach;
 impl Agent for Coach {
     fn card(&self) -> AgentCard {

@@ -1,7 +1,7 @@
 //! placeholder
 use crate::{Advice, Agent, AgentCard, AgentError, Consult};
 /// p
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Neuroscientist;
 impl Agent for Neuroscientist {
     fn card(&self) -> AgentCard {

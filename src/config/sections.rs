@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::bus::kafka::KafkaSettings;
+use crate::bus::{Topic, kafka::KafkaSettings};
 
 /// A part of the river that a node can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -22,13 +22,54 @@ impl Role {
     /// Every role.
     pub const ALL: &'static [Role] = &[Self::Enrich, Self::Detect, Self::Converse];
 
-    /// The role's name; its consumer group is `auren-` and this.
+    /// The role's name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Enrich => "enrich",
             Self::Detect => "detect",
             Self::Converse => "converse",
+        }
+    }
+
+    /// Its consumer group, before any prefix.
+    #[must_use]
+    pub fn group(self) -> &'static str {
+        match self {
+            Self::Enrich => "auren-enrich",
+            Self::Detect => "auren-detect",
+            Self::Converse => "auren-converse",
+        }
+    }
+
+    /// The topics it reads.
+    #[must_use]
+    pub fn inputs(self) -> &'static [Topic] {
+        match self {
+            Self::Enrich => &[Topic::Readings],
+            Self::Detect => &[Topic::Biometrics],
+            Self::Converse => &[Topic::Biometrics, Topic::Triggers, Topic::Inbox],
+        }
+    }
+
+    /// Whether it is the role that answers for bad records of an input topic: of all roles that read the topic, one moves
+    /// what is misplaced and files the dead letters, and the others pass over.
+    #[must_use]
+    pub fn answers_for(self, topic: Topic) -> bool {
+        match self {
+            Self::Enrich => topic == Topic::Readings,
+            Self::Detect => topic == Topic::Biometrics,
+            Self::Converse => matches!(topic, Topic::Triggers | Topic::Inbox),
+        }
+    }
+
+    /// The compacted topic that holds its users' states.
+    #[must_use]
+    pub fn state_topic(self) -> Topic {
+        match self {
+            Self::Enrich => Topic::StateEnrich,
+            Self::Detect => Topic::StateDetect,
+            Self::Converse => Topic::StateConverse,
         }
     }
 }

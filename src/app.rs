@@ -1,0 +1,386 @@
+//! Wiring: a hub is a bus, keys, agents and the roles that run on them; what starts last stops first.
+//!
+//! ```no_run
+//! use auren::app::Hub;
+//! use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult};
+//!
+//! #[derive(Clone)]
+//! struct Sleeper;
+//!
+//! impl Agent for Sleeper {
+//!     fn card(&self) -> AgentCard {
+//!         AgentCard::new("sleeper", "0.1.0", "Says good night.").topics(["night"])
+//!     }
+//!
+//!     async fn consult(&self, consult: Consult) -> Result<Advice, AgentError> {
+//!         Ok(Advice::say(format!("Good night, after {} readings.", consult.recent.len())))
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), auren::app::HubError> {
+//!     actix::System::new().block_on(async { Hub::builder().agent(Sleeper).serve().await })
+//! }
+//! ```
+
+mod settle;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use actix::{Arbiter, Recipient};
+use auren_agents::{Agent, AgentCard, AgentId, Consult, EventId, SystemEvent, Text, Timestamp};
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
+    config::{BusKind, Config, ConfigError, Role, Source},
+    consult::Agents,
+    converse::{Converse, TalkSettings},
+    detect::Detect,
+    enrich::Enrich,
+    lane::{LaneStats, Processor, Worker, WorkerSettings},
+    phi::{KeyError, Keys},
+    wire,
+};
+
+/// How long stopping may take: what is in flight is committed within it.
+const STOP_LIMIT: Duration = Duration::from_secs(25);
+
+/// Why a hub does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The bus.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// The master key.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+}
+
+/// A hub that is put together and does not run yet.
+#[derive(Debug)]
+pub struct Hub {
+    config: Config,
+    bus: SharedBus,
+    keys: Keys,
+    agents: Agents,
+}
+
+/// Puts a hub together; what is not given comes from the configuration.
+#[derive(Debug, Default)]
+pub struct HubBuilder {
+    config: Option<Config>,
+    bus: Option<SharedBus>,
+    keys: Option<Keys>,
+    agents: Option<Agents>,
+}
+
+impl Hub {
+    /// A hub with the built-in agents, configured as the environment and `auren.toml` say.
+    #[must_use]
+    pub fn builder() -> HubBuilder {
+        HubBuilder::default()
+    }
+
+    /// Starts the roles and returns once their workers have been spawned. It must be called within an actix `System`.
+    ///
+    /// # Errors
+    /// [`HubError::Bus`] where the bus cannot be reached or its topics are missing or not co-partitioned.
+    pub async fn start(self) -> Result<Running, HubError> {
+        let Self { config, bus, keys, agents } = self;
+        if config.bus.kind == BusKind::Embedded {
+            create_topics(&bus, &config).await?;
+        }
+        bus.partitions().await?;
+        let (stop, stopped) = watch::channel(false);
+        let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
+        let mut running =
+            Running { bus, node: config.node.id.clone(), stats: BTreeMap::new(), stop, ends, arbiters: Vec::new(), working: 0 };
+        let talk = TalkSettings {
+            cards: agents.cards(),
+            quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
+            deadline: Duration::from_millis(config.converse.agent_deadline_ms),
+            default_agent: AgentId::new(config.converse.default_agent.as_str())
+                .unwrap_or_else(|_| AgentId::derived(&["default"])),
+        };
+        for role in &config.node.roles {
+            let stats = Arc::new(LaneStats::default());
+            running.stats.insert(*role, Arc::clone(&stats));
+            for thread in 0..config.lanes.threads_per_role {
+                let spawn = Spawn {
+                    bus: Arc::clone(&running.bus),
+                    settings: WorkerSettings {
+                        member: format!("{}-{}-{thread}", config.node.id, role.name()),
+                        max_batch: config.lanes.max_batch,
+                        max_resident: config.lanes.max_resident,
+                    },
+                    stats: Arc::clone(&stats),
+                    stopped: stopped.clone(),
+                    ended: ended.clone(),
+                };
+                let arbiter = Arbiter::new();
+                match role {
+                    Role::Enrich => {
+                        let enrich = Enrich::new(keys.clone(), config.phi.profile);
+                        spawn.on(&arbiter, move || enrich);
+                    }
+                    Role::Detect => spawn.on(&arbiter, || Detect),
+                    Role::Converse => {
+                        let (talk, agents) = (talk.clone(), agents.clone());
+                        spawn.on(&arbiter, move || Converse::new(talk, agents.open_desk()));
+                    }
+                }
+                running.arbiters.push(arbiter);
+                running.working += 1;
+            }
+        }
+        let agents: Vec<_> = talk.cards.iter().map(|card| card.id.as_str()).collect();
+        let roles: Vec<_> = config.node.roles.iter().map(|role| role.name()).collect();
+        tracing::info!(node = %running.node, bus = %running.bus.describe(), ?roles, ?agents, "hub started");
+        running.tell("hub_started").await;
+        Ok(running)
+    }
+}
+
+impl HubBuilder {
+    /// Uses this configuration instead of reading one.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = Some(config);
+        self
+    }
+
+    /// Uses this bus instead of the configured one.
+    #[must_use]
+    pub fn bus(mut self, bus: SharedBus) -> Self {
+        self.bus = Some(bus);
+        self
+    }
+
+    /// Uses these keys instead of the configured ones.
+    #[must_use]
+    pub fn keys(mut self, keys: Keys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Uses these agents instead of the built-in ones.
+    #[must_use]
+    pub fn agents(mut self, agents: Agents) -> Self {
+        self.agents = Some(agents);
+        self
+    }
+
+    /// Adds an agent to the built-in ones, or replaces the one of its name.
+    #[must_use]
+    pub fn agent<A: Agent + Clone + Send + Sync>(mut self, agent: A) -> Self {
+        self.agents = Some(self.agents.unwrap_or_else(Agents::built_in).with(agent));
+        self
+    }
+
+    /// Adds an actor that runs already and handles [`Consult`] itself.
+    #[must_use]
+    pub fn recipient(mut self, card: AgentCard, recipient: Recipient<Consult>) -> Self {
+        self.agents = Some(self.agents.unwrap_or_else(Agents::built_in).with_recipient(card, recipient));
+        self
+    }
+
+    /// The hub, put together.
+    ///
+    /// # Errors
+    /// [`HubError`] where the configuration, the bus or the key cannot be used.
+    pub async fn build(self) -> Result<Hub, HubError> {
+        let config = match self.config {
+            Some(config) => config,
+            None => crate::config::load(&Source::default())?,
+        };
+        let bus = match self.bus {
+            Some(bus) => bus,
+            None => open_bus(&config).await?,
+        };
+        let keys = match self.keys {
+            Some(keys) => keys,
+            None => open_keys(&config)?,
+        };
+        Ok(Hub { config, bus, keys, agents: self.agents.unwrap_or_else(Agents::built_in) })
+    }
+
+    /// Builds the hub and runs it until the process is told to end (SIGINT, SIGTERM).
+    ///
+    /// # Errors
+    /// [`HubError`] where it cannot start, or a worker had to give up.
+    pub async fn serve(self) -> Result<(), HubError> {
+        let running = self.build().await?.start().await?;
+        running.until(told_to_end()).await
+    }
+}
+
+/// A hub at work.
+#[derive(Debug)]
+pub struct Running {
+    bus: SharedBus,
+    node: String,
+    stats: BTreeMap<Role, Arc<LaneStats>>,
+    stop: watch::Sender<bool>,
+    ends: mpsc::Receiver<Result<(), BusError>>,
+    arbiters: Vec<Arbiter>,
+    /// Workers that have not ended.
+    working: usize,
+}
+
+impl Running {
+    /// The bus it works on.
+    #[must_use]
+    pub fn bus(&self) -> &SharedBus {
+        &self.bus
+    }
+
+    /// What a role of this node has done; none where it does not run here.
+    #[must_use]
+    pub fn stats(&self, role: Role) -> Option<&LaneStats> {
+        self.stats.get(&role).map(|stats| &**stats)
+    }
+
+    /// Waits until everything that is on the bus now has been worked, with all that follows from it.
+    ///
+    /// # Errors
+    /// [`BusError`] where the bus does not answer.
+    pub async fn settled(&self) -> Result<(), BusError> {
+        settle::settled(&self.bus, &self.stats).await
+    }
+
+    /// Works until `end` comes, or a worker gives up; then stops.
+    ///
+    /// # Errors
+    /// [`HubError::Bus`] where a worker gave up.
+    pub async fn until(mut self, end: impl Future<Output = ()>) -> Result<(), HubError> {
+        let gave_up = tokio::select! {
+            () = end => None,
+            end = self.ends.recv() => end,
+        };
+        self.working -= usize::from(gave_up.is_some());
+        self.stop().await;
+        gave_up.unwrap_or(Ok(())).map_err(HubError::Bus)
+    }
+
+    /// Commits what is in flight, releases the partitions and ends the threads.
+    pub async fn stop(mut self) {
+        self.tell("hub_stopped").await;
+        // Nobody listening means that every worker has ended.
+        let _ = self.stop.send(true);
+        let all = async {
+            for _ in 0..self.working {
+                if let Some(Err(error)) = self.ends.recv().await {
+                    tracing::error!(%error, "a worker ended with an error");
+                }
+            }
+        };
+        if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
+            tracing::warn!(limit_s = STOP_LIMIT.as_secs(), "stopping took too long; what was in flight is worked again");
+        }
+        for arbiter in &self.arbiters {
+            arbiter.stop();
+        }
+        tracing::info!(node = %self.node, "hub stopped");
+    }
+
+    /// Says on `system.events` what happens to this node. Nothing depends on it.
+    async fn tell(&self, what: &str) {
+        let timestamp = Timestamp::now();
+        let event = SystemEvent {
+            event_id: EventId::derived(&[what, &self.node, timestamp.as_str()]),
+            event_type: Text::cut(what),
+            node: Text::cut(self.node.as_str()),
+            user_id: None,
+            detail: serde_json::Map::new(),
+            timestamp,
+            extra: serde_json::Map::new(),
+        };
+        let told = tokio::time::timeout(Duration::from_secs(5), self.bus.publish(vec![wire::outgoing(&event)])).await;
+        if !matches!(told.as_deref(), Ok([Ok(_)])) {
+            tracing::warn!(what, "a system event could not be written");
+        }
+    }
+}
+
+struct Spawn {
+    bus: SharedBus,
+    settings: WorkerSettings,
+    stats: Arc<LaneStats>,
+    stopped: watch::Receiver<bool>,
+    ended: mpsc::Sender<Result<(), BusError>>,
+}
+
+impl Spawn {
+    fn on<P: Processor>(self, arbiter: &Arbiter, processor: impl FnOnce() -> P + Send + 'static) {
+        arbiter.spawn_fn(move || {
+            let worker = Worker::new(self.bus, processor(), self.settings, self.stats);
+            actix::spawn(async move {
+                let end = worker.run(self.stopped).await;
+                // A hub that is gone needs no word.
+                let _ = self.ended.send(end).await;
+            });
+        });
+    }
+}
+
+/// The bus that the configuration names.
+///
+/// # Errors
+/// [`BusError`] where it cannot be opened. A Kafka cluster is connected to when it is first used.
+pub async fn open_bus(config: &Config) -> Result<SharedBus, BusError> {
+    Ok(match config.bus.kind {
+        BusKind::Embedded => Arc::new(EmbeddedBus::open(&config.embedded.file).await?),
+        BusKind::Kafka => Arc::new(KafkaBus::new(config.kafka.settings())?),
+    })
+}
+
+/// The keys that the configuration names.
+///
+/// # Errors
+/// [`KeyError`] where there are none.
+pub fn open_keys(config: &Config) -> Result<Keys, KeyError> {
+    let tenant = config.phi.tenant.as_str();
+    match &config.phi.master_key {
+        Some(key) => Keys::from_base64(tenant, key.reveal()),
+        None => Keys::from_file(tenant, Path::new(&config.phi.key_file)),
+    }
+}
+
+/// Creates the topics that are missing; returns those it created.
+///
+/// # Errors
+/// [`BusError`] where the bus refuses one.
+pub async fn create_topics(bus: &SharedBus, config: &Config) -> Result<Vec<Topic>, BusError> {
+    let existing = bus.topics().await?;
+    // Topics that are there already decide the partition count, or a user would be in two places.
+    let partitions = existing.first().map_or(config.topics.partitions, |topic| topic.partitions);
+    let spec = |topic: &Topic| TopicSpec { topic: *topic, partitions, replication: config.topics.replication };
+    bus.create_topics(&Topic::ALL.iter().map(spec).collect::<Vec<_>>()).await
+}
+
+/// Ends when the process is told to.
+pub async fn told_to_end() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
+    }
+}

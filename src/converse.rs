@@ -1,0 +1,15 @@
+//! Conversations: one session actor per user, panels of agents, and answers that may come late.
+//!
+//! [`talk`] is the session's state machine, pure: what is heard becomes what is said and who is asked. [`panel`] is a
+//! question to several agents in turn, [`routing`] finds whom a person means, [`memory`] is what is saved, and [`actor`]
+//! does the asking. An agent that answers at once is answered for in the commit of its cause; one that does not is
+//! parked: its panel is saved as open, and its answer comes later as a stimulus of its own.
+
+mod actor;
+mod memory;
+mod panel;
+mod routing;
+mod talk;
+
+pub use actor::{Converse, Session};
+pub use talk::TalkSettings;

@@ -1,0 +1,127 @@
+//! The session actor: performs what the state machine decided, and brings late answers back to it.
+
+use std::{future::Future, pin::Pin, rc::Rc, task::Poll};
+
+use actix::{Actor, ActorFuture, ActorFutureExt, AtomicResponse, Context, Handler, WrapFuture, fut};
+use auren_agents::UserId;
+
+use super::{
+    memory::Memory,
+    talk::{Outcome, Talk, TalkSettings},
+};
+use crate::{
+    config::Role,
+    consult::{Answered, Desk},
+    lane::{Effects, Lates, Processor, Refusal, Stimulus},
+    wire,
+};
+
+/// How often a session gives way to its agent before it parks the consult. A built-in agent needs two or three turns of the
+/// arbiter; one that waits for anything outside needs more than any number.
+const TURNS: usize = 8;
+
+/// The role that converses.
+#[derive(Clone)]
+pub struct Converse {
+    settings: Rc<TalkSettings>,
+    desk: Desk,
+}
+
+impl Converse {
+    /// Converses with the agents of this arbiter's desk.
+    #[must_use]
+    pub fn new(settings: TalkSettings, desk: Desk) -> Self {
+        Self { settings: Rc::new(settings), desk }
+    }
+}
+
+impl Processor for Converse {
+    type Late = Answered;
+    type Session = Session;
+
+    fn role(&self) -> Role {
+        Role::Converse
+    }
+
+    fn open(&self, user: &UserId, saved: Option<&[u8]>, lates: Lates<Answered>) -> Result<Session, Refusal> {
+        let memory = saved.map(Memory::load).transpose()?.unwrap_or_default();
+        Ok(Session { talk: Talk { user: user.clone(), memory }, role: self.clone(), lates })
+    }
+}
+
+/// One user's session.
+pub struct Session {
+    talk: Talk,
+    role: Converse,
+    lates: Lates<Answered>,
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+}
+
+type Going = Pin<Box<dyn ActorFuture<Session, Output = Result<Effects, Refusal>>>>;
+
+/// Sent by the lane's worker, which awaits the answer before it sends this user's next stimulus.
+impl Handler<Stimulus<Answered>> for Session {
+    type Result = AtomicResponse<Self, Result<Effects, Refusal>>;
+
+    fn handle(&mut self, stimulus: Stimulus<Answered>, _: &mut Self::Context) -> Self::Result {
+        let settings = &self.role.settings;
+        let outcome = match stimulus {
+            Stimulus::Record(input) => self.talk.hear(input.topic, &input.payload, settings),
+            Stimulus::Late(answered) => Ok(self.talk.answered(answered, settings)),
+            Stimulus::Resumed => Ok(self.talk.resumed(settings)),
+        };
+        AtomicResponse::new(match outcome {
+            Ok(outcome) => self.go_on(outcome),
+            Err(refusal) => Box::pin(fut::ready(Err(refusal))),
+        })
+    }
+}
+
+impl Session {
+    /// Asks whoever is to be asked; goes on at once with answers that are there at once, and parks the others.
+    fn go_on(&mut self, mut outcome: Outcome) -> Going {
+        let Some(consult) = outcome.asks.pop() else {
+            return Box::pin(fut::ready(self.effects(outcome)));
+        };
+        let asked = at_once(self.role.desk.ask(consult)).into_actor(self);
+        Box::pin(asked.then(move |answer, session: &mut Session, ctx| {
+            match answer {
+                Ok(answered) => {
+                    let next = session.talk.answered(answered, &session.role.settings);
+                    outcome.said.extend(next.said);
+                    outcome.asks.extend(next.asks);
+                }
+                Err(asked) => {
+                    let (lates, user) = (session.lates.clone(), session.talk.user.clone());
+                    let parked = async move { lates.bring(user, asked.await).await };
+                    actix::AsyncContext::spawn(ctx, parked.into_actor(session));
+                }
+            }
+            session.go_on(outcome)
+        }))
+    }
+
+    fn effects(&self, outcome: Outcome) -> Result<Effects, Refusal> {
+        let memory = &self.talk.memory;
+        Ok(Effects {
+            outputs: outcome.said.iter().map(wire::outgoing).collect(),
+            state: if outcome.changed { Some(memory.save()?) } else { None },
+            open: !memory.open.is_empty(),
+        })
+    }
+}
+
+/// The future's end, if it comes within some turns of the arbiter; the future itself otherwise.
+async fn at_once<F: Future + Unpin>(mut future: F) -> Result<F::Output, F> {
+    for _ in 0..TURNS {
+        let polled = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await;
+        if let Poll::Ready(end) = polled {
+            return Ok(end);
+        }
+        tokio::task::yield_now().await;
+    }
+    Err(future)
+}

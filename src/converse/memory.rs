@@ -1,0 +1,182 @@
+//! What a session remembers of its person, and its saved form.
+
+use std::collections::VecDeque;
+
+use auren_agents::{AgentId, ConversationId, EventId, Score, Text, Timestamp, consult::PastAdvice};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::panel::Panel;
+use crate::{
+    lane::Refusal,
+    seen::{Seen, moment},
+};
+
+/// The version of the saved state.
+const VERSION: u8 = 1;
+/// Most measurements remembered of one statistic, and of all.
+const SAME_MAX: usize = 3;
+const RECENT_MAX: usize = 20;
+/// Most pieces of advice remembered.
+const PAST_MAX: usize = 8;
+/// Most causes whose repetition is recognised.
+const CAUSES_MAX: usize = 16;
+
+/// What a session remembers.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The last turn.
+    pub(super) turn: u64,
+    /// The conversation that goes on, and when its last cause happened.
+    pub(super) conversation: Option<(ConversationId, i64)>,
+    /// The last measurements, oldest first.
+    recent: Vec<Seen>,
+    /// What was said, oldest first.
+    past: VecDeque<PastAdvice>,
+    /// Who spoke last.
+    pub(super) last_speaker: Option<AgentId>,
+    /// The last causes worked.
+    causes: VecDeque<EventId>,
+    /// Panels that wait for an agent.
+    pub(super) open: Vec<Panel>,
+}
+
+/// The saved form: small, and versioned by its first byte.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    turn: u64,
+    conversation: Option<(String, i64)>,
+    recent: Vec<Seen>,
+    past: Vec<SavedAdvice>,
+    last_speaker: Option<String>,
+    causes: Vec<String>,
+    /// As JSON: they are rare, and hold what came from outside.
+    open: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedAdvice {
+    at: i64,
+    offset: i32,
+    agent: String,
+    about: String,
+    severity: f32,
+    note: String,
+}
+
+impl Memory {
+    pub(super) fn load(saved: &[u8]) -> Result<Self, Refusal> {
+        let unreadable = |why: &str| Refusal::new("state_unreadable", "state", why);
+        let damaged = || unreadable("is damaged; the person's conversation cannot go on from it");
+        let saved: Saved = match saved.split_first() {
+            Some((&VERSION, saved)) => postcard::from_bytes(saved).map_err(|_| damaged())?,
+            _ => return Err(unreadable("was saved by another version of AUREN")),
+        };
+        let past = saved.past.into_iter().map(|advice| advice.load().ok_or_else(damaged));
+        Ok(Self {
+            turn: saved.turn,
+            conversation: saved
+                .conversation
+                .map(|(id, at)| ConversationId::new(id).map(|id| (id, at)))
+                .transpose()
+                .map_err(|_| damaged())?,
+            recent: saved.recent,
+            past: past.collect::<Result<_, _>>()?,
+            last_speaker: saved.last_speaker.map(AgentId::new).transpose().map_err(|_| damaged())?,
+            causes: saved.causes.into_iter().map(EventId::new).collect::<Result<_, _>>().map_err(|_| damaged())?,
+            open: saved
+                .open
+                .iter()
+                .map(|panel| serde_json::from_str(panel))
+                .collect::<Result<_, _>>()
+                .map_err(|_| damaged())?,
+        })
+    }
+
+    pub(super) fn save(&self) -> Result<Bytes, Refusal> {
+        let unwritable = || Refusal::new("state_unwritable", "state", "the person's conversation cannot be written");
+        let open = self.open.iter().map(serde_json::to_string).collect::<Result<_, _>>().map_err(|_| unwritable())?;
+        let saved = Saved {
+            turn: self.turn,
+            conversation: self.conversation.as_ref().map(|(id, at)| (id.as_str().to_owned(), *at)),
+            recent: self.recent.clone(),
+            past: self.past.iter().map(SavedAdvice::of).collect(),
+            last_speaker: self.last_speaker.as_ref().map(|agent| agent.as_str().to_owned()),
+            causes: self.causes.iter().map(|cause| cause.as_str().to_owned()).collect(),
+            open,
+        };
+        postcard::to_extend(&saved, vec![VERSION]).map(Bytes::from).map_err(|_| unwritable())
+    }
+
+    /// Remembers a measurement; false where it is remembered already.
+    pub(super) fn measured(&mut self, seen: Seen) -> bool {
+        if self.recent.iter().any(|known| known.event == seen.event) {
+            return false;
+        }
+        let same = |known: &Seen| known.event_type == seen.event_type && known.measure == seen.measure;
+        let oldest = self.recent.iter().position(same);
+        if self.recent.iter().filter(|known| same(known)).count() >= SAME_MAX {
+            oldest.map(|index| self.recent.remove(index));
+        } else if self.recent.len() >= RECENT_MAX {
+            self.recent.remove(0);
+        }
+        let place = self.recent.partition_point(|known| known.at <= seen.at);
+        self.recent.insert(place, seen);
+        true
+    }
+
+    /// The measurements up to a moment, oldest first, as agents see them.
+    pub(super) fn recent(&self, until: &Timestamp) -> Vec<auren_agents::Observation> {
+        let until = until.millis();
+        self.recent.iter().filter(|seen| seen.at <= until).filter_map(Seen::observation).collect()
+    }
+
+    /// What was said, oldest first.
+    pub(super) fn past(&self) -> Vec<PastAdvice> {
+        self.past.iter().cloned().collect()
+    }
+
+    /// Remembers what was said.
+    pub(super) fn said(&mut self, advice: PastAdvice) {
+        if self.past.len() == PAST_MAX {
+            self.past.pop_front();
+        }
+        self.past.push_back(advice);
+    }
+
+    /// Notes a cause; false where it was worked before.
+    pub(super) fn first_time(&mut self, cause: &EventId) -> bool {
+        if self.causes.contains(cause) {
+            return false;
+        }
+        if self.causes.len() == CAUSES_MAX {
+            self.causes.pop_front();
+        }
+        self.causes.push_back(cause.clone());
+        true
+    }
+}
+
+impl SavedAdvice {
+    #[expect(clippy::cast_possible_truncation, reason = "scores have a few digits")]
+    fn of(advice: &PastAdvice) -> Self {
+        Self {
+            at: advice.at.millis(),
+            offset: advice.at.at().offset().local_minus_utc(),
+            agent: advice.agent.as_str().to_owned(),
+            about: advice.about.to_string(),
+            severity: advice.severity.get() as f32,
+            note: advice.note.to_string(),
+        }
+    }
+
+    fn load(self) -> Option<PastAdvice> {
+        Some(PastAdvice {
+            at: moment(self.at, self.offset)?,
+            agent: AgentId::new(self.agent).ok()?,
+            about: Text::new(self.about).ok()?,
+            severity: Score::clamped((f64::from(self.severity) * 1e4).round() / 1e4),
+            note: Text::new(self.note).ok()?,
+        })
+    }
+}

@@ -1,0 +1,82 @@
+//! A question to several agents, one after the other: each reads what those before it said.
+
+use std::time::Duration;
+
+use auren_agents::{
+    AgentId, Cause, Consult, ConsultId, ConversationId, EventId, Observation, Text, Timestamp, UserId,
+    consult::{PanelAdvice, PastAdvice},
+    events::PanelSeat,
+};
+use serde::{Deserialize, Serialize};
+
+/// A panel that is not over: what is saved of it while an agent is being asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Panel {
+    pub(super) cause: Cause,
+    pub(super) at: Timestamp,
+    pub(super) conversation: ConversationId,
+    pub(super) turn: u64,
+    pub(super) agents: Vec<AgentId>,
+    /// Index of the agent whose turn it is.
+    pub(super) next: usize,
+    /// What was said so far.
+    pub(super) spoken: Vec<PanelAdvice>,
+    /// What those who spoke want to remember, in the same order.
+    pub(super) notes: Vec<Text<64>>,
+    /// What the cause itself brings along.
+    pub(super) evidence: Vec<Observation>,
+}
+
+impl Panel {
+    /// The agent whose turn it is; none when the panel is over.
+    pub(super) fn agent(&self) -> Option<&AgentId> {
+        self.agents.get(self.next)
+    }
+
+    /// The id of the question that is open; the same however often it is asked.
+    pub(super) fn consult_id(&self, user: &UserId) -> Option<ConsultId> {
+        let seat = self.next.to_string();
+        let agent = self.agent()?;
+        Some(ConsultId::derived(&["consult", user.as_str(), self.cause.id().as_str(), agent.as_str(), &seat]))
+    }
+
+    /// The id of what is said on the seat whose turn it is.
+    pub(super) fn event_id(&self, user: &UserId) -> EventId {
+        let seat = self.next.to_string();
+        let agent = self.agent().map_or("", AgentId::as_str);
+        EventId::derived(&["said", user.as_str(), self.cause.id().as_str(), agent, &seat])
+    }
+
+    /// The seat whose turn it is, and whom it has heard.
+    pub(super) fn seat(&self) -> PanelSeat {
+        let count = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
+        PanelSeat {
+            seat: count(self.next + 1),
+            seats: count(self.agents.len()),
+            read: self.spoken.iter().map(|advice| advice.event.clone()).collect(),
+        }
+    }
+
+    /// The question to the agent whose turn it is.
+    pub(super) fn consult(
+        &self,
+        user: &UserId,
+        remembered: impl FnOnce() -> Vec<Observation>,
+        past: Vec<PastAdvice>,
+        deadline: Duration,
+    ) -> Option<Consult> {
+        Some(Consult {
+            id: self.consult_id(user)?,
+            agent: self.agent()?.clone(),
+            user: user.clone(),
+            conversation: self.conversation.clone(),
+            turn: self.turn,
+            cause: self.cause.clone(),
+            at: self.at.clone(),
+            recent: if self.evidence.is_empty() { remembered() } else { self.evidence.clone() },
+            past,
+            panel: self.spoken.clone(),
+            deadline,
+        })
+    }
+}

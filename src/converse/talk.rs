@@ -1,0 +1,309 @@
+//! The session's state machine: what is heard becomes what is said and who is asked. No I/O, no clock, no actor.
+
+use std::time::Duration;
+
+use auren_agents::{
+    Advice, AgentCard, AgentId, BiometricEvent, Cause, Consult, ConversationEvent, ConversationId,
+    ConversationMetadata, EventId, InboxAction, InboxRecord, MessageType, Score, Text, Timestamp, TriggerEvent, UserId,
+    consult::{PanelAdvice, PastAdvice},
+    events,
+};
+use bytes::Bytes;
+use serde_json::Map;
+
+use super::{memory::Memory, panel::Panel, routing::route};
+use crate::{
+    bus::Topic,
+    consult::{Answered, Unanswered},
+    lane::Refusal,
+    seen::Seen,
+};
+
+/// Most panels of one person that may wait at a time.
+const OPEN_MAX: usize = 8;
+/// Most findings and reasons of one answer.
+const FINDINGS_MAX: usize = 16;
+
+/// What all sessions of a hub have in common.
+#[derive(Debug, Clone)]
+pub struct TalkSettings {
+    /// The agents that can be asked.
+    pub cards: Vec<AgentCard>,
+    /// A silence of this length ends a conversation.
+    pub quiet: Duration,
+    /// How long an agent has for an answer.
+    pub deadline: Duration,
+    /// Who answers what is nobody's business in particular.
+    pub default_agent: AgentId,
+}
+
+/// One person's conversation.
+#[derive(Debug)]
+pub(super) struct Talk {
+    pub(super) user: UserId,
+    pub(super) memory: Memory,
+}
+
+/// What a stimulus brought about.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) said: Vec<ConversationEvent>,
+    pub(super) asks: Vec<Consult>,
+    pub(super) changed: bool,
+}
+
+impl Talk {
+    /// Hears a record of one of the input topics.
+    pub(super) fn hear(&mut self, topic: Topic, payload: &Bytes, settings: &TalkSettings) -> Result<Outcome, Refusal> {
+        match topic {
+            Topic::Biometrics => {
+                let event: BiometricEvent = events::parse(payload)?;
+                self.own(&event.user_id)?;
+                Ok(Outcome { changed: self.memory.measured(Seen::of(&event)), ..Outcome::default() })
+            }
+            Topic::Triggers => {
+                let trigger: TriggerEvent = events::parse(payload)?;
+                self.own(&trigger.user_id)?;
+                Ok(self.triggered(trigger, settings))
+            }
+            Topic::Inbox => {
+                let record: InboxRecord = events::parse(payload)?;
+                self.own(&record.user_id)?;
+                Ok(self.addressed(record, settings))
+            }
+            other => Err(Refusal::new("wrong_topic", "record", format!("conversations do not read {other}"))),
+        }
+    }
+
+    /// Takes an answer, or that there is none. An answer that nobody awaits any more changes nothing.
+    pub(super) fn answered(&mut self, answered: Answered, settings: &TalkSettings) -> Outcome {
+        let user = &self.user;
+        let awaited = |panel: &Panel| panel.consult_id(user).as_ref() == Some(&answered.consult);
+        let Some(index) = self.memory.open.iter().position(awaited) else { return Outcome::default() };
+        let mut panel = self.memory.open.remove(index);
+        let mut outcome = Outcome { changed: true, ..Outcome::default() };
+        outcome.said.extend(match answered.outcome {
+            Ok(advice) => self.advised(&mut panel, advice, settings),
+            Err(why) => self.unanswered(&panel, why),
+        });
+        panel.next += 1;
+        self.go_on(panel, settings, &mut outcome);
+        outcome
+    }
+
+    /// Asks again whatever was open when the session was last in memory.
+    pub(super) fn resumed(&mut self, settings: &TalkSettings) -> Outcome {
+        let mut outcome = Outcome { changed: true, ..Outcome::default() };
+        for panel in std::mem::take(&mut self.memory.open) {
+            self.go_on(panel, settings, &mut outcome);
+        }
+        outcome
+    }
+
+    fn own(&self, user: &UserId) -> Result<(), Refusal> {
+        if *user == self.user { Ok(()) } else { Err(Refusal::other_user()) }
+    }
+
+    fn triggered(&mut self, trigger: TriggerEvent, settings: &TalkSettings) -> Outcome {
+        if !self.memory.first_time(&trigger.trigger_id) {
+            return Outcome::default();
+        }
+        let cause = Cause::Trigger {
+            id: trigger.trigger_id,
+            trigger_type: trigger.trigger_type,
+            severity: trigger.severity,
+            message: trigger.message,
+        };
+        let mut outcome = Outcome { changed: true, ..Outcome::default() };
+        let panel = self.panel(cause, trigger.timestamp, trigger.recommended_agents, trigger.evidence, settings);
+        self.open(panel, settings, &mut outcome);
+        outcome
+    }
+
+    fn addressed(&mut self, record: InboxRecord, settings: &TalkSettings) -> Outcome {
+        let InboxRecord { event_id, action, client_id, timestamp, .. } = record;
+        let mut outcome = Outcome::default();
+        match action {
+            InboxAction::Message { text, to, .. } => {
+                if !self.memory.first_time(&event_id) {
+                    return outcome;
+                }
+                outcome.changed = true;
+                let last = self.memory.last_speaker.as_ref();
+                let agents = route(&text, to.as_ref(), &settings.cards, last, &settings.default_agent);
+                let cause = Cause::Message { id: event_id, text: text.clone() };
+                let panel = self.panel(cause, timestamp, agents, Vec::new(), settings);
+                let mut input = self.event(&panel, "user", MessageType::UserInput, "input", Text::cut(text.into_string()));
+                input.metadata.client_id = client_id;
+                outcome.said.push(input);
+                self.open(panel, settings, &mut outcome);
+            }
+            InboxAction::Stop { turn, .. } => {
+                if let Some(index) = self.memory.open.iter().position(|panel| panel.turn == turn) {
+                    let panel = self.memory.open.remove(index);
+                    outcome.changed = true;
+                    outcome.said.push(self.hub_says(&panel, "stopped", "The answer was stopped.".to_owned()));
+                    self.close(panel);
+                }
+            }
+            // Who saw what is for those who read the inbox; the conversation does not change.
+            InboxAction::Seen { .. } => {}
+        }
+        outcome
+    }
+
+    /// A new turn.
+    fn panel(
+        &mut self,
+        cause: Cause,
+        at: Timestamp,
+        agents: Vec<AgentId>,
+        evidence: Vec<auren_agents::Observation>,
+        settings: &TalkSettings,
+    ) -> Panel {
+        self.memory.turn += 1;
+        let quiet = i64::try_from(settings.quiet.as_millis()).unwrap_or(i64::MAX);
+        let conversation = match self.memory.conversation.take() {
+            Some((id, last)) if at.millis().saturating_sub(last) <= quiet => (id, last.max(at.millis())),
+            _ => {
+                let id = ConversationId::derived(&["conversation", self.user.as_str(), cause.id().as_str()]);
+                (id, at.millis())
+            }
+        };
+        let id = conversation.0.clone();
+        self.memory.conversation = Some(conversation);
+        let turn = self.memory.turn;
+        Panel { cause, at, conversation: id, turn, agents, next: 0, spoken: Vec::new(), notes: Vec::new(), evidence }
+    }
+
+    fn open(&mut self, panel: Panel, settings: &TalkSettings, outcome: &mut Outcome) {
+        if self.memory.open.len() >= OPEN_MAX {
+            let words = "Earlier questions are still being answered, so this one was not passed on. Please try again.";
+            outcome.said.push(self.hub_says(&panel, "busy", words.to_owned()));
+            return;
+        }
+        self.go_on(panel, settings, outcome);
+    }
+
+    /// Asks the next agent of a panel that is there, says so for each that is not, and closes the panel behind the last.
+    fn go_on(&mut self, mut panel: Panel, settings: &TalkSettings, outcome: &mut Outcome) {
+        while let Some(agent) = panel.agent() {
+            if settings.cards.iter().any(|card| card.id == *agent) {
+                let remembered = || self.memory.recent(&panel.at);
+                outcome.asks.extend(panel.consult(&self.user, remembered, self.memory.past(), settings.deadline));
+                self.memory.open.push(panel);
+                return;
+            }
+            let words = format!("There is no agent named “{agent}” here, so its part of the answer is missing.");
+            tracing::warn!(%agent, cause = %panel.cause.id(), "an unknown agent was asked for");
+            outcome.said.push(self.hub_says(&panel, "unknown_agent", words));
+            panel.next += 1;
+        }
+        self.close(panel);
+    }
+
+    fn close(&mut self, panel: Panel) {
+        let (about, severity) = match &panel.cause {
+            Cause::Trigger { trigger_type, severity, .. } => (trigger_type.as_str().to_owned(), *severity),
+            Cause::Message { .. } => ("message".to_owned(), Score::ZERO),
+        };
+        for (advice, note) in panel.spoken.into_iter().zip(panel.notes) {
+            self.memory.last_speaker = Some(advice.agent.clone());
+            self.memory.said(PastAdvice {
+                at: panel.at.clone(),
+                agent: advice.agent,
+                about: Text::cut(about.as_str()),
+                severity,
+                note,
+            });
+        }
+    }
+
+    fn advised(&self, panel: &mut Panel, advice: Advice, settings: &TalkSettings) -> Option<ConversationEvent> {
+        let agent = panel.agent()?.clone();
+        let card = settings.cards.iter().find(|card| card.id == agent);
+        let Advice { message, mut findings, confidence, mut reasons, hand_off, note } = advice;
+        findings.truncate(FINDINGS_MAX);
+        reasons.truncate(FINDINGS_MAX);
+        let step = panel.next.to_string();
+        let mut said = self.event(panel, agent.as_str(), MessageType::SpecialistResponse, &step, message.clone());
+        said.event_id = panel.event_id(&self.user);
+        said.metadata = ConversationMetadata {
+            consult_id: panel.consult_id(&self.user),
+            agent_version: card.map(|card| card.version.clone()),
+            panel: Some(panel.seat()),
+            findings: findings.clone(),
+            confidence,
+            reasons,
+            hand_off,
+            ..said.metadata
+        };
+        panel.spoken.push(PanelAdvice { event: said.event_id.clone(), agent, message, findings });
+        panel.notes.push(note);
+        Some(said)
+    }
+
+    fn unanswered(&self, panel: &Panel, why: Unanswered) -> Option<ConversationEvent> {
+        let agent = panel.agent()?;
+        let (code, words) = match why {
+            Unanswered::Late => ("agent_late", format!("The {agent} did not answer in time.")),
+            Unanswered::Failed => ("agent_failed", format!("The {agent} could not answer.")),
+        };
+        let partial = if panel.agents.len() > 1 { " This answer is therefore incomplete." } else { "" };
+        let mut said = self.hub_says(panel, code, format!("{words}{partial}"));
+        said.metadata.consult_id = panel.consult_id(&self.user);
+        Some(said)
+    }
+
+    /// What the hub says in the place of the agent whose turn it is.
+    fn hub_says(&self, panel: &Panel, code: &str, words: String) -> ConversationEvent {
+        let agent = panel.agent().map_or("auren", AgentId::as_str);
+        let step = format!("{code} {}", panel.next);
+        let mut said = self.event(panel, agent, MessageType::SystemMessage, &step, Text::cut(words));
+        said.metadata.code = Some(Text::cut(code));
+        said.metadata.panel = Some(panel.seat());
+        said
+    }
+
+    fn event(
+        &self,
+        panel: &Panel,
+        speaker: &str,
+        message_type: MessageType,
+        step: &str,
+        content: Text<16384>,
+    ) -> ConversationEvent {
+        let cause = panel.cause.id();
+        let (trigger_type, severity) = match &panel.cause {
+            Cause::Trigger { trigger_type, severity, .. } => (Some(Text::cut(trigger_type.as_str())), Some(*severity)),
+            Cause::Message { .. } => (None, None),
+        };
+        ConversationEvent {
+            event_id: EventId::derived(&["hub", self.user.as_str(), cause.as_str(), step]),
+            conversation_id: panel.conversation.clone(),
+            user_id: self.user.clone(),
+            specialist_id: AgentId::new(speaker).unwrap_or_else(|_| AgentId::derived(&[speaker])),
+            message_type,
+            content,
+            metadata: ConversationMetadata {
+                cause: cause.clone(),
+                cause_type: panel.cause.kind(),
+                turn: panel.turn,
+                trigger_type,
+                severity,
+                consult_id: None,
+                agent_version: None,
+                panel: None,
+                findings: Vec::new(),
+                confidence: None,
+                reasons: Vec::new(),
+                hand_off: None,
+                code: None,
+                client_id: None,
+                extra: Map::new(),
+            },
+            timestamp: panel.at.clone(),
+            extra: Map::new(),
+        }
+    }
+}

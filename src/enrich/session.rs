@@ -1,0 +1,265 @@
+//! One person's history, sealed at rest, and what a reading adds to it.
+
+use auren_agents::{BiometricEvent, UserId, events};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize as _;
+
+use super::{Point, judge, metadata};
+use crate::{
+    config::{PrivacyProfile, Role},
+    intake::SealedReading,
+    lane::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Refusal},
+    phi::{Keys, Measured, PhiError},
+    wearable::Measure,
+    wire,
+};
+
+/// The version of the saved state.
+const VERSION: u8 = 1;
+/// Most values kept of one statistic of one device: six weeks of nights, and some more.
+const POINTS_MAX: usize = 48;
+/// Most statistics and devices of one person; the one unused for longest goes first.
+const SERIES_MAX: usize = 32;
+
+/// The role that opens readings.
+#[derive(Debug, Clone)]
+pub struct Enrich {
+    keys: Keys,
+    profile: PrivacyProfile,
+}
+
+impl Enrich {
+    /// Enriches under these keys, telling what the profile allows.
+    #[must_use]
+    pub fn new(keys: Keys, profile: PrivacyProfile) -> Self {
+        Self { keys, profile }
+    }
+}
+
+impl Processor for Enrich {
+    type Late = Never;
+    type Session = Pure<Session>;
+
+    fn role(&self) -> Role {
+        Role::Enrich
+    }
+
+    fn open(&self, user: &UserId, saved: Option<&[u8]>, _: Lates<Never>) -> Result<Self::Session, Refusal> {
+        let history = saved.map(|saved| self.load(user, saved)).transpose()?.unwrap_or_default();
+        Ok(Pure(Session { user: user.clone(), role: self.clone(), history }))
+    }
+}
+
+impl Enrich {
+    fn load(&self, user: &UserId, saved: &[u8]) -> Result<History, Refusal> {
+        let unreadable = |why: &str| Refusal::new("state_unreadable", "state", why);
+        let plain = self
+            .keys
+            .open_state(Role::Enrich.name(), user, saved)
+            .map_err(|error| unreadable(&format!("the person's saved history {error}")))?;
+        match plain.split_first() {
+            Some((&VERSION, plain)) => postcard::from_bytes(plain).map_err(|_| unreadable("is damaged")),
+            _ => Err(unreadable("was saved by another version of AUREN")),
+        }
+    }
+}
+
+/// One person's session.
+pub struct Session {
+    user: UserId,
+    role: Enrich,
+    history: History,
+}
+
+/// What was measured of a person, by statistic and device: values of two devices or two statistics never mix.
+#[derive(Default, Serialize, Deserialize)]
+struct History {
+    series: Vec<Series>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Series {
+    measure: String,
+    device: String,
+    /// Seconds since the epoch and the value, in order of time.
+    points: Vec<(i64, f32)>,
+}
+
+impl Drop for Series {
+    fn drop(&mut self) {
+        for (_, value) in &mut self.points {
+            value.zeroize();
+        }
+    }
+}
+
+impl Reduce for Session {
+    fn apply(&mut self, input: Input) -> Result<Effects, Refusal> {
+        let reading: SealedReading = events::parse(&input.payload)?;
+        if reading.user_id != self.user {
+            return Err(Refusal::other_user());
+        }
+        let measured = reading.open(&self.role.keys).map_err(unopened)?;
+        possible(&measured)?;
+        let at = reading.timestamp.millis().div_euclid(1000);
+        let Some(past) = self.history.add(&measured, &reading.source_device, at) else {
+            // The same reading again: its event has been written.
+            return Ok(Effects::default());
+        };
+        let judged = judge(&measured.measure, Point { at, value: measured.value }, &past);
+        let metadata = metadata(&reading, &measured, &judged, self.role.profile);
+        let event = BiometricEvent {
+            event_id: reading.event_id,
+            user_id: reading.user_id,
+            event_type: reading.event_type,
+            token: reading.token,
+            metadata,
+            timestamp: reading.timestamp,
+            extra: reading.extra,
+        };
+        Ok(Effects { outputs: vec![wire::outgoing(&event)], state: Some(self.save()?), open: false })
+    }
+}
+
+impl Session {
+    fn save(&self) -> Result<Bytes, Refusal> {
+        let unsaved = |_| Refusal::new("state_unwritable", "state", "the person's history cannot be written");
+        let mut plain = vec![VERSION];
+        plain = postcard::to_extend(&self.history, plain).map_err(unsaved)?;
+        let sealed = self.role.keys.seal_state(Role::Enrich.name(), &self.user, &plain);
+        plain.zeroize();
+        sealed.map(Bytes::from).map_err(|error| Refusal::new("state_unwritable", "state", error.to_string()))
+    }
+}
+
+impl History {
+    /// Enters a value; answers with those before it, oldest first. None where it is there already.
+    fn add(&mut self, measured: &Measured, device: &str, at: i64) -> Option<Vec<Point>> {
+        let of = |series: &Series| series.measure == measured.measure && series.device == device;
+        let index = match self.series.iter().position(of) {
+            Some(index) => index,
+            None => {
+                if self.series.len() == SERIES_MAX {
+                    let newest = |series: &Series| series.points.last().map_or(i64::MIN, |(at, _)| *at);
+                    let idle = (0..self.series.len()).min_by_key(|index| newest(&self.series[*index]))?;
+                    self.series.swap_remove(idle);
+                }
+                let (measure, device) = (measured.measure.clone(), device.to_owned());
+                self.series.push(Series { measure, device, points: Vec::new() });
+                self.series.len() - 1
+            }
+        };
+        let points = &mut self.series[index].points;
+        let place = match points.binary_search_by_key(&at, |(at, _)| *at) {
+            Ok(_) => return None,
+            Err(place) => place,
+        };
+        let past = points[..place].iter().map(|(at, value)| Point { at: *at, value: f64::from(*value) }).collect();
+        #[expect(clippy::cast_possible_truncation, reason = "seven digits of a measured value are enough")]
+        points.insert(place, (at, measured.value as f32));
+        if points.len() > POINTS_MAX {
+            points.remove(0);
+        }
+        Some(past)
+    }
+}
+
+/// A value that no living person has is nobody's baseline, whoever sealed it.
+fn possible(measured: &Measured) -> Result<(), Refusal> {
+    let fits = match Measure::named(&measured.measure) {
+        Some(known) => measured.unit == known.unit() && known.possible().contains(&measured.value),
+        None => measured.value.is_finite(),
+    };
+    let why = "holds a value that is impossible, or in another unit";
+    if fits { Ok(()) } else { Err(Refusal::new("impossible_value", "token", why)) }
+}
+
+fn unopened(error: PhiError) -> Refusal {
+    let class = match error {
+        PhiError::NotAToken => "not_a_token",
+        PhiError::UnknownSuite => "unknown_token_version",
+        PhiError::UnknownKey => "unknown_key",
+        PhiError::DoesNotOpen | PhiError::TooWide => "does_not_open",
+    };
+    Refusal::new(class, "token", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use auren_agents::{BiometricType, Score, Text, Timestamp};
+    use chrono::{Duration, TimeZone as _, Utc};
+
+    use super::*;
+    use crate::{
+        bus::{Cursor, Topic},
+        wearable::Row,
+    };
+
+    fn input(reading: &SealedReading) -> Input {
+        let payload = serde_json::to_vec(reading).unwrap().into();
+        Input { topic: Topic::Readings, cursor: Cursor { partition: 0, offset: 0 }, payload }
+    }
+
+    fn night(keys: &Keys, night: i64, value: f64) -> SealedReading {
+        let at = Utc.with_ymd_and_hms(2024, 1, 1, 7, 0, 0).unwrap() + Duration::days(night);
+        let row = Row {
+            user: UserId::new("u-1").unwrap(),
+            event_type: BiometricType::HrvMeasurement,
+            measure: "rmssd".into(),
+            value,
+            unit: "ms".into(),
+            at: Timestamp::from(at),
+            device: Text::cut("watch"),
+            context: Text::cut("sleep"),
+        };
+        SealedReading::seal(&row, keys).unwrap()
+    }
+
+    fn event(effects: &Effects) -> BiometricEvent {
+        events::parse(effects.outputs[0].payload.as_ref().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_history_survives_sealing_and_a_reading_counts_once() {
+        let keys = Keys::ephemeral("t");
+        let role = Enrich::new(keys.clone(), PrivacyProfile::Coarse);
+        let user = UserId::new("u-1").unwrap();
+        let open = |saved: Option<&[u8]>| {
+            let (sender, _) = tokio::sync::mpsc::channel(1);
+            role.open(&user, saved, Lates::new(sender)).unwrap().0
+        };
+        let mut session = open(None);
+        let mut saved = Bytes::new();
+        for day in 0..20 {
+            let effects = session.apply(input(&night(&keys, day, 40.0 + f64::from(i32::try_from(day % 5).unwrap())))).unwrap();
+            assert_eq!(event(&effects).metadata.severity_score, Score::ZERO);
+            saved = effects.state.unwrap();
+        }
+        let mut session = open(Some(&saved));
+        let low = night(&keys, 20, 25.0);
+        let effects = session.apply(input(&low)).unwrap();
+        let event = event(&effects);
+        assert_eq!((event.metadata.severity_score, event.event_id), (Score::ONE, low.event_id.clone()));
+        assert!(session.apply(input(&low)).unwrap().outputs.is_empty());
+        assert!(saved.len() < 600, "{} bytes", saved.len());
+    }
+
+    #[test]
+    fn what_does_not_open_or_cannot_be_is_refused_in_its_class() {
+        let keys = Keys::ephemeral("t");
+        let role = Enrich::new(keys.clone(), PrivacyProfile::Coarse);
+        let (sender, _) = tokio::sync::mpsc::channel(1);
+        let mut session = role.open(&UserId::new("u-1").unwrap(), None, Lates::new(sender)).unwrap().0;
+        let refused = |session: &mut Session, reading: &SealedReading| session.apply(input(reading)).unwrap_err().class;
+        let good = night(&keys, 1, 40.0);
+        let moved = SealedReading { event_id: night(&keys, 2, 40.0).event_id, ..good.clone() };
+        assert_eq!(refused(&mut session, &moved), "does_not_open");
+        let foreign = night(&Keys::ephemeral("t"), 1, 40.0);
+        assert_eq!(refused(&mut session, &foreign), "unknown_key");
+        let plain = SealedReading { token: Text::cut("TOKENIZED_PHI"), ..good.clone() };
+        assert_eq!(refused(&mut session, &plain), "not_a_token");
+        let other = SealedReading { user_id: UserId::new("u-2").unwrap(), ..good };
+        assert_eq!(refused(&mut session, &other), "key_mismatch");
+    }
+}

@@ -1,0 +1,22 @@
+//! The engine under every role: assignment, batches, session actors, one commit, hand-over. It knows no rules and no agents.
+//!
+//! A [`Processor`] says what a role does with one user's records; a [`Worker`] does the rest, the same for all roles. It
+//! joins the role's consumer group, restores the state of the partitions it is given, and then turns batches of records
+//! into transactions: outputs, changed states and input offsets, all or nothing. While one commit is in flight the next
+//! batch is prepared. Whatever goes wrong with a commit, the worker forgets everything and begins again at the committed
+//! offsets; nothing is ever half remembered.
+//!
+//! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
+//! [`state`], [`refusal`] (dead letters), [`stats`].
+
+mod batch;
+mod refusal;
+mod session;
+mod state;
+mod stats;
+mod worker;
+
+pub use refusal::Refusal;
+pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulus};
+pub use stats::{LaneStats, Totals};
+pub use worker::{Worker, WorkerSettings};

@@ -1,0 +1,91 @@
+//! One transaction in the making: what a batch of stimuli has brought about so far.
+
+use std::collections::{BTreeMap, HashSet};
+
+use auren_agents::UserId;
+
+use super::{Effects, state::States};
+use crate::{
+    bus::{Outgoing, Topic, Transaction},
+    wire::TRACEPARENT,
+};
+
+/// Outputs, touched users and input offsets that belong together.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    outputs: Vec<Outgoing>,
+    offsets: BTreeMap<(Topic, i32), i64>,
+    /// Whose state has changed, in the order in which it first did.
+    touched: Vec<UserId>,
+    known: HashSet<UserId>,
+    pub(super) counts: Counts,
+}
+
+/// How much a batch holds, for the counters.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) records: u64,
+    pub(super) outputs: u64,
+    pub(super) dead_letters: u64,
+    pub(super) moved: u64,
+}
+
+impl Batch {
+    /// Takes over what a stimulus of a user brought about; the cause's trace goes on with every output.
+    pub(super) fn take(
+        &mut self,
+        user: &UserId,
+        partition: i32,
+        trace: Option<&str>,
+        effects: Effects,
+        states: &mut States,
+    ) {
+        for mut output in effects.outputs {
+            output.partition = Some(partition);
+            if let Some(trace) = trace {
+                output.headers.push((TRACEPARENT.into(), trace.to_owned().into()));
+            }
+            self.outputs.push(output);
+            self.counts.outputs += 1;
+        }
+        if let Some(state) = effects.state {
+            states.put(user.clone(), partition, state, effects.open);
+            if self.known.insert(user.clone()) {
+                self.touched.push(user.clone());
+            }
+        }
+    }
+
+    pub(super) fn dead_letter(&mut self, letter: Outgoing) {
+        self.outputs.push(letter);
+        self.counts.dead_letters += 1;
+    }
+
+    pub(super) fn moved(&mut self, record: Outgoing) {
+        self.outputs.push(record);
+        self.counts.moved += 1;
+    }
+
+    /// An input partition has been worked up to here.
+    pub(super) fn worked(&mut self, topic: Topic, partition: i32, next: i64) {
+        self.offsets.insert((topic, partition), next);
+    }
+
+    /// Adds offsets that have not moved: the group's generation then fences a commit without a record, too.
+    pub(super) fn guard(&mut self, positions: impl Iterator<Item = ((Topic, i32), i64)>) {
+        for (place, next) in positions {
+            self.offsets.entry(place).or_insert(next);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.outputs.is_empty() && self.offsets.is_empty() && self.touched.is_empty()
+    }
+
+    /// The transaction: the newest state of every touched user goes behind the outputs.
+    pub(super) fn transaction(self, states: &States, topic: Topic) -> Transaction {
+        let mut outputs = self.outputs;
+        outputs.extend(self.touched.iter().filter_map(|user| states.record(topic, user)));
+        Transaction { outputs, offsets: self.offsets }
+    }
+}

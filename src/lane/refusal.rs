@@ -1,0 +1,176 @@
+//! Records that nobody can use: why, and the dead letter that keeps them.
+
+use auren_agents::{Rejected, UserId};
+use bytes::Bytes;
+
+use crate::bus::{Outgoing, Record, Topic, key_partition};
+
+/// Why a record cannot be used. Neither field nor reason ever repeats what the record holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {why}")]
+pub struct Refusal {
+    /// The class that the dead letter is filed under.
+    pub class: &'static str,
+    /// The field at fault; `record` for the whole, `key` for its key.
+    pub field: String,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl Refusal {
+    /// A refusal of a field.
+    #[must_use]
+    pub fn new(class: &'static str, field: &str, why: impl Into<String>) -> Self {
+        Self { class, field: field.to_owned(), why: why.into() }
+    }
+
+    /// Whether the record itself is at fault, so that every role that reads it finds the same. The others concern one
+    /// role's session.
+    #[must_use]
+    pub(super) fn is_of_record(&self) -> bool {
+        !matches!(self.class, "turn_failed" | "state_unreadable" | "state_unwritable")
+    }
+
+    /// A record whose payload is about somebody else than its key.
+    #[must_use]
+    pub fn other_user() -> Self {
+        Self::new("key_mismatch", "user_id", "differs from the record's key; a record is keyed by its user")
+    }
+}
+
+impl From<Rejected> for Refusal {
+    fn from(rejected: Rejected) -> Self {
+        Self { class: rejected.class.as_str(), field: rejected.field, why: rejected.why }
+    }
+}
+
+/// What a record's envelope says, before anybody looks inside.
+pub(super) enum Envelope {
+    /// It is this user's, and at the right place.
+    Good(UserId, Bytes),
+    /// It is good, but its producer put it into a partition that is not its user's.
+    Misplaced { home: i32 },
+    /// Nobody can use it.
+    Bad(Refusal),
+}
+
+/// Looks at key, size and partition of a record.
+pub(super) fn envelope(record: &Record, partitions: i32) -> Envelope {
+    let bad = |class, field, why: &str| Envelope::Bad(Refusal::new(class, field, why));
+    let Some(key) = &record.key else {
+        return bad("missing_key", "key", "is missing; a record is keyed by its user");
+    };
+    let user = std::str::from_utf8(key).ok().and_then(|key| UserId::new(key).ok());
+    let Some(user) = user else {
+        return bad("bad_key", "key", "is no user's id: 1 to 128 bytes of UTF-8 without control characters");
+    };
+    let Some(payload) = &record.payload else {
+        return bad("no_payload", "record", "has no payload");
+    };
+    if payload.len() > record.topic.max_record_bytes() {
+        let why = format!("is {} bytes long, at most {} are taken", payload.len(), record.topic.max_record_bytes());
+        return bad("too_large", "record", &why);
+    }
+    let home = key_partition(key, partitions);
+    if home == record.partition { Envelope::Good(user, payload.clone()) } else { Envelope::Misplaced { home } }
+}
+
+/// A header that says where a record stood before the hub put it right.
+pub(super) const MOVED_FROM: &str = "auren-moved-from";
+
+/// The same record in the partition of its user.
+///
+/// Producers with another partitioner than Java's (librdkafka's default, for one) put most keys elsewhere. One node owns a
+/// user, so such a record is not worked where it stands but moved, within the transaction that passes it.
+pub(super) fn moved(record: &Record, home: i32) -> Outgoing {
+    let mut headers = record.headers.clone();
+    headers.push((MOVED_FROM.into(), record.cursor().to_string().into()));
+    Outgoing {
+        topic: record.topic,
+        partition: Some(home),
+        key: record.key.clone(),
+        payload: record.payload.clone(),
+        headers,
+    }
+}
+
+/// The dead letter of a record: as it came, with the cause in its headers.
+pub(super) fn dead_letter(record: &Record, group: &str, stage: &str, refusal: &Refusal) -> Option<Outgoing> {
+    let topic: Topic = record.topic.dead_letters()?;
+    let mut headers = record.headers.clone();
+    for (name, value) in [
+        ("auren-dlq-topic", record.topic.name().to_owned()),
+        ("auren-dlq-partition", record.partition.to_string()),
+        ("auren-dlq-offset", record.offset.to_string()),
+        ("auren-dlq-timestamp", record.timestamp_ms.to_string()),
+        ("auren-dlq-group", group.to_owned()),
+        ("auren-dlq-stage", stage.to_owned()),
+        ("auren-dlq-class", refusal.class.to_owned()),
+        ("auren-dlq-error", refusal.to_string()),
+    ] {
+        headers.push((name.into(), value.into()));
+    }
+    Some(Outgoing {
+        topic,
+        partition: Some(record.partition),
+        key: record.key.clone(),
+        payload: record.payload.clone(),
+        headers,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(key: Option<&'static str>, payload: Option<&'static str>) -> Record {
+        let partition = key.map_or(0, |key| key_partition(key.as_bytes(), 12));
+        Record {
+            topic: Topic::Triggers,
+            partition,
+            offset: 7,
+            timestamp_ms: 1,
+            key: key.map(Into::into),
+            payload: payload.map(Into::into),
+            headers: vec![("traceparent".into(), "t".into())],
+        }
+    }
+
+    fn class(record: &Record) -> &'static str {
+        match envelope(record, 12) {
+            Envelope::Good(..) => "good",
+            Envelope::Misplaced { .. } => "misplaced",
+            Envelope::Bad(refusal) => refusal.class,
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_judged_by_key_size_and_place() {
+        assert_eq!(class(&record(Some("u-1"), Some("{}"))), "good");
+        assert_eq!(class(&record(None, Some("{}"))), "missing_key");
+        assert_eq!(class(&record(Some("a\nb"), Some("{}"))), "bad_key");
+        assert_eq!(class(&record(Some("u-1"), None)), "no_payload");
+        let mut large = record(Some("u-1"), None);
+        large.payload = Some(vec![b' '; 1024 * 1024 + 1].into());
+        assert_eq!(class(&large), "too_large");
+        let mut elsewhere = record(Some("u-1"), Some("{}"));
+        elsewhere.partition = (elsewhere.partition + 1) % 12;
+        assert_eq!(class(&elsewhere), "misplaced");
+    }
+
+    #[test]
+    fn a_dead_letter_is_the_record_as_it_came_with_its_cause() {
+        let record = record(Some("u-1"), Some("not json"));
+        let refusal = Refusal::new("broken_json", "record", "is not JSON (line 1, column 2)");
+        let letter = dead_letter(&record, "auren-converse", "converse", &refusal).unwrap();
+        assert_eq!((letter.topic, &letter.payload, &letter.key), (Topic::TriggersDlq, &record.payload, &record.key));
+        let header = |name: &str| {
+            let (_, value) = letter.headers.iter().find(|(known, _)| known == name).unwrap();
+            std::str::from_utf8(value).unwrap()
+        };
+        assert_eq!(header("traceparent"), "t");
+        assert_eq!(header("auren-dlq-offset"), "7");
+        assert_eq!(header("auren-dlq-class"), "broken_json");
+        assert_eq!(header("auren-dlq-error"), "record: is not JSON (line 1, column 2)");
+    }
+}

@@ -1,0 +1,127 @@
+//! What a role implements: how a session begins, and what it makes of a stimulus.
+
+use actix::{Actor, Context, Handler, Message};
+use auren_agents::UserId;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::Refusal;
+use crate::{
+    bus::{Cursor, Outgoing, Topic},
+    config::Role,
+};
+
+/// What a role does with one user's records.
+pub trait Processor: 'static {
+    /// What may come to a session later than the record that caused it.
+    type Late: Send + 'static;
+    /// The session actor of one user.
+    type Session: Actor<Context = Context<Self::Session>> + Handler<Stimulus<Self::Late>>;
+
+    /// The role.
+    fn role(&self) -> Role;
+
+    /// Begins a session of a user from the newest saved state.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the state cannot be read; every record of the user is then a dead letter.
+    fn open(
+        &self,
+        user: &UserId,
+        saved: Option<&[u8]>,
+        lates: Lates<Self::Late>,
+    ) -> Result<Self::Session, Refusal>;
+}
+
+/// Something a session reacts to. The worker sends them one after the other and awaits each answer.
+#[derive(Debug)]
+pub enum Stimulus<L> {
+    /// A record of an input topic.
+    Record(Input),
+    /// What was awaited has come, without a record.
+    Late(L),
+    /// The session had something open when its node died or handed it over: it is to ask again.
+    Resumed,
+}
+
+impl<L: 'static> Message for Stimulus<L> {
+    type Result = Result<Effects, Refusal>;
+}
+
+/// A record as a session sees it.
+#[derive(Debug)]
+pub struct Input {
+    /// Where it was read.
+    pub topic: Topic,
+    /// Its place there.
+    pub cursor: Cursor,
+    /// Its payload.
+    pub payload: Bytes,
+}
+
+/// What a stimulus brought about. Outputs get the user's partition and the cause's trace from the worker.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Records to write.
+    pub outputs: Vec<Outgoing>,
+    /// The user's new state; none where it did not change.
+    pub state: Option<Bytes>,
+    /// Whether the session is waiting for something that will come as [`Stimulus::Late`].
+    pub open: bool,
+}
+
+/// Brings a session what it was waiting for, through the worker, so that it is committed like everything else.
+#[derive(Debug)]
+pub struct Lates<L>(mpsc::Sender<(UserId, L)>);
+
+impl<L> Lates<L> {
+    pub(crate) fn new(sender: mpsc::Sender<(UserId, L)>) -> Self {
+        Self(sender)
+    }
+
+    /// Hands over what came for a user; waits while the worker is behind.
+    pub async fn bring(&self, user: UserId, late: L) {
+        // A worker that is gone has forgotten the session; whoever takes it over asks again.
+        let _ = self.0.send((user, late)).await;
+    }
+}
+
+impl<L> Clone for Lates<L> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// Nothing ever comes late.
+#[derive(Debug, Clone, Copy)]
+pub enum Never {}
+
+/// A session that decides at once: a state and what a record makes of it.
+pub trait Reduce: 'static + Unpin {
+    /// Works one record.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the record cannot be used; the state must then be as before.
+    fn apply(&mut self, input: Input) -> Result<Effects, Refusal>;
+}
+
+/// Makes a [`Reduce`] an actor.
+#[derive(Debug)]
+pub struct Pure<R>(pub R);
+
+impl<R: Reduce> Actor for Pure<R> {
+    type Context = Context<Self>;
+}
+
+/// Sent by the worker, which awaits the answer before it sends the next.
+impl<R: Reduce> Handler<Stimulus<Never>> for Pure<R> {
+    type Result = Result<Effects, Refusal>;
+
+    fn handle(&mut self, stimulus: Stimulus<Never>, _: &mut Self::Context) -> Self::Result {
+        match stimulus {
+            Stimulus::Record(input) => self.0.apply(input),
+            Stimulus::Late(never) => match never {},
+            Stimulus::Resumed => Ok(Effects::default()),
+        }
+    }
+}

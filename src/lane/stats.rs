@@ -1,0 +1,86 @@
+//! What a role's workers have done: counters that anybody may read at any time.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::Serialize;
+
+/// Counters of one role on this node, over all its workers.
+#[derive(Debug, Default)]
+pub struct LaneStats {
+    pub(super) records: AtomicU64,
+    pub(super) outputs: AtomicU64,
+    pub(super) dead_letters: AtomicU64,
+    pub(super) moved: AtomicU64,
+    pub(super) commits: AtomicU64,
+    pub(super) rejoins: AtomicU64,
+    pub(super) partitions: AtomicU64,
+    pub(super) sessions: AtomicU64,
+    pub(super) open: AtomicU64,
+    pub(super) unfinished: AtomicU64,
+}
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Records worked and committed.
+    pub records: u64,
+    /// Records written, states and dead letters not counted.
+    pub outputs: u64,
+    /// Dead letters written.
+    pub dead_letters: u64,
+    /// Records moved into their user's partition.
+    pub moved: u64,
+    /// Transactions committed.
+    pub commits: u64,
+    /// Times that a worker had to begin again.
+    pub rejoins: u64,
+    /// Partitions held now.
+    pub partitions: u64,
+    /// Session actors in memory now.
+    pub sessions: u64,
+    /// Sessions that wait for an agent now.
+    pub open: u64,
+    /// Batches worked and not yet committed now.
+    pub unfinished: u64,
+}
+
+impl LaneStats {
+    /// The counters now.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals {
+            records: self.records.load(Relaxed),
+            outputs: self.outputs.load(Relaxed),
+            dead_letters: self.dead_letters.load(Relaxed),
+            moved: self.moved.load(Relaxed),
+            commits: self.commits.load(Relaxed),
+            rejoins: self.rejoins.load(Relaxed),
+            partitions: self.partitions.load(Relaxed),
+            sessions: self.sessions.load(Relaxed),
+            open: self.open.load(Relaxed),
+            unfinished: self.unfinished.load(Relaxed),
+        }
+    }
+}
+
+/// One worker's share of a number that goes up and down: it is taken back when the worker forgets or ends.
+#[derive(Debug)]
+pub(super) struct Share {
+    mine: u64,
+}
+
+impl Share {
+    pub(super) fn new() -> Self {
+        Self { mine: 0 }
+    }
+
+    pub(super) fn set(&mut self, total: &AtomicU64, now: usize) {
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        if now >= self.mine {
+            total.fetch_add(now - self.mine, Relaxed);
+        } else {
+            total.fetch_sub(self.mine - now, Relaxed);
+        }
+        self.mine = now;
+    }
+}

@@ -1,0 +1,2 @@
+//! Behaviour tests.
+mod river;
