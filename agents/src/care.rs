@@ -119,8 +119,7 @@ impl Care {
             said.any("emergency number") || (!self.is_emergency() && said.any("clinician, clinicians"))
         });
         let wording = voice.pick(if said { self.next_words() } else { self.first_words() });
-        let when =
-            self.sign().and_then(|sign| reading.when(sign)).unwrap_or_else(|| "in the newest reading".to_owned());
+        let when = self.sign().and_then(|sign| reading.when(sign)).unwrap_or_else(|| "this time".to_owned());
         fill(wording, &[("when", &when)])
     }
 

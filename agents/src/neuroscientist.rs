@@ -122,7 +122,7 @@ impl<'r, 'c> Explained<'r, 'c> {
         let values = [
             ("how", band.how()),
             ("much", band.much()),
-            ("when", when.as_deref().unwrap_or("in the newest readings")),
+            ("when", when.as_deref().unwrap_or("this time")),
             ("row", row.as_str()),
             ("what", what(self.trigger)),
         ];

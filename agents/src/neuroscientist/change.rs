@@ -56,7 +56,7 @@ pub(super) fn first(trigger: &TriggerType) -> &'static Wordings {
              not go away by itself.",
         ],
         TriggerType::Overtraining => &[
-            "your body has taken on {much} more load than it has recovered from, most visibly {when}.",
+            "your body took on {much} more load than it recovered from {when}.",
             "load and recovery have drifted apart: {when}, your readings were {how} outside what your body usually absorbs.",
             "the balance between training and recovery tipped {how} to the load side {when}, and the nervous system is often \
              the first to show it.",

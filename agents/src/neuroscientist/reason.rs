@@ -93,10 +93,21 @@ fn explained(explanation: Explanation, trigger: &TriggerType) -> &'static Wordin
             "That your {signs} moved up alongside suggests your body may be fighting something rather than merely being \
              tired.",
         ],
+        (
+            Explanation::ShortSleep,
+            TriggerType::BloodPressureSpike
+            | TriggerType::GlucoseSpike
+            | TriggerType::StressEscalation
+            | TriggerType::InflammationRisk,
+        ) => &[
+            "Your sleep was short {when}, and after such a night the body runs tenser and handles sugar and stress less well.",
+            "A short night may have its hand in it: you slept less than usual {when}, and that shows in more than tiredness.",
+            "I would not read it without the short sleep {when}, which is known to push readings like this upwards.",
+        ],
         (Explanation::ShortSleep, _) => &[
             "The most likely reason is plain: you slept less than usual {when}, and short sleep alone can do this.",
             "Your sleep was short {when}, and that is enough to account for much of what I see.",
-            "I would look at sleep first, because it was shorter than your normal {when} and this usually follows.",
+            "I would look at sleep first, because it was shorter than your normal {when} and this often follows.",
         ],
         (Explanation::BrokenSleep, _) => &[
             "You were in bed long enough, but your sleep was in pieces {when}, and broken sleep restores less than its length \

@@ -15,35 +15,35 @@ use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct File {
-    pub case: Vec<Case>,
+pub(crate) struct File {
+    pub(crate) case: Vec<Case>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Case {
-    pub name: String,
-    pub agent: String,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) agent: String,
     #[serde(default = "morning")]
-    pub at: String,
+    pub(crate) at: String,
     /// The person. Another person may read another wording.
     #[serde(default = "somebody")]
-    pub user: String,
-    pub trigger: Option<String>,
+    pub(crate) user: String,
+    pub(crate) trigger: Option<String>,
     #[serde(default = "clear")]
-    pub severity: f64,
+    pub(crate) severity: f64,
     /// What the person wrote, where no trigger is the cause.
-    pub says: Option<String>,
+    pub(crate) says: Option<String>,
     #[serde(default)]
-    pub recent: Vec<Seen>,
+    pub(crate) recent: Vec<Seen>,
     #[serde(default)]
-    pub past: Vec<Said>,
+    pub(crate) past: Vec<Said>,
     #[serde(default)]
-    pub panel: Vec<Spoke>,
+    pub(crate) panel: Vec<Spoke>,
     /// Whether the neuroscientist answers the same question first, and is on the panel.
     #[serde(default)]
-    pub after_neuroscientist: bool,
-    pub expect: Expect,
+    pub(crate) after_neuroscientist: bool,
+    pub(crate) expect: Expect,
 }
 
 fn morning() -> String {
@@ -60,7 +60,7 @@ fn clear() -> f64 {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Seen {
+pub(crate) struct Seen {
     #[serde(rename = "type")]
     kind: String,
     measure: Option<String>,
@@ -73,7 +73,7 @@ pub struct Seen {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Said {
+pub(crate) struct Said {
     at: String,
     agent: String,
     about: String,
@@ -85,7 +85,7 @@ pub struct Said {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Spoke {
+pub(crate) struct Spoke {
     agent: String,
     message: String,
     #[serde(default)]
@@ -95,7 +95,7 @@ pub struct Spoke {
 /// What the answer must be. Words are compared in lower case.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expect {
+pub(crate) struct Expect {
     /// Each of these.
     #[serde(default)]
     all: Vec<String>,
@@ -119,7 +119,7 @@ pub struct Expect {
 }
 
 impl Case {
-    pub fn consult(&self) -> Consult {
+    pub(crate) fn consult(&self) -> Consult {
         let time = |text: &str| Timestamp::parse(text).unwrap();
         let id = |text: &str| EventId::derived(&[&self.name, text]);
         let cause = match (&self.trigger, &self.says) {
@@ -177,13 +177,13 @@ impl Case {
         consult
     }
 
-    pub fn answer(&self) -> Advice {
+    pub(crate) fn answer(&self) -> Advice {
         ask(self.consult())
     }
 }
 
 /// An answer as those who speak later on the panel see it.
-pub fn seat(agent: &AgentId, advice: &Advice) -> PanelAdvice {
+pub(crate) fn seat(agent: &AgentId, advice: &Advice) -> PanelAdvice {
     PanelAdvice {
         event: EventId::derived(&["spoke", agent.as_str()]),
         agent: agent.clone(),
@@ -193,7 +193,7 @@ pub fn seat(agent: &AgentId, advice: &Advice) -> PanelAdvice {
 }
 
 /// Asks the agent that the consult names. It has to answer at once.
-pub fn ask(consult: Consult) -> Advice {
+pub(crate) fn ask(consult: Consult) -> Advice {
     match consult.agent.as_str() {
         "neuroscientist" => at_once(Neuroscientist.consult(consult)),
         "coach" => at_once(Coach.consult(consult)),
@@ -210,7 +210,7 @@ fn at_once<T>(answer: impl Future<Output = T>) -> T {
 }
 
 impl Expect {
-    pub fn faults(&self, advice: &Advice) -> Vec<String> {
+    pub(crate) fn faults(&self, advice: &Advice) -> Vec<String> {
         let said = advice.message.to_lowercase();
         let holds = |words: &String| said.contains(&words.to_lowercase());
         let mut faults = Vec::new();
@@ -254,6 +254,6 @@ impl Expect {
 }
 
 /// The sentences of an answer.
-pub fn sentences(message: &str) -> Vec<&str> {
+pub(crate) fn sentences(message: &str) -> Vec<&str> {
     message.split_inclusive(['.', '?', '!']).map(str::trim).filter(|sentence| !sentence.is_empty()).collect()
 }

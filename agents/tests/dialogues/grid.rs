@@ -17,7 +17,7 @@ const FORBIDDEN: &str = "diabet*, hypertens*, hypotens*, arrhythm*, fibrillation
     antidepressant*, benzodiaz*, valerian, ashwagandha, vitamin*, creatine, mg, mcg, ml, milligram*, gram, grams, dose, doses, \
     dosage, tablet*, pill, pills, capsule*, mmhg, bpm, percent, amazing, awesome, great";
 
-pub fn faults(advice: &Advice) -> Vec<String> {
+pub(crate) fn faults(advice: &Advice) -> Vec<String> {
     let said = &*advice.message;
     let mut faults = Vec::new();
     if said.trim().is_empty() {
@@ -29,7 +29,7 @@ pub fn faults(advice: &Advice) -> Vec<String> {
     if said.chars().any(|letter| letter.is_ascii_digit()) {
         faults.push("names a number".to_owned());
     }
-    for trace in ["{", "}", "!", "  ", " .", " ,", "..", ",,", ".;", "on on", "the the", "your your", "(", "_"] {
+    for trace in ["{", "}", "!", "  ", " .", " ,", "..", ",,", ".;", " on on ", " the the ", " your your ", "(", "_"] {
         if said.contains(trace) {
             faults.push(format!("holds {trace:?}"));
         }
