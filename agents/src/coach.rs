@@ -10,13 +10,13 @@ mod link;
 mod plan;
 mod steps;
 
-use self::{follow::Follow, plan::Plan};
+use self::{follow::Follow, link::Why, plan::Plan};
 use crate::{
     agent::{Agent, AgentCard, AgentError},
     care::{Care, keeps_coming},
     consult::{Advice, Cause, Consult, Finding},
     events::TriggerType,
-    reading::{DayPart, Explanation, Reading, Repeat},
+    reading::{DayPart, Reading, Repeat},
     text::{Score, Text},
     voice::{Voice, fill, speak},
 };
@@ -58,15 +58,16 @@ impl Agent for Coach {
 /// The plan that a trigger calls for.
 fn planned(reading: &Reading<'_>, voice: &Voice, trigger: &TriggerType) -> Advice {
     let why = link::why(reading, Some(trigger));
-    let plan = Plan::after(trigger, why);
+    let plan = Plan::after(trigger, why.map(|why| why.what));
     let repeat = reading.history.repeat();
     let follow = Follow::of(reading);
     let stage = follow.as_ref().map_or(0, |follow| follow.stage(reading, plan));
 
     let mut sentences = Vec::new();
     sentences.extend(follow.as_ref().map(|follow| follow.words(reading, voice, plan)));
-    if follow.is_none() || !reading.consult.panel.is_empty() {
-        sentences.push(link::words(reading, voice, trigger, plan, why));
+    let stays = follow.as_ref().is_some_and(|follow| follow.plan() == plan);
+    if !stays || !reading.consult.panel.is_empty() {
+        sentences.push(link::words(reading, voice, trigger, plan, why, stays));
     }
     sentences.push(filled(reading, voice.pick(steps::of(plan, stage))));
     sentences.push(filled(reading, voice.pick(steps::ahead(plan))));
@@ -76,7 +77,7 @@ fn planned(reading: &Reading<'_>, voice: &Voice, trigger: &TriggerType) -> Advic
         message: Text::cut(speak(sentences)),
         findings: vec![finding(reading, plan)],
         confidence: Some(Score::clamped(if why.is_some() { 0.6 } else { 0.45 })),
-        reasons: reasons(reading, plan, why, follow.as_ref()),
+        reasons: reasons(plan, why, follow.as_ref()),
         hand_off: None,
         note: voice.note(&plan.note()),
     }
@@ -134,12 +135,11 @@ fn finding(reading: &Reading<'_>, plan: Plan) -> Finding {
     }
 }
 
-fn reasons(reading: &Reading<'_>, plan: Plan, why: Option<Explanation>, follow: Option<&Follow<'_>>) -> Vec<Text<512>> {
+fn reasons(plan: Plan, why: Option<Why>, follow: Option<&Follow<'_>>) -> Vec<Text<512>> {
     let mut reasons = Vec::new();
     if let Some(why) = why {
-        let who =
-            if reading.consult.panel.is_empty() { "The readings point" } else { "The panel before the coach points" };
-        reasons.push(Text::cut(format!("{who} to {}.", why.name())));
+        let who = if why.told { "The panel before the coach points" } else { "The readings point" };
+        reasons.push(Text::cut(format!("{who} to {}.", why.what.name())));
     }
     if let Some(follow) = follow {
         reasons.push(Text::cut(format!("The plan before was {}.", follow.plan().name())));

@@ -178,7 +178,8 @@ impl<'r, 'c> Explained<'r, 'c> {
             events,
             alternatives,
         }];
-        findings.extend(self.explanations.iter().map(|found| reason::finding(self.reading, *found)));
+        let others = self.explanations.iter().filter(|found| found.subject() != subject);
+        findings.extend(others.map(|found| reason::finding(self.reading, *found)));
         findings
     }
 

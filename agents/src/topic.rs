@@ -34,56 +34,49 @@ const TOPICS: &[(Topic, &str)] = &[
     (Topic::Glucose, "glucose*, blood sugar*, sugar spike*, sugar"),
     (
         Topic::Illness,
-        "getting sick*, getting ill*, am i sick*, am i ill*, feel sick*, feel ill*, coming down*, \
-      fever*, sore throat*, unwell*, a cold, temperature*, inflammation*",
+        "getting sick*, getting ill*, am i sick*, am i ill*, feel sick*, feel ill*, coming down*, fever*, sore \
+         throat*, unwell*, a cold, temperature*, inflammation*",
     ),
     (Topic::Variability, "hrv*, variability*, rmssd*, sdnn*"),
     (Topic::HeartRate, "heart rate*, heartrate*, pulse*, resting heart*, heart"),
     (Topic::Focus, "focus*, concentrat*, brain fog*, foggy*, attention*, think clearly*, productiv*, brain"),
     (
         Topic::Stress,
-        "stress*, tense*, overwhelm*, pressure at work*, burnt out*, burned out*, worried*, anxious*, \
-      nervous*, calm down*, relax*",
+        "stress*, tense*, overwhelm*, pressure at work*, burnt out*, burned out*, worried*, anxious*, nervous*, \
+         calm down*, relax*",
     ),
     (
         Topic::Training,
-        "train*, workout*, work out*, gym*, run, running*, ride, cycling*, bike*, swim*, lift*, \
-      exercise*, race, marathon*, intervals*, sport*, rest day*",
+        "train*, workout*, work out*, gym*, run, running*, ran, jog*, walk*, hike*, hiking, ride, cycling*, bike*, \
+         swim*, lift*, exercise*, race, marathon*, intervals*, sport*, rest day*",
     ),
     (
         Topic::Food,
-        "eat*, meal*, food*, breakfast*, lunch*, dinner*, snack*, diet*, coffee*, alcohol*, wine*, \
-      beer*, drink*, hungry*",
+        "eat*, meal*, food*, breakfast*, lunch*, dinner*, snack*, diet*, coffee*, alcohol*, wine*, beer*, drink*, \
+         hungry*",
     ),
     (Topic::Sleep, "sleep*, slept*, insomnia*, awake*, woke*, bedtime*, bed, nap, night*, dream*"),
     (Topic::Tired, "tired*, exhaust*, fatigue*, no energy*, worn out*, drained*, sleepy*, energy*"),
     (Topic::Mood, "mood*, sad, feel down*, feeling down*, low today*, unhappy*, lonely*"),
     (
         Topic::Progress,
-        "getting better*, any better*, improv*, progress*, did it help*, is it working*, back to \
-      normal*, recover*",
+        "getting better*, any better*, improv*, progress*, did it help*, is it working*, back to normal*, recover*",
     ),
-    (
-        Topic::Plan,
-        "plan*, what should i do*, what can i do*, what do i do*, what now*, advice*, recommend*, \
-      should i*",
-    ),
+    (Topic::Plan, "plan*, what should i do*, what can i do*, what do i do*, what now*, advice*, recommend*, should i*"),
     (
         Topic::Why,
-        "why*, what does this mean*, what does that mean*, explain*, how sure*, how come*, what \
-      happened*, the reason*",
+        "why*, what does this mean*, what does that mean*, explain*, how sure*, how come*, what happened*, the \
+         reason*",
     ),
     (
         Topic::Who,
-        "who are you*, what are you*, are you a doctor*, are you human*, are you real*, your name*, \
-      what can you do*, help",
+        "who are you*, what are you*, are you a doctor*, are you human*, are you real*, your name*, what can you \
+         do*, help",
     ),
     (Topic::Thanks, "thank*, thx*, cheers*, appreciate*, great, ok, okay*, got it*, will do*, perfect*"),
     (Topic::Greeting, "hello*, hi, hey, good morning*, good evening*, good afternoon*, morning, evening"),
 ];
 
-/// Words that ask for a reason whatever they ask it about.
-const WHY: &str = "why*, how come*, explain*, what does this mean*, what does that mean*, how sure*";
 /// Words that ask for something to do.
 const WHAT_TO_DO: &str =
     "should i*, can i*, what to do*, what do i do*, what can i do*, how do i*, how can i*, plan*, tips*, may i*";
@@ -94,11 +87,6 @@ impl Topic {
             return Self::Unknown;
         }
         TOPICS.iter().find(|(_, stems)| words.any(stems)).map_or(Self::Unknown, |(topic, _)| *topic)
-    }
-
-    /// Whether the message asks for a reason.
-    pub(crate) fn asks_why(words: &Words) -> bool {
-        words.any(WHY)
     }
 
     /// Whether the message asks for something to do.

@@ -1,7 +1,8 @@
 //! What the built-in experts say: every case in `dialogues/*.toml`, and what holds for every case there could be.
 //!
-//! A case gives a cause, what was measured (as metadata) and what was said before, and names words that the answer has to
-//! hold or must not hold. `cargo test -p auren-agents --test dialogues -- --ignored --nocapture` prints all the answers.
+//! A case gives a cause, what was measured (as metadata) and what was said before, and names words that the answer has
+//! to hold or must not hold. `cargo test -p auren-agents --test dialogues -- --ignored --nocapture` prints the answers.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of it is test code; clippy exempts only the tests")]
 
 #[path = "dialogues/case.rs"]
 mod case;
@@ -59,4 +60,10 @@ fn read_them() {
         }
         println!("   note: {}\n", &*advice.note);
     }
+}
+
+#[test]
+#[ignore = "prints three nights of a panel for several persons, for somebody who wants to read them"]
+fn read_three_nights() {
+    grid::print_three_nights();
 }

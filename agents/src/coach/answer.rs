@@ -14,14 +14,15 @@ use crate::{
 pub(super) fn message(reading: &Reading<'_>, voice: &Voice, text: &str) -> Advice {
     let words = Words::of(text);
     let topic = Topic::of(&words);
-    let why = link::why(reading, None);
+    let why = link::why(reading, None).map(|why| why.what);
     if let Some(small) = small_talk(topic) {
         return talk(voice, topic, voice.pick(small).to_owned());
     }
     match topic {
         Topic::Plan => plan_again(reading, voice, why),
         Topic::Progress => progress(reading, voice, why),
-        Topic::Why | Topic::Variability | Topic::HeartRate if Topic::asks_why(&words) => explain(reading, voice, topic),
+        Topic::Why => explain(reading, voice, topic),
+        Topic::Variability | Topic::HeartRate if !Topic::asks_what_to_do(&words) => explain(reading, voice, topic),
         _ => plan_for(reading, voice, topic, why),
     }
 }
@@ -46,6 +47,7 @@ fn plan_for(reading: &Reading<'_>, voice: &Voice, topic: Topic, why: Option<Expl
         (Topic::Training, None) => return go(reading, voice, topic),
         (Topic::Sleep, _) => Plan::EarlyNight,
         (Topic::Stress, _) => Plan::WindDown,
+        (Topic::Food, _) if !reading.is_off(Sign::Glucose) => return talk(voice, topic, voice.pick(FOOD).to_owned()),
         (Topic::Glucose | Topic::Food, _) => Plan::WalkAfterMeals,
         (Topic::Pressure, _) => Plan::CalmMeasure,
         (Topic::Focus, _) => Plan::SpareAttention,
@@ -90,6 +92,15 @@ fn plan_for(reading: &Reading<'_>, voice: &Voice, topic: Topic, why: Option<Expl
         note: voice.note(&plan.note()),
     }
 }
+
+const FOOD: &[&str; 3] = &[
+    "Eat at regular hours, plants and protein first, the larger meal by day and the lighter one in the evening. Leave \
+     some time between dinner and bed, and keep coffee out of the second half of the day.",
+    "Keep it plain: vegetables, something with protein, a modest portion of starch, eaten slowly and followed by a \
+     short walk. Late and heavy meals and alcohol cost you the most at night, so that is where a change pays first.",
+    "Around training eat enough, in the evening eat early, and let water be the usual drink. If you want to change one \
+     thing only, move dinner forward and see what your nights say to it.",
+];
 
 fn lead(voice: &Voice, plan: Plan, why: Option<Explanation>) -> String {
     let wordings: &[&str; 3] = match why {
@@ -149,21 +160,21 @@ fn go(reading: &Reading<'_>, voice: &Voice, topic: Topic) -> Advice {
         reading.knows(Sign::Variability) || reading.knows(Sign::RestingHeart) || reading.knows(Sign::SleepLength);
     let wordings: &[&str; 3] = if seen {
         &[
-            "Nothing in your readings speaks against it, so train as you planned and begin gently. Stop while it still feels \
-             good, and keep an easy day after a hard one.",
-            "Your nights look as usual, which is a fair green light. Warm up well, leave something in reserve, and eat and \
-             sleep on it properly.",
-            "Yes, as far as your readings go. Let the first stretch decide: if it feels heavier than it should, make it an \
-             easy session.",
+            "Nothing in your readings speaks against it, so train as you planned and begin gently. Stop while it still \
+             feels good, and keep an easy day after a hard one.",
+            "Your nights look as usual, which is a fair green light. Warm up well, leave something in reserve, and eat \
+             and sleep on it properly.",
+            "Yes, as far as your readings go. Let the first stretch decide: if it feels heavier than it should, make \
+             it an easy session.",
         ]
     } else {
         &[
-            "I have no recent nights of yours to go by, so let your body decide: if the warm-up feels heavy, keep it easy. \
-             Leave a day between hard sessions.",
-            "Without fresh readings I would take the middle road: an easy session, at a pace you could chat at, and more only \
-             if it feels light.",
-            "Nothing recent has reached me, so go by how you woke up. Rested, you can train as planned; otherwise take a walk \
-             and try again another day.",
+            "I have no recent nights of yours to go by, so let your body decide: if the warm-up feels heavy, keep it \
+             easy. Leave a day between hard sessions.",
+            "Without fresh readings I would take the middle road: an easy session, at a pace you could chat at, and \
+             more only if it feels light.",
+            "Nothing recent has reached me, so go by how you woke up. Rested, you can train as planned; otherwise take \
+             a walk and try again another day.",
         ]
     };
     talk(voice, topic, voice.pick(wordings).to_owned())
@@ -173,12 +184,12 @@ fn mood(reading: &Reading<'_>, voice: &Voice) -> String {
     filled(
         reading,
         voice.pick(&[
-            "I am sorry it feels that way. Keep {today} small: daylight, a walk, a proper meal, and one person you like to talk \
-             to. If it stays or gets heavier, please talk to a clinician too.",
-            "Thank you for telling me. Choose one thing for {today} that usually does you good, do it without ambition, and \
-             tell somebody close how you are. If it does not lift, a clinician can help.",
-            "That sounds hard. Go outside once while it is light, call somebody, and go to bed early {tonight}; if it does \
-             not pass, please speak to a clinician.",
+            "I am sorry it feels that way. Keep {today} small: daylight, a walk, a proper meal, and one person you \
+             like to talk to. If it stays or gets heavier, please talk to a clinician too.",
+            "Thank you for telling me. Choose one thing for {today} that usually does you good, do it without \
+             ambition, and tell somebody close how you are. If it does not lift, a clinician can help.",
+            "That sounds hard. Go outside once while it is light, call somebody, and go to bed early {tonight}; if it \
+             does not pass, please speak to a clinician.",
         ]),
     )
 }
@@ -251,17 +262,17 @@ fn small_talk(topic: Topic) -> Option<&'static [&'static str; 3]> {
             "You are welcome. If the plan does not fit your day, say so and we change it.",
         ],
         Topic::Who => &[
-            "I am the coach of this hub: a program that turns what your readings say into a plan for the next days. I am not a \
-             clinician.",
-            "I make plans: what to do now, what over the next days, and what to leave. A program, and no substitute for a \
-             clinician.",
-            "I am a program for the practical side of it: sleep, training, meals, pauses. What is medical belongs with a \
-             clinician.",
+            "I am the coach of this hub: a program that turns what your readings say into a plan for the next days. I \
+             am not a clinician.",
+            "I make plans: what to do now, what over the next days, and what to leave. A program, and no substitute \
+             for a clinician.",
+            "I am a program for the practical side of it: sleep, training, meals, pauses. What is medical belongs with \
+             a clinician.",
         ],
         Topic::Privacy => &[
             "I never see a measured value, only whether a reading is usual for you; the values stay sealed.",
-            "All I get is how a reading compares with your own normal, and what we said before. The values themselves are \
-             sealed.",
+            "All I get is how a reading compares with your own normal, and what we said before. The values themselves \
+             are sealed.",
             "Your measurements are sealed and I cannot open them; I plan with ranks and trends alone.",
         ],
         Topic::Unknown => &[

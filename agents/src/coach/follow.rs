@@ -58,21 +58,25 @@ impl<'a> Follow<'a> {
                 "What I planned with you {when} was {plan}; the new notice asks for more than that.",
             ],
             (true, false, Some(true)) => &[
-                "The plan {when} was {plan}, and your {sign} is still out of range, so it stays and becomes more definite.",
-                "I suggested {plan} {when}; your {sign} has not come back yet, which is no failure, only a reason to go on.",
+                "The plan {when} was {plan}, and your {sign} is still out of range, so it stays and becomes more \
+                 definite.",
+                "I suggested {plan} {when}; your {sign} has not come back into range yet, which is no failure, only a \
+                 reason to go on.",
                 "Your {sign} has not followed the plan from {when}, {plan}, so let us make it simpler and firmer.",
             ],
             (true, false, Some(false)) => &[
-                "The plan {when} was {plan}, and your {sign} is back in your usual range; the rest of the body often needs a \
-                 little longer.",
+                "The plan {when} was {plan}, and your {sign} is back in your usual range; the rest of the body often \
+                 needs a little longer.",
                 "I suggested {plan} {when}, and your {sign} looks normal again, so you are on the right road.",
-                "Your {sign} is where it should be since the plan from {when}, {plan}; keep that part and give it time.",
+                "Your {sign} is where it should be since the plan from {when}, {plan}; keep that part and give it \
+                 time.",
             ],
             (true, false, None) => &[
-                "The plan {when} was {plan}; I cannot see from here whether your day allowed it, and if it did not, now is as \
-                 good a time.",
+                "The plan {when} was {plan}; I cannot see from here whether your day allowed it, and if it did not, \
+                 now is as good a time.",
                 "I suggested {plan} {when}; whatever came of it, the next step is a small one.",
-                "Since the plan from {when}, {plan}, I have no reading that tells me how it went, so I build on it gently.",
+                "Since the plan from {when}, {plan}, I have no reading that tells me how it went, so I build on it \
+                 gently.",
             ],
             (false, false, Some(true)) => &[
                 "The plan {when} was {plan}; your {sign} is still out of range, but something else comes first now.",
@@ -80,7 +84,8 @@ impl<'a> Follow<'a> {
                 "Hold on to {plan} from {when} while your {sign} is off, and put this before it.",
             ],
             (false, false, Some(false)) => &[
-                "The plan {when} was {plan}, and your {sign} is back in your usual range, so we can turn to the next thing.",
+                "The plan {when} was {plan}, and your {sign} is back in your usual range, so we can turn to the next \
+                 thing.",
                 "I suggested {plan} {when}; that part looks settled by your {sign}, and the plan can move on.",
                 "With your {sign} back to normal since {when}, the plan moves on from {plan}.",
             ],

@@ -8,12 +8,16 @@ use crate::{
     voice::{Voice, fill},
 };
 
+/// What explains a change, and whether it was the panel that found it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Why {
+    pub(super) what: Explanation,
+    pub(super) told: bool,
+}
+
 /// What explains the change. A body that may be fighting something outweighs whatever else was found.
-pub(super) fn why(reading: &Reading<'_>, trigger: Option<&TriggerType>) -> Option<Explanation> {
+pub(super) fn why(reading: &Reading<'_>, trigger: Option<&TriggerType>) -> Option<Why> {
     let own = Explanation::all(reading, trigger);
-    if own.contains(&Explanation::Fighting) {
-        return Some(Explanation::Fighting);
-    }
     let mut found: Vec<_> = reading
         .consult
         .panel
@@ -22,8 +26,16 @@ pub(super) fn why(reading: &Reading<'_>, trigger: Option<&TriggerType>) -> Optio
         .filter_map(|finding| Some((Explanation::found(finding)?, finding.confidence.get())))
         .collect();
     found.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let fighting = found.iter().find(|(why, _)| *why == Explanation::Fighting);
-    fighting.or(found.first()).map(|(why, _)| *why).or_else(|| own.first().copied())
+    let told = |what| Why { what, told: true };
+    let read = |what| Why { what, told: false };
+    let fighting = Explanation::Fighting;
+    if found.iter().any(|(what, _)| *what == fighting) {
+        Some(told(fighting))
+    } else if own.contains(&fighting) {
+        Some(read(fighting))
+    } else {
+        found.first().map(|(what, _)| told(*what)).or_else(|| own.first().map(|what| read(*what)))
+    }
 }
 
 /// How the plan follows from it.
@@ -32,10 +44,23 @@ pub(super) fn words(
     voice: &Voice,
     trigger: &TriggerType,
     plan: Plan,
-    why: Option<Explanation>,
+    why: Option<Why>,
+    stays: bool,
 ) -> String {
-    let panel = reading.consult.panel.last().map(speaker);
+    // Nobody is quoted for what they did not find.
+    let panel = reading.consult.panel.last().map(speaker).filter(|_| why.is_none_or(|why| why.told));
+    let why = why.map(|why| why.what);
     let wordings: &[&str; 3] = match (&panel, why) {
+        (Some(_), Some(why)) if stays && plan.answers(why) => &[
+            "{who} still sees {why}, which supports it.",
+            "What {who} found points the same way: {why}.",
+            "{who} names {why} once more, so the direction is right.",
+        ],
+        (Some(_), None) if stays => &[
+            "{who} has no better reason to offer yet, so we stay cautious.",
+            "As {who} still leaves the reason open, patience is part of it.",
+            "Nothing that {who} found speaks for changing course.",
+        ],
         (Some(_), Some(why)) if plan.answers(why) => &[
             "{who} points to {why}, so the plan is {plan}.",
             "Going by what {who} found, I would answer {why} with {plan}.",
@@ -72,12 +97,20 @@ pub(super) fn words(
         voice.pick(wordings),
         &[
             ("who", panel.unwrap_or_default()),
-            ("why", why.map(Explanation::name).unwrap_or_default()),
+            ("why", why.map(reason).unwrap_or_default()),
             ("plan", plan.name()),
             ("remedy", remedy),
             ("what", what(trigger)),
         ],
     )
+}
+
+/// What explains the change, as the coach says it to the person.
+fn reason(why: Explanation) -> &'static str {
+    match why {
+        Explanation::Fighting => "signs that your body may be fighting something",
+        other => other.name(),
+    }
 }
 
 fn remedy(why: Explanation) -> &'static str {

@@ -72,11 +72,11 @@ impl Plan {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::EarlyNight => "an earlier night",
-            Self::EasyDays => "easy days",
+            Self::EasyDays => "easier training",
             Self::Rest => "proper rest",
             Self::WindDown => "winding down on purpose",
             Self::EaseOff => "taking some pressure off",
-            Self::CalmMeasure => "calm, regular measuring",
+            Self::CalmMeasure => "calm and regular measuring",
             Self::WalkAfterMeals => "moving a little after meals",
             Self::SpareAttention => "sparing your attention",
             Self::Watch => "watching how it develops",

@@ -119,6 +119,16 @@ fn reason(reading: &Reading<'_>, voice: &Voice, asked: Option<Sign>) -> Option<S
     let found = Explanation::all(reading, None)
         .into_iter()
         .find(|found| found.signs(reading).iter().any(|sign| Some(*sign) != asked))?;
+    if found == Explanation::Fighting {
+        let names: Vec<_> =
+            found.signs(reading).into_iter().filter(|sign| Some(*sign) != asked).map(Sign::name).collect();
+        let wording = voice.pick(&[
+            "Your {signs} moved as well, and together that fits a body that may be fighting something.",
+            "Taken with your {signs}, it looks as if your body may be fighting something.",
+            "With your {signs} out of place too, your body may be fighting something; that is a hint and no more.",
+        ]);
+        return Some(fill(wording, &[("signs", &list(&names))]));
+    }
     let wording = voice.pick(&[
         "Beside it I see {why}, which may well be part of the answer.",
         "Your readings also show {why}, and the two often go together.",
@@ -146,40 +156,46 @@ fn overview(reading: &Reading<'_>, voice: &Voice) -> String {
         };
         return voice.pick(wordings).to_owned();
     }
-    let named: Vec<String> = off
-        .iter()
-        .take(3)
-        .map(|sign| {
-            format!("your {}{}", sign.name(), reading.when(*sign).map(|when| format!(" {when}")).unwrap_or_default())
-        })
-        .collect();
-    let named: Vec<&str> = named.iter().map(String::as_str).collect();
-    let mut said = fill(
-        voice.pick(&[
-            "What lies outside your usual range: {named}.",
-            "These stand out against your own normal: {named}.",
-            "I would point to {named}, outside what is usual for you.",
-        ]),
-        &[("named", &list(&named))],
-    );
-    if let Some(found) = Explanation::all(reading, None).first() {
+    let shown: Vec<Sign> = off.iter().copied().take(3).collect();
+    let whens: Vec<_> = shown.iter().map(|sign| reading.when(*sign).unwrap_or_default()).collect();
+    let named = if whens.windows(2).all(|pair| pair[0] == pair[1]) {
+        // One time for all of them is said once.
+        let names: Vec<_> = shown.iter().map(|sign| sign.name()).collect();
+        format!("your {} {}", list(&names), whens[0])
+    } else {
+        let named: Vec<_> =
+            shown.iter().zip(&whens).map(|(sign, when)| format!("your {} {when}", sign.name())).collect();
+        list(&named.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let wording = voice.pick(&[
+        "What lies outside your usual range: {named}.",
+        "What stands out against your own normal is {named}.",
+        "I would point to {named}, outside what is usual for you.",
+    ]);
+    let said = fill(wording, &[("named", named.trim_end())]);
+    let thread = Explanation::all(reading, None)
+        .into_iter()
+        .find(|found| off.iter().any(|sign| !found.signs(reading).contains(sign)));
+    if let Some(found) = thread {
         let wording = voice.pick(&[
             "The likeliest thread through it is {why}, though I cannot be certain.",
             "Taken together it fits {why}, which is probable and not proven.",
             "My best guess at what ties it together is {why}.",
         ]);
-        said = format!("{said} {}", fill(wording, &[("why", found.name())]));
+        format!("{said} {}", fill(wording, &[("why", found.name())]))
     } else if let Some(last) = reading.history.last_trigger() {
-        said = format!("{said} A rule first pointed to it {}.", reading.history.when(last));
+        format!("{said} The last notice came {}.", reading.history.when(last))
+    } else {
+        said
     }
-    said
 }
 
 /// What there is to know about a topic, without anybody's readings.
 fn knowledge(topic: Topic, voice: &Voice) -> &'static str {
     voice.pick(match topic {
         Topic::Greeting => &[
-            "Hello. I explain what your readings say about your nights, your heart and your head; ask me about any of them.",
+            "Hello. I explain what your readings say about your nights, your heart and your head; ask me about any of \
+             them.",
             "Hello, good to hear from you. If a reading puzzles you, ask me what changed or why.",
             "Hello. Tell me what you would like to understand: sleep, stress, recovery, or a notice you got.",
         ],
@@ -189,18 +205,18 @@ fn knowledge(topic: Topic, voice: &Voice) -> &'static str {
             "You are welcome; how you feel is worth telling me too.",
         ],
         Topic::Who => &[
-            "I am the neuroscientist of this hub: a program that explains what changed in your readings and how sure that is. \
-             I am no doctor and make no diagnosis.",
+            "I am the neuroscientist of this hub: a program that explains what changed in your readings and how sure \
+             that is. I am no doctor and make no diagnosis.",
             "I explain readings: what moved, on which nights, and what else could explain it. I am a program and not a \
              clinician.",
-            "I am a program that reads how your measurements compare with your own usual range and says what that may mean. \
-             A clinician I am not.",
+            "I am a program that reads how your measurements compare with your own usual range and says what that may \
+             mean. A clinician I am not.",
         ],
         Topic::Privacy => &[
-            "I never see your measurements themselves, only how each compares with your own usual range; the values stay \
-             sealed.",
-            "What reaches me are ranks, severities and trends, never a measured value: those stay sealed where I cannot open \
-             them.",
+            "I never see your measurements themselves, only how each compares with your own usual range; the values \
+             stay sealed.",
+            "What reaches me are ranks, severities and trends, never a measured value: those stay sealed where I \
+             cannot open them.",
             "Your measured values are sealed and I hold no key; I only know whether something is usual for you or not.",
         ],
         Topic::Why => &[
@@ -219,91 +235,98 @@ fn knowledge(topic: Topic, voice: &Voice) -> &'static str {
             "To judge progress I compare your newest readings with your own usual range.",
         ],
         Topic::Illness => &[
-            "Before people feel ill, resting heart rate and skin temperature at night often rise while heart-rate variability \
-             falls, but a late drink or a warm room does the same; if you feel ill, trust that over any reading.",
-            "A body that fights something tends to run warmer and faster at night. Readings can hint at it and never settle \
-             it, so if you feel unwell, a clinician is the better address.",
-            "I can see hints of it but not whether you are ill: warmer skin, a faster pulse and lower variability at night \
-             would be the usual ones. How you feel counts for more.",
+            "Before people feel ill, resting heart rate and skin temperature at night often rise while heart-rate \
+             variability falls, but a late drink or a warm room does the same; if you feel ill, trust that over any \
+             reading.",
+            "A body that fights something tends to run warmer and faster at night. Readings can hint at it and never \
+             settle it, so if you feel unwell, a clinician is the better address.",
+            "I can see hints of it but not whether you are ill: warmer skin, a faster pulse and lower variability at \
+             night would be the usual ones. How you feel counts for more.",
         ],
         Topic::Sleep => &[
-            "Deep sleep comes early in the night and restores the body, while the dreams of the late hours sort feelings and \
-             memories, so a short night costs you mostly the second.",
-            "Two things bring sleep: how long you have been awake, and your inner clock; a regular hour for getting up steadies \
-             both.",
-            "A single poor night is made up for quickly; it is the run of them that slows attention and raises tension.",
+            "Deep sleep comes early in the night and restores the body, while the dreams of the late hours sort \
+             feelings and memories, so a short night costs you mostly the second.",
+            "Two things bring sleep: how long you have been awake, and your inner clock; a regular hour for getting up \
+             steadies both.",
+            "A single poor night is made up for quickly; it is the run of them that slows attention and raises \
+             tension.",
         ],
         Topic::Training => &[
-            "Training is a stress your nervous system answers with recovery, and the answer usually shows in the night after.",
-            "Hard sessions lower variability and raise the resting pulse for a while; that is the work being done and not a \
-             fault.",
+            "Training is a stress your nervous system answers with recovery, and the answer usually shows in the night \
+             after.",
+            "Hard sessions lower variability and raise the resting pulse for a while; that is the work being done and \
+             not a fault.",
             "What makes you fitter is the rest after the load, and your night readings show whether it is happening.",
         ],
         Topic::Stress => &[
             "Stress is your body getting ready for something; it does harm mainly when it does not come back down.",
             "A stress score reads the body and not the mind: excitement, heat or coffee can look like worry.",
-            "The nervous system calms down more slowly than it revs up, so tension of the day is often still there at night.",
+            "The nervous system calms down more slowly than it revs up, so tension of the day is often still there at \
+             night.",
         ],
         Topic::Variability => &[
-            "Heart-rate variability is how unevenly your heart beats from one beat to the next; more of it at night usually \
-             means the calming nerves are in charge.",
-            "Variability falls with short sleep, hard training, alcohol, tension or a body fighting something, so it tells you \
-             that something is there and rarely what.",
-            "With heart-rate variability only the comparison with yourself counts; other people's values say nothing about \
-             you.",
+            "Heart-rate variability is how unevenly your heart beats from one beat to the next; more of it at night \
+             usually means the calming nerves are in charge.",
+            "Variability falls with short sleep, hard training, alcohol, tension or a body fighting something, so it \
+             tells you that something is there and rarely what.",
+            "With heart-rate variability only the comparison with yourself counts; other people's values say nothing \
+             about you.",
         ],
         Topic::HeartRate => &[
-            "The resting heart rate at night rises when the body has work to do: digesting, repairing, fighting something, or \
-             staying alert.",
-            "A resting pulse a little above your own usual is most often a late meal, a drink, a warm room or a hard day.",
-            "Your resting heart rate is a slow and honest signal; what matters is whether it stays away from your usual for \
-             several nights.",
+            "The resting heart rate at night rises when the body has work to do: digesting, repairing, fighting \
+             something, or staying alert.",
+            "A resting pulse a little above your own usual is most often a late meal, a drink, a warm room or a hard \
+             day.",
+            "Your resting heart rate is a slow and honest signal; what matters is whether it stays away from your \
+             usual for several nights.",
         ],
         Topic::Tired => &[
             "Tiredness is most often a debt of sleep, and next to that a day that asked for more than it gave back.",
-            "Feeling tired can come from short nights, from heavy load or from long tension, and the readings can help to tell \
-             them apart. If it lasts for weeks, a clinician should look at it.",
-            "Being tired and being sleepy are different: sleepy asks for sleep, tired often asks for light, movement or a \
-             pause.",
+            "Feeling tired can come from short nights, from heavy load or from long tension, and the readings can help \
+             to tell them apart. If it lasts for weeks, a clinician should look at it.",
+            "Being tired and being sleepy are different: sleepy asks for sleep, tired often asks for light, movement \
+             or a pause.",
         ],
         Topic::Glucose => &[
-            "Glucose rises after eating and falls again as muscles take it up; a short night or a tense day makes the rise \
-             higher.",
+            "Glucose rises after eating and falls again as muscles take it up; a short night or a tense day makes the \
+             rise higher.",
             "How high glucose goes depends on what you eat first, how fast, and whether you move afterwards.",
             "A single rise says little about you; what counts is whether the same meal keeps giving the same answer.",
         ],
         Topic::Pressure => &[
-            "Blood pressure changes from minute to minute, with talking, rushing, cold or worry, so only calm readings at the \
-             same hour can be compared.",
-            "A blood pressure reading is a snapshot: sitting still for some minutes beforehand changes it more than most \
-             people expect.",
-            "Pressure follows sleep, tension and effort; it is the average of many calm readings that tells you something, and \
-             that average is for a clinician to judge.",
+            "Blood pressure changes from minute to minute, with talking, rushing, cold or worry, so only calm readings \
+             at the same hour can be compared.",
+            "A blood pressure reading is a snapshot: sitting still for some minutes beforehand changes it more than \
+             most people expect.",
+            "Pressure follows sleep, tension and effort; it is the average of many calm readings that tells you \
+             something, and that average is for a clinician to judge.",
         ],
         Topic::Food => &[
-            "Late and heavy meals keep the heart busy at night, and alcohol does so even more; both are visible in variability \
-             and pulse.",
+            "Late and heavy meals keep the heart busy at night, and alcohol does so even more; both are visible in \
+             variability and pulse.",
             "What you eat late is digested while you sleep, which raises the night pulse and lightens the sleep.",
             "Coffee lingers for most of a day in some people, so an afternoon cup can still be at work at bedtime.",
         ],
         Topic::Focus => &[
-            "Attention is a recovered brain's luxury: it fades first after short nights and comes back first after good ones.",
-            "The brain holds its focus for a limited stretch, and short sleep or long tension makes that stretch shorter.",
+            "Attention is a recovered brain's luxury: it fades first after short nights and comes back first after \
+             good ones.",
+            "The brain holds its focus for a limited stretch, and short sleep or long tension makes that stretch \
+             shorter.",
             "Fog in the head is most often a matter of sleep, tension or a day without pauses.",
         ],
         Topic::Mood => &[
             "Mood and sleep pull on each other; after short nights the brain weighs bad news more heavily than good.",
-            "I am sorry it feels low. Mood follows sleep, light, movement and company, and it is worth telling somebody, a \
-             clinician too if it stays.",
-            "A low mood after poor nights is common and usually passes with them; if it does not lift, please talk to somebody \
-             you trust or to a clinician.",
+            "I am sorry it feels low. Mood follows sleep, light, movement and company, and it is worth telling \
+             somebody, a clinician too if it stays.",
+            "A low mood after poor nights is common and usually passes with them; if it does not lift, please talk to \
+             somebody you trust or to a clinician.",
         ],
         Topic::Unknown => &[
-            "I am not sure what you are asking; I can speak about sleep, stress, heart, focus and recovery, or about a notice \
-             you got.",
+            "I am not sure what you are asking; I can speak about sleep, stress, heart, focus and recovery, or about a \
+             notice you got.",
             "That is outside what I understand. Ask me what changed in your readings, or why you got a notice.",
-            "I did not quite catch the question, so here is what I can offer: what your readings say, and what may lie behind \
-             them.",
+            "I did not quite catch the question, so here is what I can offer: what your readings say, and what may lie \
+             behind them.",
         ],
     })
 }

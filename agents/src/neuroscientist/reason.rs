@@ -65,13 +65,25 @@ pub(super) fn because(
     explanations: &[Explanation],
 ) -> String {
     let Some(likeliest) = explanations.first() else { return unexplained(reading, voice, main) };
-    let signs: Vec<_> =
-        likeliest.signs(reading).into_iter().filter(|sign| Some(*sign) != main).map(Sign::name).collect();
+    let signs: Vec<_> = likeliest
+        .signs(reading)
+        .into_iter()
+        .filter(|sign| Some(*sign) != main || *trigger == TriggerType::InflammationRisk)
+        .map(Sign::name)
+        .collect();
     let when = likeliest.signs(reading).first().and_then(|sign| reading.when(*sign)).unwrap_or_default();
     let mut said = fill(
         voice.pick(explained(*likeliest, trigger)),
         &[("signs", &list(&signs)), ("when", &when), ("be", if signs.len() > 1 { "are" } else { "is" })],
     );
+    if *likeliest == Explanation::Fighting && main != Some(Sign::Variability) && reading.is_off(Sign::Variability) {
+        let down = voice.pick(&[
+            ", and your heart-rate variability is down at the same time.",
+            ", while your heart-rate variability has dropped.",
+            ", and lower heart-rate variability fits with that.",
+        ]);
+        said = format!("{}{down}", said.trim_end_matches('.'));
+    }
     if let Some(second) = explanations.get(1) {
         let also = voice.pick(&[
             "; {other} may add to it.",
@@ -85,13 +97,21 @@ pub(super) fn because(
 
 fn explained(explanation: Explanation, trigger: &TriggerType) -> &'static Wordings {
     match (explanation, trigger) {
-        (Explanation::Fighting, _) => &[
-            "Your {signs} {be} up as well, and together that often means the body is fighting something, sometimes before \
-             you feel it.",
-            "What makes me look twice is that your {signs} {be} raised too: that combination fits a body that is fighting \
-             something off.",
-            "That your {signs} moved up alongside suggests your body may be fighting something rather than merely being \
+        (Explanation::Fighting, TriggerType::InflammationRisk) => &[
+            "It is your {signs} that stood out, and together that often means the body is fighting something, \
+             sometimes before you feel it.",
+            "What makes me look twice is the combination, your {signs} at the same time: it fits a body that is \
+             fighting something off.",
+            "That your {signs} moved together suggests your body may be fighting something rather than merely being \
              tired.",
+        ],
+        (Explanation::Fighting, _) => &[
+            "Your {signs} {be} up as well, and together that often means the body is fighting something, sometimes \
+             before you feel it.",
+            "What makes me look twice is that your {signs} {be} raised too: that combination fits a body that is \
+             fighting something off.",
+            "That your {signs} moved up alongside suggests your body may be fighting something rather than merely \
+             being tired.",
         ],
         (
             Explanation::ShortSleep,
@@ -100,8 +120,10 @@ fn explained(explanation: Explanation, trigger: &TriggerType) -> &'static Wordin
             | TriggerType::StressEscalation
             | TriggerType::InflammationRisk,
         ) => &[
-            "Your sleep was short {when}, and after such a night the body runs tenser and handles sugar and stress less well.",
-            "A short night may have its hand in it: you slept less than usual {when}, and that shows in more than tiredness.",
+            "Your sleep was short {when}, and after such a night the body runs tenser and handles sugar and stress \
+             less well.",
+            "A short night may have its hand in it: you slept less than usual {when}, and that shows in more than \
+             tiredness.",
             "I would not read it without the short sleep {when}, which is known to push readings like this upwards.",
         ],
         (Explanation::ShortSleep, _) => &[
@@ -110,8 +132,8 @@ fn explained(explanation: Explanation, trigger: &TriggerType) -> &'static Wordin
             "I would look at sleep first, because it was shorter than your normal {when} and this often follows.",
         ],
         (Explanation::BrokenSleep, _) => &[
-            "You were in bed long enough, but your sleep was in pieces {when}, and broken sleep restores less than its length \
-             suggests.",
+            "You were in bed long enough, but your sleep was in pieces {when}, and broken sleep restores less than its \
+             length suggests.",
             "Your sleep was more restless than usual {when}, which is a fair explanation on its own.",
             "What stands out beside it is restless sleep {when}; the body recovers poorly when it keeps surfacing.",
         ],
@@ -122,7 +144,8 @@ fn explained(explanation: Explanation, trigger: &TriggerType) -> &'static Wordin
         ],
         (Explanation::HardTraining, _) => &[
             "Your training load was high {when}, and a body in the middle of its repairs often looks just like this.",
-            "There was more training than usual {when}, so this may simply be the price of hard work, to be paid with rest.",
+            "There was more training than usual {when}, so this may simply be the price of hard work, to be paid with \
+             rest.",
             "The likeliest reason is the load {when}: after hard training the nervous system takes its time to settle.",
         ],
         (Explanation::Strain, _) => &[
@@ -142,14 +165,31 @@ fn unexplained(reading: &Reading<'_>, voice: &Voice, main: Option<Sign>) -> Stri
         .map(Sign::name)
         .take(3)
         .collect();
+    let moved: Vec<_> =
+        reading.all_off().into_iter().filter(|sign| Some(*sign) != main).map(Sign::name).take(2).collect();
+    if !moved.is_empty() {
+        let wording = voice.pick(&[
+            "Your {moved} moved along with it, which makes chance less likely but does not name a reason.",
+            "It does not come alone: your {moved} moved too.",
+            "That your {moved} left the usual range as well tells me it is real, if not why.",
+        ]);
+        return fill(wording, &[("moved", &list(&moved))]);
+    }
     if usual.is_empty() {
-        return voice
-            .pick(&[
+        let wordings: &Wordings = if main.is_none() {
+            &[
+                "I know it only from the notice, as none of your recent readings has reached me.",
+                "The readings behind it have not reached me, so I pass on what the rule saw and no more.",
+                "I have only the rule's word for it, without your recent readings beside it.",
+            ]
+        } else {
+            &[
                 "I have no other fresh readings beside it, so I can describe the change but not the reason.",
                 "Without recent sleep, training or stress readings next to it I would only be guessing at the reason.",
-                "It stands alone in your recent readings, which leaves the reason open.",
-            ])
-            .to_owned();
+                "No other recent reading stands beside it, which leaves the reason open.",
+            ]
+        };
+        return voice.pick(wordings).to_owned();
     }
     let wording = voice.pick(&[
         "Your {usual} {be} where they usually are, so the common reasons do not fit well.",
@@ -179,7 +219,7 @@ pub(super) fn sureness(voice: &Voice, trigger: &TriggerType, confidence: Score, 
             "I am not very sure of it yet: {others} would give a similar picture.",
             "Take it as a first hint only; {others} can produce it too.",
         ]),
-        (sure, true) if sure >= 0.65 => voice.pick(&[
+        (sure, true) if sure >= 0.7 => voice.pick(&[
             "I am quite sure of the change and fairly sure of the reason, though {others} could still play a part.",
             "The signs agree with each other, so I am fairly confident, even if {others} cannot be ruled out.",
             "That reading of it fits well; what I cannot exclude from here is {others}.",
@@ -190,8 +230,8 @@ pub(super) fn sureness(voice: &Voice, trigger: &TriggerType, confidence: Score, 
             "I would call this likely and not more, as {others} can imitate it.",
         ]),
         (_, false) => voice.pick(&[
-            "I am fairly sure that it changed, and not at all sure why; {others} would be worth a thought.",
-            "So the change is real as far as I can tell, but the reason stays open, with {others} among the candidates.",
+            "The change itself looks real to me; {others} would be worth a thought.",
+            "Candidates that I cannot see from here are {others}.",
             "You may know better than I do whether {others} came into it.",
         ]),
     };
@@ -211,9 +251,19 @@ pub(super) fn finding(reading: &Reading<'_>, explanation: Explanation) -> Findin
     };
     Finding {
         subject: Text::cut(explanation.subject()),
-        statement: Text::cut(format!("It may be explained by {}: {}{when}.", explanation.name(), list(&names))),
+        statement: Text::cut(format!("{}: {}{when}.", explained_by(explanation), list(&names))),
         confidence: Score::clamped(confidence),
         events: signs.iter().flat_map(|sign| reading.events(*sign)).take(16).collect(),
         alternatives: Vec::new(),
+    }
+}
+
+fn explained_by(explanation: Explanation) -> &'static str {
+    match explanation {
+        Explanation::Fighting => "The body may be fighting something",
+        Explanation::ShortSleep => "Short sleep may explain it",
+        Explanation::BrokenSleep => "Broken sleep may explain it",
+        Explanation::HardTraining => "A high training load may explain it",
+        Explanation::Strain => "A stressful stretch may explain it",
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn signs(trigger: &TriggerType) -> &'static [Sign] {
         TriggerType::InflammationRisk => {
             &[Sign::SkinTemperature, Sign::RestingHeart, Sign::Breathing, Sign::Variability]
         }
-        TriggerType::CognitiveFatigue => &[Sign::SleepLength, Sign::Mood, Sign::Stress, Sign::Variability],
+        TriggerType::CognitiveFatigue => &[Sign::Mood, Sign::Stress, Sign::Variability, Sign::SleepLength],
         TriggerType::Other(_) => &[],
     }
 }
