@@ -128,7 +128,7 @@ impl Topic {
             Self::Stress => Some(Sign::Stress),
             Self::Variability => Some(Sign::Variability),
             Self::HeartRate => Some(Sign::RestingHeart),
-            Self::Glucose | Self::Food => Some(Sign::Glucose),
+            Self::Glucose => Some(Sign::Glucose),
             Self::Pressure => Some(Sign::Pressure),
             Self::Mood => Some(Sign::Mood),
             Self::Illness => Some(Sign::SkinTemperature),

@@ -32,8 +32,8 @@ impl Voice {
     /// The wording for this person today.
     pub(crate) fn pick<'t>(&self, wordings: &[&'t str; 3]) -> &'t str {
         // The wordings' own text keeps one choice independent of the next.
-        let slot = hash(wordings[0].bytes());
-        let index = (self.person ^ slot) % 3 + self.step;
+        let slot = hash(wordings[0].bytes().chain(self.person.to_le_bytes()));
+        let index = slot % 3 + self.step;
         match index % 3 {
             0 => wordings[0],
             1 => wordings[1],

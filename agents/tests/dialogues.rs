@@ -33,11 +33,15 @@ fn every_dialogue_says_what_it_should() {
     assert!(cases.len() >= 30, "only {} cases", cases.len());
     let mut failures = Vec::new();
     for (name, case) in &cases {
-        let advice = case.answer();
-        let mut faults = case.expect.faults(&advice);
-        faults.extend(grid::faults(&advice));
-        if !faults.is_empty() {
-            failures.push(format!("{name}\n  {}\n  said: {}", faults.join("\n  "), &*advice.message));
+        // What is expected holds in every wording, and persons differ in theirs.
+        for person in std::iter::once(case.user.clone()).chain((0..24).map(|person| format!("person-{person}"))) {
+            let advice = case.answer(&person);
+            let mut faults = case.expect.faults(&advice);
+            faults.extend(grid::faults(&advice));
+            if !faults.is_empty() {
+                failures.push(format!("{name}\n  {}\n  said: {}", faults.join("\n  "), &*advice.message));
+                break;
+            }
         }
     }
     assert!(
@@ -53,7 +57,7 @@ fn every_dialogue_says_what_it_should() {
 #[ignore = "prints all the answers, for somebody who wants to read them"]
 fn read_them() {
     for (name, case) in cases() {
-        let advice = case.answer();
+        let advice = case.answer(&case.user);
         println!("## {name}\n{}", &*advice.message);
         for found in &advice.findings {
             println!("   - {} ({}): {}", &*found.subject, found.confidence.get(), &*found.statement);

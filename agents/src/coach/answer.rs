@@ -51,6 +51,9 @@ fn plan_for(reading: &Reading<'_>, voice: &Voice, topic: Topic, why: Option<Expl
         (Topic::Glucose | Topic::Food, _) => Plan::WalkAfterMeals,
         (Topic::Pressure, _) => Plan::CalmMeasure,
         (Topic::Focus, _) => Plan::SpareAttention,
+        (Topic::Variability | Topic::HeartRate, None) if !low => {
+            return talk(voice, topic, voice.pick(HABITS).to_owned());
+        }
         (Topic::Mood, _) => return talk(voice, topic, mood(reading, voice)),
         (Topic::Tired, why) => why.map_or(Plan::EarlyNight, Plan::against),
         (_, why) => why.map_or(if low { Plan::EaseOff } else { Plan::Watch }, Plan::against),
@@ -93,6 +96,15 @@ fn plan_for(reading: &Reading<'_>, voice: &Voice, topic: Topic, why: Option<Expl
     }
 }
 
+const HABITS: &[&str; 3] = &[
+    "What moves it over weeks is unspectacular: the same bedtime, easy movement on most days, little alcohol, early \
+     dinners. Pick the one you are furthest from and keep it until the end of next week.",
+    "I would not chase the reading itself. Sleep at regular hours, train easily more often than hard, and give each \
+     day a real pause; the reading follows slowly.",
+    "Begin with the evening: an early, light dinner, no alcohol, and lights out at the same hour every day. After a \
+     week, look at the trend and not at single nights.",
+];
+
 const FOOD: &[&str; 3] = &[
     "Eat at regular hours, plants and protein first, the larger meal by day and the lighter one in the evening. Leave \
      some time between dinner and bed, and keep coffee out of the second half of the day.",
@@ -128,7 +140,7 @@ fn training(voice: &Voice, plan: Plan, why: Option<Explanation>) -> &'static str
     voice.pick(match (plan, why) {
         (Plan::Rest, _) => &[
             "I would not train now: several of your signals look as if your body were fighting something.",
-            "Better not; your night readings suggest that your body has other work to do.",
+            "Better not; going by your nights, your body may be busy fighting something.",
             "My answer is no for the moment, because your body may be fighting something.",
         ],
         (_, Some(Explanation::ShortSleep | Explanation::BrokenSleep)) => &[

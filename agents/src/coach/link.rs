@@ -78,7 +78,7 @@ pub(super) fn words(
         ],
         (None, Some(why)) if plan.answers(why) => &[
             "Your readings point to {why}, so the plan is {plan}.",
-            "What stands out behind it is {why}, and I would answer that with {plan}.",
+            "In your readings I see {why}, and I would answer that with {plan}.",
             "With {why} in your readings, {plan} comes first.",
         ],
         (None, Some(_)) => &[

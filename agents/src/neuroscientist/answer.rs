@@ -51,7 +51,8 @@ pub(super) fn message(reading: &Reading<'_>, voice: &Voice, text: &str) -> Advic
         }
     }
     let to_coach = reading.consult.panel.is_empty()
-        && (topic == Topic::Plan || (topic == Topic::Training && Topic::asks_what_to_do(&words)));
+        && !matches!(topic, Topic::Greeting | Topic::Thanks | Topic::Who | Topic::Privacy | Topic::Unknown)
+        && (topic == Topic::Plan || Topic::asks_what_to_do(&words));
     if to_coach {
         sentences.push(voice.pick(TO_THE_COACH).to_owned());
     }
@@ -100,8 +101,8 @@ pub(super) fn of_sign(reading: &Reading<'_>, voice: &Voice, sign: Sign) -> Strin
         ]
     } else if reading.knows(sign) {
         &[
-            "Your newest {name} reading is within your usual range.",
-            "As far as I can see, your {name} is where it usually is.",
+            "Your newest {name} reading is within your usual range, which takes nothing away from how you feel.",
+            "As far as I can see, your {name} is where it usually is; if it feels otherwise, that counts too.",
             "Your own {name} looks as usual in the newest reading.",
         ]
     } else {
@@ -305,7 +306,8 @@ fn knowledge(topic: Topic, voice: &Voice) -> &'static str {
             "Late and heavy meals keep the heart busy at night, and alcohol does so even more; both are visible in \
              variability and pulse.",
             "What you eat late is digested while you sleep, which raises the night pulse and lightens the sleep.",
-            "Coffee lingers for most of a day in some people, so an afternoon cup can still be at work at bedtime.",
+            "Late meals and alcohol keep the pulse up at night, and an afternoon coffee can still be at work at \
+             bedtime.",
         ],
         Topic::Focus => &[
             "Attention is a recovered brain's luxury: it fades first after short nights and comes back first after \

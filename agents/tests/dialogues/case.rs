@@ -119,7 +119,7 @@ pub(crate) struct Expect {
 }
 
 impl Case {
-    pub(crate) fn consult(&self) -> Consult {
+    pub(crate) fn consult(&self, person: &str) -> Consult {
         let time = |text: &str| Timestamp::parse(text).unwrap();
         let id = |text: &str| EventId::derived(&[&self.name, text]);
         let cause = match (&self.trigger, &self.says) {
@@ -157,7 +157,7 @@ impl Case {
         let mut consult = Consult {
             id: ConsultId::derived(&[&self.name]),
             agent: AgentId::new(self.agent.clone()).unwrap(),
-            user: UserId::new(self.user.clone()).unwrap(),
+            user: UserId::new(person).unwrap(),
             conversation: ConversationId::derived(&["conversation"]),
             turn: 1,
             cause,
@@ -177,8 +177,9 @@ impl Case {
         consult
     }
 
-    pub(crate) fn answer(&self) -> Advice {
-        ask(self.consult())
+    /// What the agent says to this person.
+    pub(crate) fn answer(&self, person: &str) -> Advice {
+        ask(self.consult(person))
     }
 }
 
