@@ -133,12 +133,23 @@ impl<'r, 'c> Explained<'r, 'c> {
     fn course(&self, voice: &Voice) -> Option<String> {
         let recovering = self.main.is_some_and(|sign| self.reading.trend(sign).recovering(sign));
         match self.repeat {
+            Repeat::Again { .. } if self.past_reason().is_some() => {
+                let then = self.past_reason().map(Explanation::name).unwrap_or_default();
+                Some(fill(voice.pick(reason::OTHER_THAN_LAST_TIME), &[("then", then)]))
+            }
             Repeat::Again { times: 2, .. } => Some(voice.pick(reason::SECOND).to_owned()),
             Repeat::Again { .. } if recovering => Some(voice.pick(reason::TURNING).to_owned()),
             Repeat::Again { .. } => Some(voice.pick(reason::LATER).to_owned()),
             Repeat::First => reason::trend(self.reading, voice, self.main?),
             Repeat::SameDay => None,
         }
+    }
+
+    /// What explained the same notice last time and does not any more.
+    fn past_reason(&self) -> Option<Explanation> {
+        let about = self.trigger.as_str();
+        let last = self.reading.history.own().find(|past| &*past.about == about)?;
+        Explanation::noted(&last.note).filter(|then| then.is_refuted(self.reading))
     }
 
     /// How sure the explanation is: by what was seen, for how long, and by how many signs that agree.

@@ -1,8 +1,8 @@
 //! What a consult's metadata says about a body, in terms that both built-in experts share.
 //!
-//! It turns ranks, severities and trends into signs that are off or as usual, finds what else could explain a change, and
-//! counts how often the same thing came up before. It knows no wording beyond the names of things, and no clock but the
-//! consult's own.
+//! It turns ranks, severities and trends into signs that are off or as usual, finds what else could explain a change,
+//! and counts how often the same thing came up before. It knows no wording beyond the names of things, and no clock but
+//! the consult's own.
 
 mod explanation;
 mod history;

@@ -22,7 +22,8 @@ impl Words {
         Self(words)
     }
 
-    /// Whether any of the phrases occurs. They are whole words, parted by commas; a `*` leaves the last word's end open.
+    /// Whether any of the phrases occurs. They are whole words, parted by commas; a `*` leaves the last word's end
+    /// open.
     pub(crate) fn any(&self, phrases: &str) -> bool {
         phrases.split(',').map(str::trim).any(|phrase| {
             let (phrase, open) = phrase.strip_suffix('*').map_or((phrase, false), |stem| (stem, true));

@@ -57,6 +57,11 @@ impl<'a> Follow<'a> {
                 "Keep {plan} in mind from {when}, but something else comes first now.",
                 "What I planned with you {when} was {plan}; the new notice asks for more than that.",
             ],
+            (true, false, Some(true)) if now == Plan::Rest => &[
+                "The plan {when} was {plan}, and as your {sign} is still out of range, it stays.",
+                "I suggested {plan} {when}; your {sign} has not settled yet, so there is no hurry to get up to speed.",
+                "Your {sign} is still away from normal, so what we said {when} goes on: {plan}.",
+            ],
             (true, false, Some(true)) => &[
                 "The plan {when} was {plan}, and your {sign} is still out of range, so it stays and becomes more \
                  definite.",

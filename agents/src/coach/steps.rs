@@ -164,7 +164,7 @@ fn later(plan: Plan) -> &'static Wordings {
              as well.",
         ],
         Plan::Rest => &[
-            "Rest on, and let a clinician know if you feel ill; {today} stays without training.",
+            "Rest on: {today} stays without training, and anybody who offers help with food or errands may help.",
             "Still no training, and if you can, take {today} off from work too: the body asks for it now.",
             "Stay at rest until your signals and your own feeling agree; {today} needs nothing but food, fluids and \
              sleep.",

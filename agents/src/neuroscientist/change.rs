@@ -79,7 +79,7 @@ pub(super) fn first(trigger: &TriggerType) -> &'static Wordings {
         TriggerType::CognitiveFatigue => &[
             "your readings look {much} more like those of a tired mind than usual {when}: attention is the first thing \
              the brain saves on when it has not recovered.",
-            "{when}, several signs that go with clear thinking were {how} outside your usual range.",
+            "{when}, what goes with a clear head was {how} outside your usual range.",
             "your brain is probably running on {much} less recovery than usual, going by your readings {when}; slips \
              and slow starts would be no surprise.",
         ],

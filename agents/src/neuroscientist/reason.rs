@@ -21,6 +21,11 @@ pub(super) const LATER: &Wordings = &[
     "It has lasted long enough that an odd night or a bad sensor no longer explains it well.",
     "With this many in so short a time, something steady is behind it.",
 ];
+pub(super) const OTHER_THAN_LAST_TIME: &Wordings = &[
+    "Last time {then} was the best explanation, and the newest readings no longer show it.",
+    "Before, I would have put it down to {then}; that does not hold this time.",
+    "What has changed is the likely reason: {then} is out of the picture now.",
+];
 pub(super) const TURNING: &Wordings = &[
     "The newest trend points the right way, though, so the worst of it may be behind you.",
     "What is new is the direction: it has begun to come back towards your normal.",

@@ -62,6 +62,18 @@ impl Explanation {
         }
     }
 
+    /// Whether it was looked for and not found. What was not read refutes nothing.
+    pub(crate) fn is_refuted(self, reading: &Reading<'_>) -> bool {
+        let looked_for = match self {
+            Self::Fighting => reading.knows(Sign::RestingHeart) && reading.knows(Sign::SkinTemperature),
+            Self::ShortSleep => reading.knows(Sign::SleepLength),
+            Self::BrokenSleep => reading.knows(Sign::SleepQuality),
+            Self::HardTraining => reading.knows(Sign::Load),
+            Self::Strain => reading.knows(Sign::Stress),
+        };
+        looked_for && !self.holds(reading)
+    }
+
     /// The signs of defence that are off.
     pub(crate) fn defence(reading: &Reading<'_>) -> Vec<Sign> {
         DEFENCE.into_iter().filter(|sign| reading.is_off(*sign)).collect()
@@ -87,6 +99,12 @@ impl Explanation {
             Self::HardTraining => "training_load",
             Self::Strain => "stress",
         }
+    }
+
+    /// The explanation that a note remembers.
+    pub(crate) fn noted(note: &str) -> Option<Self> {
+        let word = note.split(';').next()?.trim();
+        Self::ALL.into_iter().find(|explanation| explanation.subject() == word)
     }
 
     /// The name in a sentence.

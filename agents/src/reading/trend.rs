@@ -29,7 +29,8 @@ impl Trend {
         }
     }
 
-    /// For how many days it has moved the unwelcome way; `None` where it has not, `Some(None)` where days were not said.
+    /// For how many days it has moved the unwelcome way; `None` where it has not, `Some(None)` where no days were
+    /// said.
     pub(crate) fn worsening(self, sign: Sign) -> Option<Option<u32>> {
         match (self, sign.unwelcome()) {
             (Self::Falling(days), Direction::Low) | (Self::Rising(days), Direction::High) => Some(days),
