@@ -36,52 +36,54 @@ pub(crate) enum Care {
 
 /// Phrases of whole words, parted by commas; one that ends in `*` is also the beginning of longer ones.
 const CRISIS: &str = "\
-    suicid*, take my own life*, taking my own life*, take my life*, no point in living*, hang myself*, unalive, \
-    dont want to wake up*, kill myself*, killing myself*, end my life*, ending my life*, end it all*, want to \
-    die*, wish i was dead*, wish i were dead*, better off dead*, dont want to live*, do not want to live*, no \
-    reason to live*, not worth living*, dont want to be alive*, dont want to be here anymore*, self harm*, \
-    selfharm*, harm myself*, harming myself*, hurting myself*, want to hurt myself*, going to hurt myself*, gonna \
-    hurt myself*, might hurt myself*, urge to hurt*, cutting myself*, want to cut myself*, never wake up again*, \
-    overdose*, overdosed*, took too many pills*";
+    suicid*, feel like ending it*, nobody would miss me*, cant go on anymore*, hurt myself on purpose*, bottle of \
+    pills*, all my pills*, too many tablets*, too many pills*, take my own life*, taking my own life*, take my \
+    life*, no point in living*, hang myself*, unalive, dont want to wake up*, kill myself*, killing myself*, end my \
+    life*, ending my life*, end it all*, want to die*, wish i was dead*, wish i were dead*, better off dead*, dont \
+    want to live*, do not want to live*, no reason to live*, not worth living*, dont want to be alive*, dont want to \
+    be here anymore*, self harm*, selfharm*, harm myself*, harming myself*, hurting myself*, want to hurt myself*, \
+    going to hurt myself*, gonna hurt myself*, might hurt myself*, urge to hurt*, cutting myself*, want to cut \
+    myself*, never wake up again*, overdose*, overdosed*, took too many pills*";
 const EMERGENCY: &str = "\
     chest pain*, pain in my chest*, pain in the chest*, pain in chest*, pains in my chest*, chest hurt*, chest is \
     hurting*, chest is tight*, chest feels tight*, tight chest*, tightness in my chest*, chest tightness*, chest \
-    pressure*, pressure on my chest*, pressure in my chest*, crushing pain*, crushing feeling*, chest feels \
-    heavy*, heaviness in my chest*, is this a heart attack*, pass out*, cant get enough air*, not getting enough \
-    air*, catch my breath*, cant feel my arm*, cant feel my leg*, cant feel my face*, pain in my left arm*, left \
-    arm pain*, jaw and arm*, faint, fainted*, fainting*, passed out*, passing out*, blacked out*, blacking out*, \
-    lost consciousness*, unconscious*, collapsed*, short of breath*, shortness of breath*, out of breath at rest*, \
-    cant breathe*, cannot breathe*, can not breathe*, hard to breathe*, trouble breathing*, difficulty breathing*, \
-    struggling to breathe*, gasping*, breathless*, face droop*, face is droop*, drooping face*, droopy face*, face \
-    went numb*, mouth is droop*, slurred*, slurring*, slur my*, cant speak*, cannot speak*, trouble speaking*, \
-    cant move my arm*, cant move my leg*, cannot move my*, weak on one side*, one side of my body*, one side of my \
-    face*, arm went numb*, arm is numb*, sudden numb*, suddenly numb*, suddenly confused*, lost vision*, lost my \
-    vision*, sudden vision*, cant see suddenly*, suddenly cant see*, suddenly went blind*, worst headache*, \
-    thunderclap*, having a stroke*, had a stroke*, having a heart attack*, heart attack now*, seizure*, convuls*, \
-    coughing up blood*, coughing blood*, coughed up blood*, vomiting blood*, vomited blood*, throwing up blood*, \
-    bleeding heavily*, wont stop bleeding*, bleeding wont stop*, throat is closing*, throat closing*, tongue is \
-    swelling*, lips are swelling*";
+    pressure*, pressure on my chest*, pressure in my chest*, crushing pain*, crushing feeling*, chest feels heavy*, \
+    heaviness in my chest*, is this a heart attack*, pass out*, cant get enough air*, not getting enough air*, catch \
+    my breath*, cant feel my arm*, cant feel my leg*, cant feel my face*, pain in my left arm*, down my left arm*, \
+    left arm is numb*, left arm hurt*, face is numb*, out of one eye*, left arm pain*, jaw and arm*, faint, \
+    fainted*, fainting*, passed out*, passing out*, blacked out*, blacking out*, lost consciousness*, unconscious*, \
+    collapsed*, short of breath*, shortness of breath*, out of breath at rest*, cant breathe*, cannot breathe*, can \
+    not breathe*, hard to breathe*, trouble breathing*, difficulty breathing*, struggling to breathe*, gasping*, \
+    breathless*, face droop*, face is droop*, drooping face*, droopy face*, face went numb*, mouth is droop*, \
+    slurred*, slurring*, slur my*, cant speak*, cannot speak*, trouble speaking*, cant move my arm*, cant move my \
+    leg*, cannot move my*, weak on one side*, one side of my body*, one side of my face*, arm went numb*, arm is \
+    numb*, sudden numb*, suddenly numb*, suddenly confused*, lost vision*, lost my vision*, sudden vision*, cant see \
+    suddenly*, suddenly cant see*, suddenly went blind*, worst headache*, thunderclap*, having a stroke*, had a \
+    stroke*, having a heart attack*, heart attack now*, seizure*, convuls*, coughing up blood*, coughing blood*, \
+    coughed up blood*, vomiting blood*, vomited blood*, throwing up blood*, bleeding heavily*, wont stop bleeding*, \
+    bleeding wont stop*, throat is closing*, throat closing*, tongue is swelling*, lips are swelling*";
 /// With the chest named anywhere in the same message.
 const CHEST_SIGNS: &str = "\
     pain*, hurt*, tight*, pressure, ache, aches, aching, squeez*, stabbing, burning";
+/// With blood named anywhere in the same message.
+const BLOOD_COMES_UP: &str = "cough*, vomit*, throwing up, threw up, puke*, puking";
 const CLINICIAN: &str = "\
-    blood in, blood when i*, bloody stool*, bloody urine*, black stool*, palpitation*, irregular heartbeat*, heart \
-    skips*, heart is skipping*, heart keeps racing*, heart wont stop racing*, high fever*, fever for days*, night \
-    sweats*, lost weight without*, losing weight without*, a lump*, making myself sick*, make myself sick*, \
-    starving myself*, panic attack*, almost passed*, nearly passed*, very dizzy*, lightheaded*, light headed*, \
-    dizzy when i stand*, numb, numbness*, tingling*, hopeless*, double vision*, blurred vision*, stopped breathing \
-    at night*, stop breathing at night*, stop breathing in my sleep*, blood pressure is very high*, very high \
-    blood pressure*, blood sugar is very low*, blood sugar is very high*, very low blood sugar*";
-const PREGNANT: &str = "\
-    pregnan*, my baby bump*, trimester*, the unborn*";
+    blood in, blood on, blood when i*, bloody stool*, bloody urine*, black stool*, palpitation*, irregular \
+    heartbeat*, heart skips*, heart is skipping*, heart keeps racing*, heart wont stop racing*, high fever*, fever \
+    for days*, night sweats*, lost weight without*, losing weight without*, a lump*, making myself sick*, make \
+    myself sick*, starving myself*, panic attack*, almost passed*, nearly passed*, very dizzy*, lightheaded*, light \
+    headed*, dizzy when i stand*, numb, numbness*, tingling*, hopeless*, double vision*, blurred vision*, stopped \
+    breathing at night*, stop breathing at night*, stop breathing in my sleep*, blood pressure is very high*, very \
+    high blood pressure*, blood sugar is very low*, blood sugar is very high*, very low blood sugar*";
+const PREGNANT: &str = "pregnan*, my baby bump*, trimester*, the unborn*";
 const PREGNANCY_SIGNS: &str = "\
-    bleed*, blood, spotting*, cramp*, contraction*, pain*, hurt*, headache*, swell*, swollen*, dizzy*, vision*, \
-    baby is not moving*, baby isnt moving*, not moving*, moving less*, stopped moving*, fluid*, water broke*, \
-    waters broke*, fever*, blood pressure*, glucose*, complication*, vomit*, fell";
+    bleed*, blood, spotting*, cramp*, contraction*, pain*, hurt*, headache*, swell*, swollen*, dizzy*, vision*, baby \
+    is not moving*, baby isnt moving*, not moving*, moving less*, stopped moving*, hasnt moved*, has not moved*, \
+    fluid*, water broke*, waters broke*, fever*, blood pressure*, glucose*, complication*, vomit*, fell";
 const MEDICINES: &str = "\
-    medication*, medicine*, my meds*, meds, tablet*, pill, pills, dose, doses, dosage*, prescription*, \
-    prescribed*, antidepressant*, antibiotic*, beta blocker*, insulin*, supplement*, melatonin*, ibuprofen*, \
-    aspirin*, paracetamol*, sleeping aid*, painkiller*";
+    medication*, medicine*, my meds*, meds, tablet*, pill, pills, dose, doses, dosage*, prescription*, prescribed*, \
+    antidepressant*, antibiotic*, beta blocker*, insulin*, supplement*, melatonin*, ibuprofen*, aspirin*, \
+    paracetamol*, sleeping aid*, painkiller*";
 
 impl Care {
     /// What the consult calls for before any advice.
@@ -106,7 +108,10 @@ impl Care {
         let words = Words::of(text);
         if words.any(CRISIS) {
             Some(Self::Crisis)
-        } else if words.any(EMERGENCY) || (words.any("chest") && words.any(CHEST_SIGNS)) {
+        } else if words.any(EMERGENCY)
+            || (words.any("chest") && words.any(CHEST_SIGNS))
+            || (words.any("blood") && words.any(BLOOD_COMES_UP))
+        {
             Some(Self::Emergency)
         } else if words.any(PREGNANT) && words.any(PREGNANCY_SIGNS) {
             Some(Self::Pregnancy)
@@ -283,6 +288,12 @@ mod tests {
             ("i can’t breathe", Care::Emergency),
             ("I nearly fainted on the stairs", Care::Emergency),
             ("my chest is really hurting", Care::Emergency),
+            ("my heart is racing and I can't catch my breath", Care::Emergency),
+            ("pain going down my left arm", Care::Emergency),
+            ("I coughed and there was some blood", Care::Emergency),
+            ("I took a whole bottle of pills", Care::Crisis),
+            ("Sometimes I think nobody would miss me.", Care::Crisis),
+            ("23 weeks pregnant, the baby hasn't moved today", Care::Pregnancy),
             ("my face is drooping", Care::Emergency),
             ("I don't want to live like this", Care::Crisis),
             ("thinking about self-harm", Care::Crisis),
@@ -301,6 +312,10 @@ mod tests {
             "I am dying to run again",
             "ran 9 kms",
             "crushing my workouts",
+            "chest day at the gym",
+            "no pain no gain",
+            "blood sugar after lunch",
+            "I passed my exam out of town",
             "I faintly remember",
             "what is blood pressure?",
         ] {
