@@ -28,13 +28,18 @@
 //! ```
 
 pub mod agent;
+mod care;
 pub mod coach;
 pub mod consult;
 pub mod events;
 pub mod ids;
 pub mod neuroscientist;
+mod reading;
 pub mod text;
 pub mod time;
+mod topic;
+mod voice;
+mod words;
 
 pub use agent::{Agent, AgentActor, AgentCard, AgentError};
 pub use coach::Coach;
