@@ -43,7 +43,7 @@ pub trait Bus: Send + Sync + 'static {
     /// # Errors
     /// A topic is missing, or two topics differ: co-partitioning is what keeps a user in one place.
     async fn partitions(&self) -> Result<i32, BusError> {
-        shared_partition_count(&self.topics().await?)
+        co_partitioned(&self.topics().await?, Topic::RIVER)
     }
 
     /// Writes records outside any transaction and waits until each is acknowledged; one answer per record, in order.
@@ -196,19 +196,19 @@ pub struct Transaction {
 /// How long a member waits for a hand-over before it gives its partitions up all the same.
 pub const HAND_OVER_LIMIT: Duration = Duration::from_secs(20);
 
-/// The one partition count of all topics of the river, or why there is none.
-fn shared_partition_count(topics: &[TopicInfo]) -> Result<i32, BusError> {
-    let mut shared: Option<(Topic, i32)> = None;
-    for topic in Topic::RIVER {
-        let Some(info) = topics.iter().find(|info| info.topic == *topic) else {
+/// The one partition count of these topics, or why there is none.
+fn co_partitioned(existing: &[TopicInfo], wanted: &[Topic]) -> Result<i32, BusError> {
+    let mut shared: Option<TopicInfo> = None;
+    for topic in wanted {
+        let Some(info) = existing.iter().find(|info| info.topic == *topic) else {
             return Err(BusError::TopicMissing { topic: topic.name().to_owned() });
         };
         match shared {
-            None => shared = Some((*topic, info.partitions)),
-            Some((first, count)) if count != info.partitions => {
+            None => shared = Some(*info),
+            Some(first) if first.partitions != info.partitions => {
                 return Err(BusError::NotCoPartitioned {
-                    first: first.name().to_owned(),
-                    first_count: count,
+                    first: first.topic.name().to_owned(),
+                    first_count: first.partitions,
                     second: topic.name().to_owned(),
                     second_count: info.partitions,
                 });
@@ -216,5 +216,8 @@ fn shared_partition_count(topics: &[TopicInfo]) -> Result<i32, BusError> {
             Some(_) => {}
         }
     }
-    shared.map(|(_, count)| count).ok_or(BusError::Closed)
+    shared.map(|info| info.partitions).ok_or(BusError::Refused {
+        what: "a request that names no topic".to_owned(),
+        why: "at least one is needed".to_owned(),
+    })
 }

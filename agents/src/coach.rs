@@ -4,6 +4,10 @@ use crate::{Advice, Agent, AgentCard, AgentError, Consult};
 #[derive(Debug, Default)]
 pub struct Coach;
 impl Agent for Coach {
-    fn card(&self) -> AgentCard { AgentCard::new("coach", "0.1.0", "p") }
-    async fn consult(&self, _c: Consult) -> Result<Advice, AgentError> { Ok(Advice::say("p")) }
+    fn card(&self) -> AgentCard {
+        AgentCard::new("coach", "0.1.0", "p")
+    }
+    async fn consult(&self, _c: Consult) -> Result<Advice, AgentError> {
+        Ok(Advice::say("p"))
+    }
 }

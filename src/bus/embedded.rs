@@ -105,10 +105,7 @@ impl EmbeddedBus {
 
 impl Hub {
     /// Gives the writer a job and waits for its answer.
-    async fn ask<T>(
-        &self,
-        job: impl FnOnce(oneshot::Sender<Result<T, BusError>>) -> Job,
-    ) -> Result<T, BusError> {
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, BusError>>) -> Job) -> Result<T, BusError> {
         let (done, answer) = oneshot::channel();
         self.jobs.send(job(done)).await.map_err(|_| BusError::Closed)?;
         answer.await.map_err(|_| BusError::Closed)?

@@ -58,6 +58,16 @@ pub struct Outgoing {
     pub headers: Headers,
 }
 
+impl Outgoing {
+    /// Its size in bytes as a topic's limit counts it: payload, key and headers.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let held = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        held(&self.payload) + held(&self.key) + headers.sum::<usize>()
+    }
+}
+
 /// A place in the log: `partition:offset`. A chat frame's id is one, in `conversations.events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cursor {
@@ -83,10 +93,8 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self, NoCursor> {
         let (partition, offset) = text.split_once(':').ok_or(NoCursor)?;
-        let cursor = Self {
-            partition: partition.parse().map_err(|_| NoCursor)?,
-            offset: offset.parse().map_err(|_| NoCursor)?,
-        };
+        let cursor =
+            Self { partition: partition.parse().map_err(|_| NoCursor)?, offset: offset.parse().map_err(|_| NoCursor)? };
         if cursor.partition < 0 || cursor.offset < 0 { Err(NoCursor) } else { Ok(cursor) }
     }
 }

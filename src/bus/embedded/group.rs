@@ -111,7 +111,7 @@ impl Groups {
         let group = &pass.group;
         let empty = {
             let mut seating = locked(&group.seating);
-            if !seating.seats.get(&pass.member).is_some_and(|seat| seat.id == pass.seat) {
+            if seating.seats.get(&pass.member).is_none_or(|seat| seat.id != pass.seat) {
                 return;
             }
             seating.seats.remove(&pass.member);

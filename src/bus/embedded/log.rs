@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
-use sqlx::{Arguments, AssertSqlSafe, Error, Row, SqliteConnection, SqliteExecutor, sqlite::{SqliteArguments, SqliteRow}};
+use sqlx::{
+    Arguments, AssertSqlSafe, Error, Row, SqliteConnection, SqliteExecutor,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
 use super::{place, tide::Ends, writer::Clean};
 use crate::bus::{Headers, Outgoing, Record, Topic, TopicInfo};
@@ -89,7 +92,8 @@ pub(super) async fn append(
             bind(&mut arguments, headers_out(&record.headers)?)?;
             bind(&mut arguments, record.payload.as_deref())?;
         }
-        let sql = values("INSERT INTO log (place, timestamp_ms, key, headers, payload) VALUES ", "(?,?,?,?,?)", size, "");
+        let sql =
+            values("INSERT INTO log (place, timestamp_ms, key, headers, payload) VALUES ", "(?,?,?,?,?)", size, "");
         sqlx::query_with(AssertSqlSafe(sql), arguments).execute(&mut *file).await?;
     }
     Ok(())
@@ -172,11 +176,7 @@ pub(super) async fn save_clean(file: &mut SqliteConnection, clean: &Clean) -> Re
 }
 
 /// Enters the partitions of a new topic. The caller holds a transaction.
-pub(super) async fn create_partitions(
-    file: &mut SqliteConnection,
-    number: i64,
-    partitions: i32,
-) -> Result<(), Error> {
+pub(super) async fn create_partitions(file: &mut SqliteConnection, number: i64, partitions: i32) -> Result<(), Error> {
     for partition in 0..partitions {
         sqlx::query("INSERT INTO partitions (base) VALUES (?)")
             .bind(place::base(number, partition))
@@ -245,14 +245,13 @@ fn headers_out(headers: &Headers) -> Result<Option<Vec<u8>>, Error> {
 
 fn headers_in(column: Option<Bytes>) -> Result<Headers, Error> {
     let Some(column) = column else { return Ok(Headers::new()) };
-    let plain: Vec<(&str, &[u8])> =
-        postcard::from_bytes(&column).map_err(|error| Error::Decode(Box::new(error)))?;
+    let plain: Vec<(&str, &[u8])> = postcard::from_bytes(&column).map_err(|error| Error::Decode(Box::new(error)))?;
     Ok(plain.into_iter().map(|(name, value)| (name.to_owned().into(), column.slice_ref(value))).collect())
 }
 
-fn bind<'t, T: sqlx::Encode<'t, sqlx::Sqlite>>(arguments: &mut SqliteArguments, value: T) -> Result<(), Error>
+fn bind<'t, T>(arguments: &mut SqliteArguments, value: T) -> Result<(), Error>
 where
-    T: sqlx::Type<sqlx::Sqlite>,
+    T: sqlx::Encode<'t, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {
     Arguments::add(arguments, value).map_err(Error::Encode)
 }

@@ -120,13 +120,12 @@ async fn at_time(file: &mut SqliteConnection, base: i64, millis: i64, low: i64, 
     let (mut older, mut newer) = (low, high);
     while older < newer {
         let middle = older + (newer - older) / 2;
-        let row = sqlx::query(
-            "SELECT place, timestamp_ms FROM log WHERE place >= ? AND place < ? ORDER BY place LIMIT 1",
-        )
-        .bind(base + middle)
-        .bind(base + newer)
-        .fetch_optional(&mut *file)
-        .await?;
+        let row =
+            sqlx::query("SELECT place, timestamp_ms FROM log WHERE place >= ? AND place < ? ORDER BY place LIMIT 1")
+                .bind(base + middle)
+                .bind(base + newer)
+                .fetch_optional(&mut *file)
+                .await?;
         match row {
             Some(row) if row.try_get::<i64, _>(1)? < millis => older = place::offset(row.try_get(0)?) + 1,
             // New enough, or a gap up to what is new enough.

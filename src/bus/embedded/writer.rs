@@ -23,9 +23,7 @@ use super::{
     place,
     tide::{Ends, Tide},
 };
-use crate::bus::{
-    BusError, Cleanup, Cursor, Outgoing, Topic, TopicInfo, TopicSpec, Transaction, key_partition,
-};
+use crate::bus::{BusError, Cleanup, Cursor, Outgoing, Topic, TopicInfo, TopicSpec, Transaction, key_partition};
 
 /// How many jobs may wait.
 const QUEUE: usize = 64;
@@ -64,7 +62,9 @@ pub(super) enum Job {
         done: oneshot::Sender<Result<(), BusError>>,
     },
     /// Answered when every job before it is decided.
-    Barrier { done: oneshot::Sender<()> },
+    Barrier {
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// How far a compacted partition is clean.
@@ -323,7 +323,7 @@ impl Known {
         let Some(Numbered { number, info }) = self.topics.iter().find(|known| known.info.topic == topic) else {
             return Err(BusError::TopicMissing { topic: topic.name().to_owned() });
         };
-        let bytes = record.payload.as_ref().map_or(0, bytes::Bytes::len);
+        let bytes = record.bytes();
         if bytes > topic.max_record_bytes() {
             return Err(BusError::TooLarge { topic: topic.name().to_owned(), bytes, max: topic.max_record_bytes() });
         }
@@ -423,14 +423,15 @@ impl Known {
             if self.topics.iter().any(|known| known.info.topic == spec.topic) {
                 continue;
             }
-            let number: i64 =
-                sqlx::query("INSERT INTO topics (number, name, partitions) \
-                     VALUES ((SELECT coalesce(max(number), 0) + 1 FROM topics), ?, ?) RETURNING number")
-                .bind(spec.topic.name())
-                .bind(spec.partitions)
-                .fetch_one(&mut *file)
-                .await?
-                .try_get(0)?;
+            let number: i64 = sqlx::query(
+                "INSERT INTO topics (number, name, partitions) \
+                     VALUES ((SELECT coalesce(max(number), 0) + 1 FROM topics), ?, ?) RETURNING number",
+            )
+            .bind(spec.topic.name())
+            .bind(spec.partitions)
+            .fetch_one(&mut *file)
+            .await?
+            .try_get(0)?;
             if number >= place::MAX_TOPICS {
                 return Err(Error::Protocol("the file has no room for another topic".to_owned()));
             }
@@ -453,7 +454,7 @@ impl Job {
             Self::Compact { places, .. } => return (places.len(), 0),
             _ => return (1, 0),
         };
-        (records.len(), records.iter().map(|record| record.payload.as_ref().map_or(0, bytes::Bytes::len)).sum())
+        (records.len(), records.iter().map(Outgoing::bytes).sum())
     }
 
     /// Whoever asked may have stopped waiting; what is written stays written.
