@@ -59,7 +59,7 @@ async fn live(
         // The inlet was dropped. The seat is kept until the outlet is dropped too and what it brought is committed.
         finish(&mut committing).await;
     }
-    committing.abort();
+    // Whatever the outlet still brings is answered: the writer refuses it, because the seat is gone.
     end
 }
 
