@@ -29,7 +29,7 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-use self::{probe::Probe, publisher::Publisher};
+use self::{aside::Aside, probe::Probe, publisher::Publisher};
 use super::{Bus, BusError, Cleanup, Cursor, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec};
 
 /// How long one question to the brokers may take.
@@ -186,6 +186,7 @@ impl Bus for KafkaBus {
                 .client(&[("group.id", &group)])
                 .create()
                 .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+            let consumer = Aside::new(consumer);
             let mut asked = TopicPartitionList::new();
             for partition in probe.partitions(topic, &[])? {
                 asked.add_partition(&name, partition);

@@ -24,7 +24,7 @@ use rdkafka::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    BATCH_BYTES, KafkaSettings, errors,
+    ASK_LIMIT, BATCH_BYTES, KafkaSettings, errors,
     probe::Probe,
     reader,
     transaction::{Committer, Writer},
@@ -69,6 +69,10 @@ fn live(
     };
     let consumer = Arc::new(consumer(settings, join, events)?);
     let topics: Vec<_> = join.topics.iter().map(|topic| settings.topic(*topic)).collect();
+    // Once a broker is known; a coordinator that is asked for before that is asked for again only later.
+    consumer
+        .fetch_metadata(topics.first().map(String::as_str), ASK_LIMIT)
+        .map_err(|error| errors::unreachable(&settings.brokers, &error))?;
     let topics: Vec<_> = topics.iter().map(String::as_str).collect();
     consumer.subscribe(&topics).map_err(|error| errors::refused(&format!("joining group {}", join.group), &error))?;
 

@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::{
     ASK_LIMIT, BATCH_BYTES, KafkaSettings,
+    aside::Aside,
     course::{Course, Span, Step},
     errors,
     probe::Probe,
@@ -70,6 +71,10 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
         ])
         .create()
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+    // The reader hears of the end at once, and not after the client has closed.
+    let consumer = Aside::new(consumer);
+    // Without the topic's leaders at hand the client looks for them once a second.
+    consumer.fetch_metadata(Some(&topic), ASK_LIMIT).map_err(|error| errors::unreachable(&settings.brokers, &error))?;
     let reading = Reading { settings, probe, read, batches, consumer: &consumer, topic: &topic };
     let mut spans = BTreeMap::new();
     for partition in partitions {

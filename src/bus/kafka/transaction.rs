@@ -19,7 +19,7 @@ use rdkafka::{
 };
 
 use super::{
-    KafkaSettings, MESSAGE_MAX, errors,
+    ASK_LIMIT, KafkaSettings, MESSAGE_MAX, errors,
     member::{GroupConsumer, Held},
     probe::Probe,
     publisher::headers,
@@ -165,7 +165,18 @@ impl Committer {
                 .and_then(|offsets| writer.consumer.commit(&offsets, CommitMode::Sync))
                 .map(|()| Vec::new()),
         };
-        answer.map_err(|error| errors::not_committed(&writer.join.member, &error))
+        answer.map_err(|error| errors::not_committed(&writer.join.member, &self.cause(error)))
+    }
+}
+
+impl Committer {
+    /// What really happened: a fenced producer says of its records only that they were thrown away.
+    fn cause(&self, error: KafkaError) -> KafkaError {
+        let fatal = match self {
+            Self::Transactional { producers, turn } => producers[*turn].client().fatal_error(),
+            Self::OffsetsOnly => None,
+        };
+        fatal.map_or(error, |(code, _)| KafkaError::MessageProduction(code))
     }
 }
 
@@ -178,13 +189,18 @@ fn producer(settings: &KafkaSettings, join: &Join, turn: usize) -> Result<BasePr
             ("transaction.timeout.ms", &timeout),
             ("partitioner", "murmur2_random"),
             ("compression.type", "lz4"),
-            ("linger.ms", "1"),
+            ("linger.ms", "0"),
             ("message.max.bytes", MESSAGE_MAX),
             ("queue.buffering.max.messages", "1000000"),
             ("queue.buffering.max.kbytes", "262144"),
         ])
         .create_with_context(Deliveries::default())
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+    // Once a broker is known; a coordinator that is asked for before that is asked for again only half a second later.
+    producer
+        .client()
+        .fetch_metadata(Some(&settings.topic(Topic::Events)), ASK_LIMIT)
+        .map_err(|error| errors::unreachable(&settings.brokers, &error))?;
     producer.init_transactions(settings.transaction_timeout * 2).map_err(|error| {
         if errors::is_fenced(&error) {
             BusError::Fenced { member: join.member.clone() }

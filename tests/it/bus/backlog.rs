@@ -64,7 +64,7 @@ pub async fn restarts_neither_lose_nor_repeat(stage: Stage) {
         if let Some(part) = parts.next() {
             stage.publish(part.to_vec()).await;
         }
-        let commits = draw(4);
+        let commits = draw(6);
         let death = match draw(4) {
             0 => Death::BeforeReady,
             1 => Death::WithBatch,
@@ -78,14 +78,14 @@ pub async fn restarts_neither_lose_nor_repeat(stage: Stage) {
 
 /// One life: restores, works, and dies after so many commits.
 async fn live(stage: &Stage, mut commits: u32, death: Death) {
-    let asked = Join { max_batch: 9, ..join("g", "m", &[IN]) };
+    let asked = Join { max_batch: 16, ..join("g", "m", &[IN]) };
     let mut role = Role::join(&*stage.bus, asked);
     let mut done: BTreeMap<i32, i64> = BTreeMap::new();
     loop {
-        let news = match tokio::time::timeout(Duration::from_secs(1), role.next()).await {
+        let news = match tokio::time::timeout(Duration::from_millis(200), role.next()).await {
             Ok(news) => news,
-            // Everything is worked that was there.
-            Err(_) => return,
+            Err(_) if stage.all(OUT).await.len() == stage.all(IN).await.len() => return,
+            Err(_) => continue,
         };
         match news {
             Inlet::Assigned { partitions, ready } => {
