@@ -98,3 +98,31 @@ impl FromStr for Cursor {
         if cursor.partition < 0 || cursor.offset < 0 { Err(NoCursor) } else { Ok(cursor) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_is_written() {
+        for cursor in [Cursor { partition: 0, offset: 0 }, Cursor { partition: 11, offset: i64::MAX }] {
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+        for text in ["", "3", "3:", ":3", "a:1", "-1:4", "1:-4", "1:2:3", "3 :4", "2147483648:0"] {
+            assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_record_weighs_its_payload_its_key_and_its_headers() {
+        let record = Outgoing {
+            topic: Topic::Events,
+            partition: None,
+            key: Some(Bytes::from_static(b"key")),
+            payload: Some(Bytes::from_static(b"payload")),
+            headers: vec![("name".into(), Bytes::from_static(b"value"))],
+        };
+        assert_eq!(record.bytes(), 3 + 7 + 4 + 5);
+        assert_eq!(Outgoing { key: None, payload: None, headers: vec![], ..record }.bytes(), 0);
+    }
+}

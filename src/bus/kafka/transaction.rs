@@ -6,6 +6,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -26,8 +27,9 @@ use super::{
 };
 use crate::bus::{BusError, Cursor, Guarantee, Join, Topic, Transaction};
 
-/// How long one poll for delivery reports waits.
-const DELIVERY_POLL: Duration = Duration::from_micros(200);
+/// How long to wait where no delivery report is there. The client's own wait would burn the processor that the broker
+/// beside it needs: it counts in whole milliseconds, and none is too many.
+const DELIVERY_PAUSE: Duration = Duration::from_micros(100);
 
 /// How long a failed transaction may take to be taken back. What is left open then, the brokers abort.
 const ABORT_LIMIT: Duration = Duration::from_secs(5);
@@ -189,7 +191,7 @@ fn producer(settings: &KafkaSettings, join: &Join, turn: usize) -> Result<BasePr
             ("transaction.timeout.ms", &timeout),
             ("partitioner", "murmur2_random"),
             ("compression.type", "lz4"),
-            ("linger.ms", "0"),
+            ("linger.ms", "1"),
             ("message.max.bytes", MESSAGE_MAX),
             ("queue.buffering.max.messages", "1000000"),
             ("queue.buffering.max.kbytes", "262144"),
@@ -252,14 +254,14 @@ fn write(
                 return Err(error);
             }
             record = back;
-            producer.poll(DELIVERY_POLL);
+            hear(producer);
         }
     }
     while producer.in_flight_count() > 0 {
         if Instant::now() > deadline {
             return Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut));
         }
-        producer.poll(DELIVERY_POLL);
+        hear(producer);
     }
     let cursors = delivered(producer)?;
     if let Some(held) = held {
@@ -277,10 +279,19 @@ fn take_back(producer: &BaseProducer<Deliveries>, error: &KafkaError) {
     producer.purge(PurgeConfig::default().queue().inflight());
     let limit = Instant::now() + ABORT_LIMIT;
     while producer.in_flight_count() > 0 && Instant::now() < limit {
-        producer.poll(DELIVERY_POLL);
+        hear(producer);
     }
     if let Err(error) = producer.abort_transaction(ABORT_LIMIT) {
         tracing::warn!(%error, "a transaction could not be taken back, the brokers do it when it times out");
+    }
+}
+
+/// Takes the delivery reports that are there, or waits a little.
+fn hear(producer: &BaseProducer<Deliveries>) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() >= before {
+        thread::sleep(DELIVERY_PAUSE);
     }
 }
 
