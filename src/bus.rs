@@ -43,7 +43,7 @@ pub trait Bus: std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// A topic is missing, or two topics differ: co-partitioning is what keeps a user in one place.
     async fn partitions(&self) -> Result<i32, BusError> {
-        shared_partition_count(&self.topics().await?)
+        co_partitioned(&self.topics().await?, Topic::RIVER)
     }
 
     /// Writes records outside any transaction and waits until each is acknowledged; one answer per record, in order.
@@ -62,6 +62,12 @@ pub trait Bus: std::fmt::Debug + Send + Sync + 'static {
     fn read(&self, read: Read) -> mpsc::Receiver<Result<Vec<Record>, BusError>>;
 
     /// Joins a consumer group. Leaving is dropping the [`Member`].
+    ///
+    /// A member that comes back under its name has its partitions at once. The other members get the partitions of one
+    /// that left: at once on the embedded bus, on Kafka when its session has timed out, because there a member that
+    /// has a name of its own is expected back.
+    ///
+    /// What is wrong with the topics, or found out later, comes as [`Inlet::Failed`].
     fn join(&self, join: Join) -> Result<Member, BusError>;
 }
 
@@ -83,7 +89,8 @@ pub struct Read {
 pub enum ReadFrom {
     /// The oldest record held.
     Earliest,
-    /// Behind the newest: only what is written from now on.
+    /// Behind the newest: only what is written from now on. "Now" is when the log answers where it ends, shortly after
+    /// the call; whoever must not miss a record asks for [`Bus::watermarks`] first.
     Latest,
     /// This offset in every partition read.
     Offset(i64),
@@ -180,7 +187,8 @@ pub struct Commit {
     /// What is committed.
     pub transaction: Transaction,
     /// Answered with the place of every output, in order, or with the reason why nothing is known to have been
-    /// written. After an error the membership is over: rejoin, restore, and work again from the committed offsets.
+    /// written: [`BusError::Fenced`] or [`BusError::NotCommitted`]. A dropped sender means the same. After an error the
+    /// membership is over: rejoin, restore, and work again from the committed offsets.
     pub done: oneshot::Sender<Result<Vec<Cursor>, BusError>>,
 }
 
@@ -196,19 +204,19 @@ pub struct Transaction {
 /// How long a member waits for a hand-over before it gives its partitions up all the same.
 pub const HAND_OVER_LIMIT: Duration = Duration::from_secs(20);
 
-/// The one partition count of all topics of the river, or why there is none.
-fn shared_partition_count(topics: &[TopicInfo]) -> Result<i32, BusError> {
-    let mut shared: Option<(Topic, i32)> = None;
-    for topic in Topic::RIVER {
-        let Some(info) = topics.iter().find(|info| info.topic == *topic) else {
+/// The one partition count of these topics, or why there is none.
+fn co_partitioned(existing: &[TopicInfo], wanted: &[Topic]) -> Result<i32, BusError> {
+    let mut shared: Option<TopicInfo> = None;
+    for topic in wanted {
+        let Some(info) = existing.iter().find(|info| info.topic == *topic) else {
             return Err(BusError::TopicMissing { topic: topic.name().to_owned() });
         };
         match shared {
-            None => shared = Some((*topic, info.partitions)),
-            Some((first, count)) if count != info.partitions => {
+            None => shared = Some(*info),
+            Some(first) if first.partitions != info.partitions => {
                 return Err(BusError::NotCoPartitioned {
-                    first: first.name().to_owned(),
-                    first_count: count,
+                    first: first.topic.name().to_owned(),
+                    first_count: first.partitions,
                     second: topic.name().to_owned(),
                     second_count: info.partitions,
                 });
@@ -216,5 +224,26 @@ fn shared_partition_count(topics: &[TopicInfo]) -> Result<i32, BusError> {
             Some(_) => {}
         }
     }
-    shared.map(|(_, count)| count).ok_or(BusError::Closed)
+    shared.map(|info| info.partitions).ok_or(BusError::Refused {
+        what: "a request that names no topic".to_owned(),
+        why: "at least one is needed".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_count_is_shared_or_the_two_that_differ_are_named() {
+        let info = |topic, partitions| TopicInfo { topic, partitions };
+        let there = [info(Topic::Triggers, 3), info(Topic::Inbox, 3), info(Topic::Events, 4)];
+        assert_eq!(co_partitioned(&there, &[Topic::Inbox, Topic::Triggers]).unwrap(), 3);
+        let error = co_partitioned(&there, &[Topic::Inbox, Topic::Triggers, Topic::Events]).unwrap_err();
+        let said = "topics conversations.inbox (3 partitions) and conversations.events (4) differ";
+        assert!(error.to_string().starts_with(said), "{error}");
+        let error = co_partitioned(&there, &[Topic::System]).unwrap_err();
+        assert!(matches!(error, BusError::TopicMissing { .. }), "{error}");
+        co_partitioned(&there, &[]).unwrap_err();
+    }
 }

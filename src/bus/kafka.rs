@@ -1,11 +1,14 @@
 //! The bus contract on a real Apache Kafka, through librdkafka. Nothing outside this folder names rdkafka.
 //!
-//! [`KafkaBus`] answers questions and publishes; [`member`] is a group member with its poll thread and its commit
+//! [`KafkaBus`] answers questions and publishes; [`probe`] is the client it asks with; [`member`] is a group member with its poll thread and its commit
 //! thread; [`reader`] reads without a group. All of rdkafka's transaction and commit calls block, so each has a thread
 //! of its own and speaks to the rest of AUREN through bounded channels.
 
+mod aside;
+mod course;
 mod errors;
 mod member;
+mod probe;
 mod publisher;
 mod reader;
 mod transaction;
@@ -13,7 +16,7 @@ mod transaction;
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -22,14 +25,24 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
+    types::RDKafkaErrorCode,
 };
 use tokio::sync::mpsc;
 
-use self::publisher::Publisher;
+use self::{aside::Aside, probe::Probe, publisher::Publisher};
 use super::{Bus, BusError, Cleanup, Cursor, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec};
 
 /// How long one question to the brokers may take.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the brokers count on top of a record's own bytes: lengths, the head of its batch, headers' overhead.
+const BATCH_OVERHEAD: usize = 64 * 1024;
+
+/// The largest message a producer takes: the largest record of any topic, and room for what the brokers count on top.
+const MESSAGE_MAX: &str = "9437184";
+
+/// A batch takes no further record behind this many bytes.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Where the brokers are and how to speak to them.
 #[derive(Debug, Clone)]
@@ -90,82 +103,31 @@ pub struct KafkaBus {
     publisher: OnceLock<Arc<Publisher>>,
 }
 
-/// A client that only asks: metadata, watermarks, offsets.
-pub(super) struct Probe {
-    consumer: BaseConsumer,
-}
-
-impl std::fmt::Debug for Probe {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Probe")
-    }
-}
-
 impl KafkaBus {
     /// A bus on the cluster that the settings name. It connects when it is first used.
     ///
     /// # Errors
     /// A property that librdkafka does not know, or a value it does not take.
     pub fn new(settings: KafkaSettings) -> Result<Self, BusError> {
-        let consumer: BaseConsumer = settings
-            .client(&[("group.id", "auren-probe"), ("isolation.level", "read_uncommitted")])
-            .create()
-            .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
-        Ok(Self { settings: Arc::new(settings), probe: Arc::new(Probe { consumer }), publisher: OnceLock::new() })
+        let settings = Arc::new(settings);
+        let probe = Arc::new(Probe::new(Arc::clone(&settings))?);
+        Ok(Self { settings, probe, publisher: OnceLock::new() })
     }
 
     async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Probe, &KafkaSettings) -> Result<T, BusError> + Send + 'static,
+        question: impl FnOnce(&Probe) -> Result<T, BusError> + Send + 'static,
     ) -> Result<T, BusError> {
-        let (probe, settings) = (Arc::clone(&self.probe), Arc::clone(&self.settings));
-        tokio::task::spawn_blocking(move || question(&probe, &settings)).await.map_err(|_| BusError::Closed)?
+        let probe = Arc::clone(&self.probe);
+        tokio::task::spawn_blocking(move || question(&probe)).await.map_err(|_| BusError::Closed)?
     }
 
     fn publisher(&self) -> Result<Arc<Publisher>, BusError> {
         if let Some(publisher) = self.publisher.get() {
             return Ok(Arc::clone(publisher));
         }
-        let publisher = Arc::new(Publisher::new(Arc::clone(&self.settings))?);
+        let publisher = Arc::new(Publisher::new(Arc::clone(&self.settings), Arc::clone(&self.probe))?);
         Ok(Arc::clone(self.publisher.get_or_init(|| publisher)))
-    }
-}
-
-impl Probe {
-    fn topics(&self, settings: &KafkaSettings) -> Result<Vec<TopicInfo>, BusError> {
-        let metadata = self
-            .consumer
-            .fetch_metadata(None, ASK_LIMIT)
-            .map_err(|error| errors::unreachable(&settings.brokers, &error))?;
-        let mut found: Vec<_> = metadata
-            .topics()
-            .iter()
-            .filter_map(|topic| {
-                let partitions = i32::try_from(topic.partitions().len()).ok()?;
-                Some(TopicInfo { topic: settings.named(topic.name())?, partitions })
-            })
-            .filter(|info| info.partitions > 0)
-            .collect();
-        found.sort_by_key(|info| info.topic);
-        Ok(found)
-    }
-
-    /// The partitions of a topic; all of them where none are named.
-    fn partitions(&self, settings: &KafkaSettings, topic: Topic, named: &[i32]) -> Result<Vec<i32>, BusError> {
-        if !named.is_empty() {
-            return Ok(named.to_vec());
-        }
-        let infos = self.topics(settings)?;
-        let info = infos.iter().find(|info| info.topic == topic);
-        let info = info.ok_or_else(|| BusError::TopicMissing { topic: settings.topic(topic) })?;
-        Ok((0..info.partitions).collect())
-    }
-
-    /// First offset held and next offset to be written, open transactions included.
-    fn watermarks(&self, settings: &KafkaSettings, topic: Topic, partition: i32) -> Result<(i64, i64), BusError> {
-        self.consumer
-            .fetch_watermarks(&settings.topic(topic), partition, ASK_LIMIT)
-            .map_err(|error| errors::refused(&format!("the end of {}[{partition}]", settings.topic(topic)), &error))
     }
 }
 
@@ -180,73 +142,53 @@ impl Bus for KafkaBus {
     }
 
     async fn create_topics(&self, specs: &[TopicSpec]) -> Result<Vec<Topic>, BusError> {
-        let existing = self.topics().await?;
-        let missing: Vec<_> =
-            specs.iter().filter(|spec| !existing.iter().any(|info| info.topic == spec.topic)).collect();
-        let admin: AdminClient<DefaultClientContext> = self
-            .settings
-            .client(&[])
-            .create()
-            .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
-        let names: Vec<_> = missing.iter().map(|spec| self.settings.topic(spec.topic)).collect();
-        let sizes: Vec<_> = missing.iter().map(|spec| spec.topic.max_record_bytes().to_string()).collect();
-        let new: Vec<_> = missing
-            .iter()
-            .zip(names.iter().zip(&sizes))
-            .map(|(spec, (name, size))| {
-                let topic = NewTopic::new(name, spec.partitions, TopicReplication::Fixed(spec.replication))
-                    .set("max.message.bytes", size);
-                match spec.topic.cleanup() {
-                    Cleanup::Delete => topic,
-                    Cleanup::Compact => topic.set("cleanup.policy", "compact"),
-                }
-            })
-            .collect();
-        if new.is_empty() {
-            return Ok(Vec::new());
-        }
-        let results = admin
-            .create_topics(&new, &AdminOptions::new().operation_timeout(Some(ASK_LIMIT)))
-            .await
-            .map_err(|error| errors::unreachable(&self.settings.brokers, &error))?;
-        let mut created = Vec::new();
-        for (spec, result) in missing.iter().zip(results) {
-            match result {
-                Ok(_) => created.push(spec.topic),
-                Err((_, rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((name, code)) => {
-                    return Err(BusError::Refused { what: format!("creating topic {name}"), why: code.to_string() });
-                }
-            }
-        }
-        Ok(created)
+        let (settings, specs) = (Arc::clone(&self.settings), specs.to_vec());
+        let runtime = tokio::runtime::Handle::current();
+        self.ask(move |probe| {
+            let existing = probe.topics()?;
+            let missing: Vec<_> =
+                specs.iter().filter(|spec| !existing.iter().any(|info| info.topic == spec.topic)).collect();
+            let created =
+                if missing.is_empty() { Vec::new() } else { runtime.block_on(create(&settings, &missing))? };
+            settled(probe, &specs)?;
+            Ok(created)
+        })
+        .await
     }
 
     async fn publish(&self, records: Vec<Outgoing>) -> Vec<Result<Cursor, BusError>> {
-        match self.publisher() {
-            Ok(publisher) => publisher.publish(records).await,
-            Err(error) => records.iter().map(|_| Err(error.clone())).collect(),
+        let publisher = match self.publisher() {
+            Ok(publisher) => publisher,
+            Err(error) => return records.iter().map(|_| Err(error.clone())).collect(),
+        };
+        if records.iter().any(|record| !self.probe.has_seen(record.topic))
+            && let Err(error) = self.ask(Probe::topics).await
+        {
+            return records.iter().map(|_| Err(error.clone())).collect();
         }
+        publisher.publish(records).await
     }
 
     async fn watermarks(&self, topic: Topic) -> Result<BTreeMap<i32, (i64, i64)>, BusError> {
-        self.ask(move |probe, settings| {
-            let partitions = probe.partitions(settings, topic, &[])?;
-            partitions.into_iter().map(|p| Ok((p, probe.watermarks(settings, topic, p)?))).collect()
+        self.ask(move |probe| {
+            let partitions = probe.partitions(topic, &[])?;
+            partitions.into_iter().map(|p| Ok((p, probe.watermarks(topic, p)?))).collect()
         })
         .await
     }
 
     async fn committed(&self, group: &str, topic: Topic) -> Result<BTreeMap<i32, i64>, BusError> {
-        let group = format!("{}{group}", self.settings.prefix);
-        self.ask(move |probe, settings| {
+        let settings = Arc::clone(&self.settings);
+        let group = format!("{}{group}", settings.prefix);
+        self.ask(move |probe| {
             let name = settings.topic(topic);
             let consumer: BaseConsumer = settings
                 .client(&[("group.id", &group)])
                 .create()
                 .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+            let consumer = Aside::new(consumer);
             let mut asked = TopicPartitionList::new();
-            for partition in probe.partitions(settings, topic, &[])? {
+            for partition in probe.partitions(topic, &[])? {
                 asked.add_partition(&name, partition);
             }
             let offsets = consumer
@@ -266,6 +208,56 @@ impl Bus for KafkaBus {
     }
 
     fn join(&self, join: Join) -> Result<Member, BusError> {
-        member::spawn(Arc::clone(&self.settings), join)
+        member::spawn(Arc::clone(&self.settings), Arc::clone(&self.probe), join)
+    }
+}
+
+async fn create(settings: &KafkaSettings, missing: &[&TopicSpec]) -> Result<Vec<Topic>, BusError> {
+    let admin: AdminClient<DefaultClientContext> =
+        settings.client(&[]).create().map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+    let names: Vec<_> = missing.iter().map(|spec| settings.topic(spec.topic)).collect();
+    let sizes: Vec<_> =
+        missing.iter().map(|spec| (spec.topic.max_record_bytes() + BATCH_OVERHEAD).to_string()).collect();
+    let new = missing.iter().zip(names.iter().zip(&sizes)).map(|(spec, (name, size))| {
+        let topic = NewTopic::new(name, spec.partitions, TopicReplication::Fixed(spec.replication))
+            .set("max.message.bytes", size);
+        match spec.topic.cleanup() {
+            Cleanup::Delete => topic,
+            Cleanup::Compact => topic.set("cleanup.policy", "compact"),
+        }
+    });
+    let new: Vec<_> = new.collect();
+    let results = admin
+        .create_topics(&new, &AdminOptions::new().operation_timeout(Some(ASK_LIMIT)))
+        .await
+        .map_err(|error| errors::unreachable(&settings.brokers, &error))?;
+    let mut created = Vec::new();
+    for (spec, result) in missing.iter().zip(results) {
+        match result {
+            Ok(_) => created.push(spec.topic),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((name, code)) => {
+                return Err(BusError::Refused { what: format!("creating topic {name}"), why: code.to_string() });
+            }
+        }
+    }
+    Ok(created)
+}
+
+/// Waits until the brokers have told each other of new topics: until then a reader would find them missing.
+fn settled(probe: &Probe, specs: &[TopicSpec]) -> Result<(), BusError> {
+    let limit = Instant::now() + ASK_LIMIT;
+    loop {
+        let known = probe.topics()?;
+        let Some(missing) = specs.iter().find(|spec| !known.iter().any(|info| info.topic == spec.topic)) else {
+            return Ok(());
+        };
+        if Instant::now() > limit {
+            return Err(BusError::Refused {
+                what: format!("creating topic {}", missing.topic),
+                why: "its partitions have no leader yet; are enough brokers up?".to_owned(),
+            });
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -58,6 +58,16 @@ pub struct Outgoing {
     pub headers: Headers,
 }
 
+impl Outgoing {
+    /// Its size in bytes as a topic's limit counts it: payload, key and headers.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let held = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        held(&self.payload) + held(&self.key) + headers.sum::<usize>()
+    }
+}
+
 /// A place in the log: `partition:offset`. A chat frame's id is one, in `conversations.events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cursor {
@@ -86,5 +96,33 @@ impl FromStr for Cursor {
         let cursor =
             Self { partition: partition.parse().map_err(|_| NoCursor)?, offset: offset.parse().map_err(|_| NoCursor)? };
         if cursor.partition < 0 || cursor.offset < 0 { Err(NoCursor) } else { Ok(cursor) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_as_it_is_written() {
+        for cursor in [Cursor { partition: 0, offset: 0 }, Cursor { partition: 11, offset: i64::MAX }] {
+            assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+        for text in ["", "3", "3:", ":3", "a:1", "-1:4", "1:-4", "1:2:3", "3 :4", "2147483648:0"] {
+            assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_record_weighs_its_payload_its_key_and_its_headers() {
+        let record = Outgoing {
+            topic: Topic::Events,
+            partition: None,
+            key: Some(Bytes::from_static(b"key")),
+            payload: Some(Bytes::from_static(b"payload")),
+            headers: vec![("name".into(), Bytes::from_static(b"value"))],
+        };
+        assert_eq!(record.bytes(), 3 + 7 + 4 + 5);
+        assert_eq!(Outgoing { key: None, payload: None, headers: vec![], ..record }.bytes(), 0);
     }
 }

@@ -70,7 +70,7 @@ fn semicolons_and_decimal_commas_are_read_where_they_are_expected() {
     let mut mapping = mapping(text);
     assert_eq!(mapping.delimiter, ';');
     let (rows, errors) = import_with(text, &mapping);
-    assert_eq!((rows.len(), errors.len()), (3, 1));
+    assert_eq!((rows.len(), errors.len()), (2, 2));
     assert_eq!(errors[0].to_string().split("; ").next(), Some("line 2, column \"rmssd_ms\": has a comma in it"));
     mapping.decimal_comma = true;
     let (rows, errors) = import_with(text, &mapping);
@@ -97,7 +97,7 @@ fn a_bad_line_is_named_and_the_next_one_is_read() {
     ];
     for (said, expected) in said.iter().zip(expected) {
         assert!(said.starts_with(expected), "{said}");
-        assert!(!said.contains("fast") && !said.contains("2021") && !said.contains("example"), "{said}");
+        assert!(!said.contains("fast") && !said.contains("2021") && !said.contains("ann@"), "{said}");
     }
     assert_eq!(said.len(), expected.len());
     assert!(errors.iter().all(|error| !error.is_fatal()));

@@ -1,2 +1,9 @@
-//! Behaviour tests.
+//! Behaviour tests of the whole hub, one module per part. They talk to real services: `tests/run` starts them, or
+//! `eval "$(tests/services/up)"` for one's own `cargo test`.
+
+// What only serves a test is outside the attribute that exempts tests.
+#![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
+
+mod bus;
 mod river;
+mod support;

@@ -77,11 +77,31 @@ impl Opener {
             std::fs::create_dir_all(folder)
                 .map_err(|error| refuse(&file, &format!("its folder cannot be created: {error}")))?;
         }
+        if std::fs::metadata(&file).is_ok_and(|found| found.len() > 0) {
+            self.look(&file).await?;
+        }
         let mut connection = self.connect().await.map_err(|error| errors::storage(&file, &error))?;
         match prepare(&mut connection).await {
             Ok(None) => Ok(connection),
             Ok(Some(why)) => Err(refuse(&file, &why)),
             Err(error) => Err(errors::storage(&file, &error)),
+        }
+    }
+
+    /// Looks at a file that is there already, reading only: opening it for writing would change the journal mode of a
+    /// file that is somebody else's.
+    async fn look(&self, file: &Path) -> Result<(), BusError> {
+        let options = SqliteConnectOptions::new().filename(file).read_only(true).busy_timeout(BUSY_LIMIT);
+        let looked = async {
+            let mut connection = options.connect().await?;
+            let why = unfit(&mut connection).await?;
+            connection.close().await?;
+            Ok(why)
+        };
+        match looked.await {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => Err(refuse(file, &why)),
+            Err(error) => Err(errors::storage(file, &error)),
         }
     }
 
@@ -106,29 +126,36 @@ fn refuse(file: &Path, why: &str) -> BusError {
     BusError::Storage { file: file.display().to_string(), why: why.to_owned() }
 }
 
+/// Why the file is not one to use: somebody else's, or a later version's. Nothing is wrong with an empty one.
+async fn unfit(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
+    let (version, application) = identity(connection).await?;
+    if application == APPLICATION {
+        return Ok((version > SCHEMA).then(|| {
+            format!(
+                "it was written by a newer AUREN (schema {version}, this one knows {SCHEMA}); use that one, or \
+                     another path"
+            )
+        }));
+    }
+    let tables: i64 = sqlx::query("SELECT count(*) FROM sqlite_master").fetch_one(connection).await?.try_get(0)?;
+    Ok((tables > 0 || application != 0)
+        .then(|| "this SQLite file belongs to another program; name another path".to_owned()))
+}
+
 /// Creates the tables in a new file; says why where the file is not one to use.
 async fn prepare(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {
-    let (version, application) = identity(connection).await?;
-    if application == APPLICATION && version == SCHEMA {
+    if identity(connection).await? == (SCHEMA, APPLICATION) {
         return Ok(None);
-    }
-    if application == APPLICATION && version > SCHEMA {
-        return Ok(Some(format!(
-            "it was written by a newer AUREN (schema {version}, this one knows {SCHEMA}); use that one, or another path"
-        )));
     }
     // Two processes may start on a new file at once: whoever waited for the lock finds the work done.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let (version, application) = identity(&mut transaction).await?;
-    if application == APPLICATION && version == SCHEMA {
+    if identity(&mut transaction).await? == (SCHEMA, APPLICATION) {
         transaction.rollback().await?;
         return Ok(None);
     }
-    let tables: i64 =
-        sqlx::query("SELECT count(*) FROM sqlite_master").fetch_one(&mut *transaction).await?.try_get(0)?;
-    if tables > 0 {
+    if let Some(why) = unfit(&mut transaction).await? {
         transaction.rollback().await?;
-        return Ok(Some("this SQLite file belongs to another program; name another path".to_owned()));
+        return Ok(Some(why));
     }
     for table in TABLES {
         sqlx::query(*table).execute(&mut *transaction).await?;

@@ -111,7 +111,7 @@ impl Groups {
         let group = &pass.group;
         let empty = {
             let mut seating = locked(&group.seating);
-            if !seating.seats.get(&pass.member).is_some_and(|seat| seat.id == pass.seat) {
+            if seating.seats.get(&pass.member).is_none_or(|seat| seat.id != pass.seat) {
                 return;
             }
             seating.seats.remove(&pass.member);
@@ -289,4 +289,27 @@ fn lock_path(file: &Path, group: &str) -> PathBuf {
     }
     name.push(".lock");
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_cover_every_partition_once_and_differ_by_one_at_most() {
+        for partitions in 0..14 {
+            for members in 1..17 {
+                let ranges: Vec<_> = (0..members).map(|index| range(partitions, members, index)).collect();
+                assert!(ranges.concat().into_iter().eq(0..partitions), "{partitions} over {members}: {ranges:?}");
+                let (most, least) = (ranges[0].len(), ranges[members - 1].len());
+                assert!(most - least <= 1 && ranges.is_sorted_by_key(|range| std::cmp::Reverse(range.len())));
+            }
+        }
+    }
+
+    #[test]
+    fn a_groups_lock_file_has_a_name_that_every_file_system_takes() {
+        let path = lock_path(Path::new("data/auren.db"), "one/../two %");
+        assert_eq!(path, Path::new("data/auren.db-group-one%2f..%2ftwo%20%25.lock"));
+    }
 }

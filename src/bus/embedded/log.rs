@@ -249,9 +249,9 @@ fn headers_in(column: Option<Bytes>) -> Result<Headers, Error> {
     Ok(plain.into_iter().map(|(name, value)| (name.to_owned().into(), column.slice_ref(value))).collect())
 }
 
-fn bind<'t, T: sqlx::Encode<'t, sqlx::Sqlite>>(arguments: &mut SqliteArguments, value: T) -> Result<(), Error>
+fn bind<'t, T>(arguments: &mut SqliteArguments, value: T) -> Result<(), Error>
 where
-    T: sqlx::Type<sqlx::Sqlite>,
+    T: sqlx::Encode<'t, sqlx::Sqlite> + sqlx::Type<sqlx::Sqlite>,
 {
     Arguments::add(arguments, value).map_err(Error::Encode)
 }

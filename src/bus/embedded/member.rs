@@ -20,7 +20,7 @@ use super::{
     log, place,
     writer::Job,
 };
-use crate::bus::{Begin, BusError, Commit, HAND_OVER_LIMIT, Inlet, Join, Member, Record};
+use crate::bus::{Begin, BusError, Commit, HAND_OVER_LIMIT, Inlet, Join, Member, Record, co_partitioned};
 
 /// How long a join waits for another process to leave the group.
 const GROUP_LIMIT: Duration = Duration::from_secs(2);
@@ -59,7 +59,7 @@ async fn live(
         // The inlet was dropped. The seat is kept until the outlet is dropped too and what it brought is committed.
         finish(&mut committing).await;
     }
-    committing.abort();
+    // Whatever the outlet still brings is answered: the writer refuses it, because the seat is gone.
     end
 }
 
@@ -71,22 +71,8 @@ async fn finish(committing: &mut JoinHandle<()>) {
 
 /// Sits down in the group, which another process may be just leaving.
 async fn sit(hub: &Hub, join: &Join) -> Result<Place, BusError> {
-    let mut partitions: Option<(crate::bus::Topic, i32)> = None;
-    for topic in &join.topics {
-        let info = hub.topic(*topic).await?.info;
-        match partitions {
-            Some((first, count)) if count != info.partitions => {
-                return Err(BusError::NotCoPartitioned {
-                    first: first.name().to_owned(),
-                    first_count: count,
-                    second: topic.name().to_owned(),
-                    second_count: info.partitions,
-                });
-            }
-            _ => partitions = Some((*topic, info.partitions)),
-        }
-    }
-    let count = partitions.map_or(0, |(_, count)| count);
+    let existing: Vec<_> = hub.topics().await?.iter().map(|numbered| numbered.info).collect();
+    let count = co_partitioned(&existing, &join.topics)?;
     let limit = Instant::now() + GROUP_LIMIT;
     loop {
         match Groups::sit(&hub.groups, &hub.file, join, count) {

@@ -28,11 +28,6 @@ pub(super) fn offset(place: i64) -> i64 {
     place & (OFFSETS - 1)
 }
 
-/// The topic number of a place.
-pub(super) fn topic_number(place: i64) -> i64 {
-    place >> 55
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,7 +39,7 @@ mod tests {
             for part in [0, 1, 11, MAX_PARTITIONS - 1] {
                 for at in [0, 1, OFFSETS - 1] {
                     let place = base(topic, part) + at;
-                    assert_eq!((topic_number(place), partition(place), offset(place)), (topic, part, at));
+                    assert_eq!((place >> 55, partition(place), offset(place)), (topic, part, at));
                     assert!(place > last);
                     last = place;
                 }

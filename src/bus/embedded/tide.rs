@@ -32,12 +32,6 @@ impl Tide {
         }
     }
 
-    /// How many partitions a topic has; none where it does not exist.
-    pub(super) fn partitions(&self, topic: Topic) -> Option<i32> {
-        let count = self.topics.get(&topic)?.borrow().len();
-        i32::try_from(count).ok().filter(|count| *count > 0)
-    }
-
     /// Takes new ends of a topic over, and wakes its readers if they differ.
     pub(super) fn raise(&self, topic: Topic, new: &Ends) {
         if let Some(ends) = self.topics.get(&topic) {

@@ -323,7 +323,7 @@ impl Known {
         let Some(Numbered { number, info }) = self.topics.iter().find(|known| known.info.topic == topic) else {
             return Err(BusError::TopicMissing { topic: topic.name().to_owned() });
         };
-        let bytes = record.payload.as_ref().map_or(0, bytes::Bytes::len);
+        let bytes = record.bytes();
         if bytes > topic.max_record_bytes() {
             return Err(BusError::TooLarge { topic: topic.name().to_owned(), bytes, max: topic.max_record_bytes() });
         }
@@ -454,7 +454,7 @@ impl Job {
             Self::Compact { places, .. } => return (places.len(), 0),
             _ => return (1, 0),
         };
-        (records.len(), records.iter().map(|record| record.payload.as_ref().map_or(0, bytes::Bytes::len)).sum())
+        (records.len(), records.iter().map(Outgoing::bytes).sum())
     }
 
     /// Whoever asked may have stopped waiting; what is written stays written.

@@ -37,6 +37,24 @@ pub(super) fn is_fenced(error: &KafkaError) -> bool {
     )
 }
 
+/// Errors that librdkafka recovers from by itself; it reports them so that they can be logged.
+pub(super) fn passes(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BrokerTransportFailure
+            | RDKafkaErrorCode::AllBrokersDown
+            | RDKafkaErrorCode::Resolve
+            | RDKafkaErrorCode::OperationTimedOut
+            | RDKafkaErrorCode::RequestTimedOut
+            | RDKafkaErrorCode::NotCoordinator
+            | RDKafkaErrorCode::CoordinatorNotAvailable
+            | RDKafkaErrorCode::CoordinatorLoadInProgress
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::NetworkException
+    )
+}
+
 fn words(error: &KafkaError) -> String {
     match error {
         KafkaError::Transaction(inner) => inner.to_string(),

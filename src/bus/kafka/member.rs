@@ -7,41 +7,46 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
     ClientContext, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance},
+    consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance},
     error::KafkaError,
     types::RDKafkaErrorCode,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    KafkaSettings, errors, reader,
+    ASK_LIMIT, BATCH_BYTES, KafkaSettings, errors,
+    probe::Probe,
+    reader,
     transaction::{Committer, Writer},
 };
-use crate::bus::{Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member};
+use crate::bus::{Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member, co_partitioned};
 
 /// How long a poll waits when there is nothing to do; also how soon a dropped member is noticed.
 const IDLE_POLL: Duration = Duration::from_millis(50);
 
 pub(super) type GroupConsumer = BaseConsumer<Group>;
 
-pub(super) fn spawn(settings: Arc<KafkaSettings>, join: Join) -> Result<Member, BusError> {
+/// How often a thread that waits for the role looks whether it has answered.
+const LOOK: Duration = Duration::from_millis(1);
+
+pub(super) fn spawn(settings: Arc<KafkaSettings>, probe: Arc<Probe>, join: Join) -> Result<Member, BusError> {
     let (events, inlet) = mpsc::channel(2);
     let (outlet, commits) = mpsc::channel(1);
     let name = format!("auren-poll-{}", join.member);
     thread::Builder::new()
         .name(name)
         .spawn(move || {
-            if let Err(error) = live(&settings, &join, &events, commits) {
+            if let Err(error) = live(&settings, &probe, &join, &events, commits) {
                 // A member that was dropped needs no error.
                 let _ = events.blocking_send(Inlet::Failed(error));
             }
@@ -52,20 +57,26 @@ pub(super) fn spawn(settings: Arc<KafkaSettings>, join: Join) -> Result<Member, 
 
 fn live(
     settings: &Arc<KafkaSettings>,
+    probe: &Arc<Probe>,
     join: &Join,
     events: &mpsc::Sender<Inlet>,
     commits: mpsc::Receiver<Commit>,
 ) -> Result<(), BusError> {
+    co_partitioned(&probe.topics()?, &join.topics)?;
     let mut committer = match join.guarantee {
         Guarantee::ExactlyOnce => Committer::transactional(settings, join)?,
         Guarantee::AtLeastOnce => Committer::offsets_only(),
     };
     let consumer = Arc::new(consumer(settings, join, events)?);
     let topics: Vec<_> = join.topics.iter().map(|topic| settings.topic(*topic)).collect();
+    // Once a broker is known; a coordinator that is asked for before that is asked for again only later.
+    consumer
+        .fetch_metadata(topics.first().map(String::as_str), ASK_LIMIT)
+        .map_err(|error| errors::unreachable(&settings.brokers, &error))?;
     let topics: Vec<_> = topics.iter().map(String::as_str).collect();
     consumer.subscribe(&topics).map_err(|error| errors::refused(&format!("joining group {}", join.group), &error))?;
 
-    let mut writer = Writer::new(Arc::clone(settings), Arc::clone(&consumer), join);
+    let mut writer = Writer::new(Arc::clone(settings), Arc::clone(probe), Arc::clone(&consumer), join);
     let commit_thread = thread::Builder::new()
         .name(format!("auren-commit-{}", join.member))
         .spawn(move || commit_loop(&mut committer, &mut writer, commits))
@@ -73,9 +84,18 @@ fn live(
 
     let end = poll_loop(settings, join, &consumer, events);
     if end.is_ok() {
-        // The member was dropped, its outlet with it: the commit thread has nothing more to come.
-        let _ = commit_thread.join();
+        // The role has dropped its inlet. What its outlet still brings is committed, until that is dropped too.
+        let limit = Instant::now() + HAND_OVER_LIMIT;
+        while !commit_thread.is_finished() && Instant::now() < limit {
+            thread::sleep(LOOK);
+        }
+        if !commit_thread.is_finished() {
+            tracing::warn!("a member was dropped and its outlet kept; its partitions are given up all the same");
+        }
     }
+    consumer.context().let_go();
+    // The commit thread may hold the consumer for longer; without a subscription it leaves the group.
+    consumer.unsubscribe();
     end
 }
 
@@ -98,7 +118,8 @@ fn poll_loop(
     consumer: &GroupConsumer,
     events: &mpsc::Sender<Inlet>,
 ) -> Result<(), BusError> {
-    let mut batch = Vec::with_capacity(join.max_batch);
+    let most = join.max_batch.max(1);
+    let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut epoch = consumer.context().epoch();
     loop {
         let wait = if batch.is_empty() { IDLE_POLL } else { Duration::ZERO };
@@ -107,23 +128,28 @@ fn poll_loop(
         if now != epoch {
             // What was gathered before the hand-over is the next owner's.
             batch.clear();
+            bytes = 0;
             epoch = now;
         }
         let drained = match polled {
             Some(Ok(message)) => {
                 if let Some(topic) = settings.named(message_topic(&message)) {
-                    batch.push(reader::record(topic, &message));
+                    let record = reader::record(topic, &message);
+                    bytes += record.payload.as_ref().map_or(0, bytes::Bytes::len);
+                    batch.push(record);
                 }
                 false
             }
             Some(Err(KafkaError::MessageConsumptionFatal(code))) => {
+                // The code of a fatal error may only say that it is one.
+                let (code, why) = consumer.client().fatal_error().unwrap_or((code, code.to_string()));
                 return Err(match code {
                     RDKafkaErrorCode::FencedInstanceId => BusError::Fenced { member: join.member.clone() },
-                    code => BusError::Refused { what: format!("group {}", join.group), why: code.to_string() },
+                    _ => BusError::Refused { what: format!("group {}", join.group), why },
                 });
             }
             Some(Err(error)) => match error.rdkafka_error_code() {
-                Some(code) if reader::passes(code) => {
+                Some(code) if errors::passes(code) => {
                     tracing::warn!(group = %join.group, %code, "kafka connection trouble, the client retries");
                     true
                 }
@@ -135,10 +161,11 @@ fn poll_loop(
             },
             None => true,
         };
-        if (drained || batch.len() >= join.max_batch) && !batch.is_empty() {
-            let full = std::mem::replace(&mut batch, Vec::with_capacity(join.max_batch));
+        let full = batch.len() >= most || bytes >= BATCH_BYTES;
+        if (drained || full) && !batch.is_empty() {
+            bytes = 0;
             // Blocks while the role is busy: back-pressure reaches the broker as fetches that are not sent.
-            if events.blocking_send(Inlet::Batch(full)).is_err() {
+            if events.blocking_send(Inlet::Batch(std::mem::take(&mut batch))).is_err() {
                 return Ok(());
             }
         }
@@ -155,6 +182,8 @@ fn message_topic<'a>(message: &'a rdkafka::message::BorrowedMessage<'_>) -> &'a 
 fn consumer(settings: &KafkaSettings, join: &Join, events: &mpsc::Sender<Inlet>) -> Result<GroupConsumer, BusError> {
     let group = format!("{}{}", settings.prefix, join.group);
     let session = settings.session_timeout.as_millis().to_string();
+    // Members hear of a rebalance with the answer to a heartbeat.
+    let heartbeat = (settings.session_timeout / 12).as_millis().max(1).to_string();
     let begin = match join.begin {
         Begin::Earliest => "earliest",
         Begin::Latest => "latest",
@@ -170,14 +199,15 @@ fn consumer(settings: &KafkaSettings, join: &Join, events: &mpsc::Sender<Inlet>)
             // `range` gives partition p of every topic to the same member; `cooperative-sticky` does not.
             ("partition.assignment.strategy", "range"),
             ("session.timeout.ms", &session),
-            ("heartbeat.interval.ms", "1500"),
+            ("heartbeat.interval.ms", &heartbeat),
             ("max.poll.interval.ms", "120000"),
             ("fetch.wait.max.ms", "50"),
             ("queued.max.messages.kbytes", "32768"),
+            ("fetch.queue.backoff.ms", "10"),
             ("topic.metadata.refresh.interval.ms", "30000"),
         ])
         .set_log_level(RDKafkaLogLevel::Warning)
-        .create_with_context(Group { events: events.clone(), epoch: AtomicU64::new(0) })
+        .create_with_context(Group { events: events.clone(), epoch: AtomicU64::new(0), held: Mutex::default() })
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))
 }
 
@@ -186,6 +216,14 @@ pub(super) struct Group {
     events: mpsc::Sender<Inlet>,
     /// Counts hand-overs: records polled under an older epoch are not this member's any more.
     epoch: AtomicU64,
+    held: Mutex<Option<Arc<Held>>>,
+}
+
+/// What is assigned, and under which generation of the group. A commit shows this very generation, so that the brokers
+/// refuse one that began before a hand-over and arrives behind it.
+pub(super) struct Held {
+    pub(super) partitions: Vec<i32>,
+    pub(super) metadata: ConsumerGroupMetadata,
 }
 
 impl Group {
@@ -193,28 +231,62 @@ impl Group {
         self.epoch.load(Ordering::Acquire)
     }
 
-    fn assigned(&self, partitions: Vec<i32>) {
+    /// What the member may commit; none while it has no assignment.
+    pub(super) fn held(&self) -> Option<Arc<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on nothing of what was assigned can be committed.
+    fn let_go(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn assigned(&self, partitions: Vec<i32>, metadata: Option<ConsumerGroupMetadata>) {
+        let held = metadata.map(|metadata| Arc::new(Held { partitions: partitions.clone(), metadata }));
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
         let (ready, wait) = oneshot::channel();
         if self.events.blocking_send(Inlet::Assigned { partitions, ready }).is_ok() {
-            // An error means the role is gone; the poll loop finds out right after.
-            let _ = wait.blocking_recv();
+            self.answered(wait, None);
         }
     }
 
     fn revoked(&self, partitions: Vec<i32>, lost: bool) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        let (released, mut wait) = oneshot::channel();
-        if self.events.blocking_send(Inlet::Revoked { partitions, lost, released }).is_err() {
-            return;
+        if lost {
+            self.let_go();
         }
-        let limit = std::time::Instant::now() + HAND_OVER_LIMIT;
-        while let Err(oneshot::error::TryRecvError::Empty) = wait.try_recv() {
-            if std::time::Instant::now() > limit {
-                tracing::warn!("a hand-over took too long, partitions are given up; what was in flight is fenced");
-                return;
+        let limit = Instant::now() + HAND_OVER_LIMIT;
+        let (released, wait) = oneshot::channel();
+        if !self.tell(Inlet::Revoked { partitions, lost, released }, limit) || !self.answered(wait, Some(limit)) {
+            tracing::warn!("a hand-over took too long, partitions are given up; what was in flight is fenced");
+        }
+        self.let_go();
+    }
+
+    /// Tells the role, unless it takes nothing until the limit.
+    fn tell(&self, mut news: Inlet, limit: Instant) -> bool {
+        loop {
+            match self.events.try_send(news) {
+                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => return true,
+                Err(mpsc::error::TrySendError::Full(back)) if Instant::now() < limit => news = back,
+                Err(mpsc::error::TrySendError::Full(_)) => return false,
             }
-            thread::sleep(Duration::from_millis(1));
+            thread::sleep(LOOK);
         }
+    }
+
+    /// Waits until the role answers or is gone; false where it took too long.
+    fn answered(&self, mut wait: oneshot::Receiver<()>, limit: Option<Instant>) -> bool {
+        while let Err(oneshot::error::TryRecvError::Empty) = wait.try_recv() {
+            if self.events.is_closed() {
+                return true;
+            }
+            if limit.is_some_and(|limit| Instant::now() > limit) {
+                return false;
+            }
+            thread::sleep(LOOK);
+        }
+        true
     }
 }
 
@@ -227,7 +299,7 @@ impl ClientContext for Group {
 impl ConsumerContext for Group {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
-            Rebalance::Assign(list) => self.assigned(partitions(list)),
+            Rebalance::Assign(list) => self.assigned(partitions(list), consumer.group_metadata()),
             Rebalance::Revoke(list) => self.revoked(partitions(list), consumer.assignment_lost()),
             Rebalance::Error(error) => tracing::error!(%error, "kafka rebalance failed"),
         }

@@ -11,7 +11,7 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use super::{KafkaSettings, errors};
+use super::{KafkaSettings, MESSAGE_MAX, aside::Aside, errors, probe::Probe};
 use crate::bus::{BusError, Cursor, Headers, Outgoing};
 
 /// How long to wait before a full queue is tried again.
@@ -19,7 +19,8 @@ const FULL_PAUSE: Duration = Duration::from_millis(5);
 
 pub(super) struct Publisher {
     settings: Arc<KafkaSettings>,
-    producer: ThreadedProducer<Deliveries>,
+    probe: Arc<Probe>,
+    producer: Aside<ThreadedProducer<Deliveries>>,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -49,8 +50,8 @@ impl ProducerContext for Deliveries {
 }
 
 impl Publisher {
-    pub(super) fn new(settings: Arc<KafkaSettings>) -> Result<Self, BusError> {
-        let producer = settings
+    pub(super) fn new(settings: Arc<KafkaSettings>, probe: Arc<Probe>) -> Result<Self, BusError> {
+        let producer: ThreadedProducer<_> = settings
             .client(&[
                 // librdkafka's own default differs from every Java client's.
                 ("partitioner", "murmur2_random"),
@@ -59,11 +60,11 @@ impl Publisher {
                 ("compression.type", "lz4"),
                 ("linger.ms", "2"),
                 ("message.timeout.ms", "30000"),
-                ("message.max.bytes", "8388608"),
+                ("message.max.bytes", MESSAGE_MAX),
             ])
             .create_with_context(Deliveries)
             .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
-        Ok(Self { settings, producer })
+        Ok(Self { settings, probe, producer: Aside::new(producer) })
     }
 
     pub(super) async fn publish(&self, records: Vec<Outgoing>) -> Vec<Result<Cursor, BusError>> {
@@ -86,15 +87,14 @@ impl Publisher {
     }
 
     async fn send(&self, outgoing: &Outgoing) -> Result<oneshot::Receiver<Result<Cursor, KafkaError>>, BusError> {
-        let bytes = outgoing.payload.as_ref().map_or(0, |payload| payload.len());
-        if bytes > outgoing.topic.max_record_bytes() {
-            return Err(BusError::TooLarge {
-                topic: self.settings.topic(outgoing.topic),
-                bytes,
-                max: outgoing.topic.max_record_bytes(),
-            });
-        }
         let topic = self.settings.topic(outgoing.topic);
+        if !self.probe.has_seen(outgoing.topic) {
+            return Err(BusError::TopicMissing { topic });
+        }
+        let (bytes, max) = (outgoing.bytes(), outgoing.topic.max_record_bytes());
+        if bytes > max {
+            return Err(BusError::TooLarge { topic, bytes, max });
+        }
         let (delivered, waiting) = oneshot::channel();
         let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(&topic, Box::new(delivered));
         record.partition = outgoing.partition;
@@ -121,11 +121,9 @@ impl Publisher {
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                 BusError::TopicMissing { topic }
             }
-            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => BusError::TooLarge {
-                topic,
-                bytes: record.payload.as_ref().map_or(0, |payload| payload.len()),
-                max: record.topic.max_record_bytes(),
-            },
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {
+                BusError::TooLarge { topic, bytes: record.bytes(), max: record.topic.max_record_bytes() }
+            }
             Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::AllBrokersDown) => {
                 errors::unreachable(&self.settings.brokers, error)
             }
@@ -136,6 +134,6 @@ impl Publisher {
 
 pub(super) fn headers(headers: &Headers) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, (name, value)| {
-        all.insert(rdkafka::message::Header { key: name, value: Some(&value[..]) })
+        all.insert(rdkafka::message::Header { key: name, value: Some(value.as_ref()) })
     })
 }

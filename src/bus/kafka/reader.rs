@@ -1,6 +1,7 @@
 //! Reads committed records without a group.
 
 use std::{
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -15,11 +16,20 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-use super::{ASK_LIMIT, KafkaSettings, Probe, errors};
+use super::{
+    ASK_LIMIT, BATCH_BYTES, KafkaSettings,
+    aside::Aside,
+    course::{Course, Span, Step},
+    errors,
+    probe::Probe,
+};
 use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, Topic};
 
 /// Most records of one batch.
 const BATCH: usize = 1000;
+
+/// How long a poll waits when there is nothing to do; also how soon a dropped receiver is noticed.
+const IDLE_POLL: Duration = Duration::from_millis(100);
 
 type Batches = mpsc::Sender<Result<Vec<Record>, BusError>>;
 
@@ -45,7 +55,9 @@ pub(super) fn spawn(
 
 fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) -> Result<(), BusError> {
     let topic = settings.topic(read.topic);
-    let mut open = probe.partitions(settings, read.topic, &read.partitions)?;
+    let partitions = probe.partitions(read.topic, &read.partitions)?;
+    // A bounded read ends with a fetch that finds nothing: that one must not wait for more.
+    let patience = if read.until == ReadUntil::End { "10" } else { "500" };
     let consumer: BaseConsumer = settings
         .client(&[
             ("group.id", "auren-reader"),
@@ -54,113 +66,179 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
             ("enable.partition.eof", "true"),
             ("auto.offset.reset", "earliest"),
             ("queued.max.messages.kbytes", "16384"),
+            ("fetch.queue.backoff.ms", "10"),
+            ("fetch.wait.max.ms", patience),
         ])
         .create()
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
-    let mut begin = TopicPartitionList::new();
-    for partition in &open {
-        let (low, high) = probe.watermarks(settings, read.topic, *partition)?;
-        if read.until == ReadUntil::End {
-            settle(settings, &consumer, &topic, *partition, high)?;
-        }
-        let offset = match read.from {
-            ReadFrom::Earliest => Offset::Beginning,
-            ReadFrom::Latest => Offset::Offset(high),
-            ReadFrom::Offset(offset) => Offset::Offset(offset.clamp(low, high)),
-            ReadFrom::Last(count) => Offset::Offset((high - count).max(low)),
-            ReadFrom::Time(millis) => at_time(&consumer, &topic, *partition, millis, high)?,
-        };
-        begin
-            .add_partition_offset(&topic, *partition, offset)
-            .map_err(|error| errors::refused(&format!("reading {topic}[{partition}]"), &error))?;
+    // The reader hears of the end at once, and not after the client has closed.
+    let consumer = Aside::new(consumer);
+    // Without the topic's leaders at hand the client looks for them once a second.
+    consumer.fetch_metadata(Some(&topic), ASK_LIMIT).map_err(|error| errors::unreachable(&settings.brokers, &error))?;
+    let reading = Reading { settings, probe, read, batches, consumer: &consumer, topic: &topic };
+    let mut spans = BTreeMap::new();
+    for partition in partitions {
+        let Some(span) = reading.span(partition)? else { return Ok(()) };
+        spans.insert(partition, span);
     }
-    consumer.assign(&begin).map_err(|error| errors::refused(&format!("reading {topic}"), &error))?;
+    if let ReadFrom::Last(count) = read.from
+        && !reading.step_back(&mut spans, count)?
+    {
+        return Ok(());
+    }
+    reading.deliver(Course::begin(&consumer, read.topic, &topic, &spans)?)
+}
 
-    let mut batch = Vec::new();
-    loop {
-        let wait = if batch.is_empty() { Duration::from_millis(100) } else { Duration::ZERO };
-        let quiet = match consumer.poll(wait) {
-            Some(Ok(message)) => {
-                batch.push(record(read.topic, &message));
-                false
-            }
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
-                if read.until == ReadUntil::End {
-                    open.retain(|still| *still != partition);
+/// One read, on its own thread.
+struct Reading<'a> {
+    settings: &'a KafkaSettings,
+    probe: &'a Probe,
+    read: &'a Read,
+    batches: &'a Batches,
+    consumer: &'a BaseConsumer,
+    topic: &'a str,
+}
+
+impl Reading<'_> {
+    fn deliver(&self, mut course: Course<'_>) -> Result<(), BusError> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        loop {
+            let wait = if batch.is_empty() { IDLE_POLL } else { Duration::ZERO };
+            let quiet = match course.step(wait)? {
+                Step::Record(record) => {
+                    bytes += record.payload.as_ref().map_or(0, Bytes::len);
+                    batch.push(record);
+                    false
                 }
-                open.is_empty()
+                Step::Other => false,
+                Step::Quiet => true,
+            };
+            let full = batch.len() >= BATCH || bytes >= BATCH_BYTES;
+            if (quiet || full || course.is_over()) && !batch.is_empty() {
+                bytes = 0;
+                if self.batches.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
+                    return Ok(());
+                }
             }
-            Some(Err(error)) if error.rdkafka_error_code().is_some_and(passes) => true,
-            Some(Err(error)) => return Err(errors::refused(&format!("reading {topic}"), &error)),
-            None => true,
-        };
-        if (quiet || batch.len() >= BATCH) && !batch.is_empty() {
-            if batches.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
+            if self.batches.is_closed() || course.is_over() {
                 return Ok(());
             }
         }
-        if batches.is_closed() || open.is_empty() && batch.is_empty() {
-            return Ok(());
-        }
     }
-}
 
-/// Waits until every transaction that had written below `high` is decided, so that a committed read reaches it.
-fn settle(
-    settings: &KafkaSettings,
-    consumer: &BaseConsumer,
-    topic: &str,
-    partition: i32,
-    high: i64,
-) -> Result<(), BusError> {
-    let limit = Instant::now() + settings.transaction_timeout * 2 + ASK_LIMIT;
-    loop {
-        let (_, stable) = consumer
-            .fetch_watermarks(topic, partition, ASK_LIMIT)
-            .map_err(|error| errors::refused(&format!("the end of {topic}[{partition}]"), &error))?;
-        if stable >= high {
-            return Ok(());
+    /// Where a partition of the read begins and stops; none where nobody waits for it any more.
+    fn span(&self, partition: i32) -> Result<Option<Span>, BusError> {
+        let (low, high) = self.probe.watermarks(self.read.topic, partition)?;
+        let bounded = self.read.until == ReadUntil::End;
+        if bounded && !self.settle(partition, high)? {
+            return Ok(None);
         }
-        if Instant::now() > limit {
-            return Err(BusError::Refused {
-                what: format!("reading {topic}[{partition}] to its end"),
-                why: format!("an open transaction holds offset {stable}; does a producer with a long timeout hang?"),
+        let from = match self.read.from {
+            ReadFrom::Earliest | ReadFrom::Last(_) => low,
+            ReadFrom::Latest => high,
+            ReadFrom::Offset(offset) => offset.clamp(low, high),
+            ReadFrom::Time(millis) => self.at_time(partition, millis, high)?,
+        };
+        Ok(Some(Span { from, to: bounded.then_some(high) }))
+    }
+
+    /// Waits until every transaction that had written below `high` is decided, so that a committed read reaches it.
+    fn settle(&self, partition: i32, high: i64) -> Result<bool, BusError> {
+        let topic = self.topic;
+        let limit = Instant::now() + self.settings.transaction_timeout * 2 + ASK_LIMIT;
+        while !self.batches.is_closed() {
+            let (_, stable) = self
+                .consumer
+                .fetch_watermarks(topic, partition, ASK_LIMIT)
+                .map_err(|error| errors::refused(&format!("the end of {topic}[{partition}]"), &error))?;
+            if stable >= high {
+                return Ok(true);
+            }
+            if Instant::now() > limit {
+                return Err(BusError::Refused {
+                    what: format!("reading {topic}[{partition}] to its end"),
+                    why: format!(
+                        "an open transaction holds offset {stable}; does a producer with a long timeout hang?"
+                    ),
+                });
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(false)
+    }
+
+    /// Moves every span's beginning to its last `count` records; false where nobody waits for it any more.
+    ///
+    /// Offsets alone do not tell: markers of transactions, aborted records and gaps of compaction have offsets too. So
+    /// the end of the partition is read, and more of it until there is enough.
+    fn step_back(&self, spans: &mut BTreeMap<i32, Span>, count: i64) -> Result<bool, BusError> {
+        let wanted = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
+        let mut unsure = BTreeMap::new();
+        for (partition, span) in spans.iter_mut() {
+            let (low, high) = (span.from, self.probe.watermarks(self.read.topic, *partition)?.1);
+            let high = span.to.unwrap_or(high);
+            span.from = high;
+            if wanted > 0 {
+                unsure.insert(*partition, (low, high));
+            }
+        }
+        let mut reach = count.saturating_mul(2).saturating_add(8);
+        while !unsure.is_empty() {
+            let looks = unsure.iter().map(|(partition, (low, high))| {
+                (*partition, Span { from: high.saturating_sub(reach).max(*low), to: Some(*high) })
             });
+            let looks: BTreeMap<_, _> = looks.collect();
+            let Some(found) = self.last_offsets(&looks, wanted)? else { return Ok(false) };
+            unsure.retain(|partition, (low, _)| {
+                let offsets = found.get(partition);
+                let enough = offsets.is_some_and(|offsets| offsets.len() >= wanted);
+                let all = looks.get(partition).is_none_or(|look| look.from <= *low);
+                if let (Some(span), Some(first)) = (spans.get_mut(partition), offsets.and_then(VecDeque::front)) {
+                    span.from = *first;
+                }
+                !enough && !all
+            });
+            reach = reach.saturating_mul(8);
         }
-        thread::sleep(Duration::from_millis(20));
+        Ok(true)
     }
-}
 
-fn at_time(consumer: &BaseConsumer, topic: &str, partition: i32, millis: i64, high: i64) -> Result<Offset, BusError> {
-    let refused =
-        |error: &KafkaError| errors::refused(&format!("the offset for a time in {topic}[{partition}]"), error);
-    let mut asked = TopicPartitionList::new();
-    asked.add_partition_offset(topic, partition, Offset::Offset(millis)).map_err(|error| refused(&error))?;
-    let found = consumer.offsets_for_times(asked, ASK_LIMIT).map_err(|error| refused(&error))?;
-    Ok(match found.find_partition(topic, partition).map(|element| element.offset()) {
-        Some(Offset::Offset(offset)) => Offset::Offset(offset),
-        // Nothing that new yet.
-        _ => Offset::Offset(high),
-    })
-}
+    /// The offsets of the last committed records in each span, at most `wanted`.
+    fn last_offsets(
+        &self,
+        spans: &BTreeMap<i32, Span>,
+        wanted: usize,
+    ) -> Result<Option<BTreeMap<i32, VecDeque<i64>>>, BusError> {
+        let mut found: BTreeMap<i32, VecDeque<i64>> = BTreeMap::new();
+        let mut course = Course::begin(self.consumer, self.read.topic, self.topic, spans)?;
+        while !course.is_over() {
+            if self.batches.is_closed() {
+                return Ok(None);
+            }
+            if let Step::Record(record) = course.step(IDLE_POLL)? {
+                let offsets = found.entry(record.partition).or_default();
+                offsets.push_back(record.offset);
+                if offsets.len() > wanted {
+                    offsets.pop_front();
+                }
+            }
+        }
+        Ok(Some(found))
+    }
 
-/// Errors that librdkafka recovers from by itself; it reports them so that they can be logged.
-pub(super) fn passes(code: rdkafka::types::RDKafkaErrorCode) -> bool {
-    use rdkafka::types::RDKafkaErrorCode as Code;
-    matches!(
-        code,
-        Code::BrokerTransportFailure
-            | Code::AllBrokersDown
-            | Code::Resolve
-            | Code::OperationTimedOut
-            | Code::RequestTimedOut
-            | Code::NotCoordinator
-            | Code::CoordinatorNotAvailable
-            | Code::CoordinatorLoadInProgress
-            | Code::LeaderNotAvailable
-            | Code::NotLeaderForPartition
-            | Code::NetworkException
-    )
+    fn at_time(&self, partition: i32, millis: i64, high: i64) -> Result<i64, BusError> {
+        let topic = self.topic;
+        let refused =
+            |error: &KafkaError| errors::refused(&format!("the offset for a time in {topic}[{partition}]"), error);
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_offset(topic, partition, Offset::Offset(millis)).map_err(|error| refused(&error))?;
+        let found = self.consumer.offsets_for_times(asked, ASK_LIMIT).map_err(|error| refused(&error))?;
+        Ok(match found.find_partition(topic, partition).map(|element| element.offset()) {
+            Some(Offset::Offset(offset)) => offset,
+            // Nothing that new yet.
+            _ => high,
+        })
+    }
 }
 
 pub(super) fn record(topic: Topic, message: &BorrowedMessage<'_>) -> Record {

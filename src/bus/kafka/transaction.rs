@@ -6,6 +6,7 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,15 +15,24 @@ use rdkafka::{
     consumer::{CommitMode, Consumer},
     error::KafkaError,
     message::{DeliveryResult, Message},
-    producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
+    producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig},
     types::RDKafkaErrorCode,
 };
 
-use super::{KafkaSettings, errors, member::GroupConsumer, publisher::headers};
-use crate::bus::{BusError, Cursor, Join, Transaction};
+use super::{
+    ASK_LIMIT, KafkaSettings, MESSAGE_MAX, errors,
+    member::{GroupConsumer, Held},
+    probe::Probe,
+    publisher::headers,
+};
+use crate::bus::{BusError, Cursor, Guarantee, Join, Topic, Transaction};
 
-/// How long one poll for delivery reports waits.
-const DELIVERY_POLL: Duration = Duration::from_micros(200);
+/// How long to wait where no delivery report is there. The client's own wait would burn the processor that the broker
+/// beside it needs: it counts in whole milliseconds, and none is too many.
+const DELIVERY_PAUSE: Duration = Duration::from_micros(100);
+
+/// How long a failed transaction may take to be taken back. What is left open then, the brokers abort.
+const ABORT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Writes one transaction after the other.
 pub(super) enum Committer {
@@ -33,19 +43,61 @@ pub(super) enum Committer {
 /// What a commit needs besides its producers.
 pub(super) struct Writer {
     settings: Arc<KafkaSettings>,
+    probe: Arc<Probe>,
     consumer: Arc<GroupConsumer>,
-    member: String,
+    join: Join,
     /// The names of topics, prefixed once.
-    topics: Vec<(crate::bus::Topic, String)>,
+    topics: Vec<(Topic, String)>,
 }
 
 impl Writer {
-    pub(super) fn new(settings: Arc<KafkaSettings>, consumer: Arc<GroupConsumer>, join: &Join) -> Self {
-        let topics = crate::bus::Topic::ALL.iter().map(|topic| (*topic, settings.topic(*topic))).collect();
-        Self { settings, consumer, member: join.member.clone(), topics }
+    pub(super) fn new(
+        settings: Arc<KafkaSettings>,
+        probe: Arc<Probe>,
+        consumer: Arc<GroupConsumer>,
+        join: &Join,
+    ) -> Self {
+        let topics = Topic::ALL.iter().map(|topic| (*topic, settings.topic(*topic))).collect();
+        Self { settings, probe, consumer, join: join.clone(), topics }
     }
 
-    fn topic(&self, topic: crate::bus::Topic) -> &str {
+    /// What the member holds, if this is a commit that it may make and that the topics take. A record that is refused
+    /// only by the brokers would cost the transaction its timeout.
+    fn check(&self, transaction: &Transaction) -> Result<Option<Arc<Held>>, BusError> {
+        let refused = |why: String| BusError::NotCommitted { member: self.join.member.clone(), why };
+        if self.join.guarantee == Guarantee::AtLeastOnce && !transaction.outputs.is_empty() {
+            return Err(refused("it carries outputs, and this membership commits offsets only".to_owned()));
+        }
+        for output in &transaction.outputs {
+            if !self.probe.has_seen(output.topic) {
+                self.probe.topics()?;
+            }
+            if !self.probe.has_seen(output.topic) {
+                let missing = BusError::TopicMissing { topic: self.topic(output.topic).to_owned() };
+                return Err(refused(missing.to_string()));
+            }
+            let (bytes, max) = (output.bytes(), output.topic.max_record_bytes());
+            if bytes > max {
+                let large = BusError::TooLarge { topic: self.topic(output.topic).to_owned(), bytes, max };
+                return Err(refused(large.to_string()));
+            }
+        }
+        if transaction.offsets.is_empty() {
+            return Ok(None);
+        }
+        let held = self.consumer.context().held();
+        for (topic, partition) in transaction.offsets.keys() {
+            if !self.join.topics.contains(topic) {
+                return Err(refused(format!("the group does not read {topic}")));
+            }
+            if !held.as_ref().is_some_and(|held| held.partitions.contains(partition)) {
+                return Err(refused(format!("partition {partition} was handed over")));
+            }
+        }
+        Ok(held)
+    }
+
+    fn topic(&self, topic: Topic) -> &str {
         self.topics.iter().find(|(known, _)| *known == topic).map_or("", |(_, name)| name)
     }
 
@@ -103,17 +155,30 @@ impl Committer {
     }
 
     pub(super) fn commit(&mut self, writer: &Writer, transaction: &Transaction) -> Result<Vec<Cursor>, BusError> {
+        let held = writer.check(transaction)?;
         let answer = match self {
             Self::Transactional { producers, turn } => {
                 *turn ^= 1;
-                transact(&producers[*turn], writer, transaction)
+                transact(&producers[*turn], writer, transaction, held.as_deref())
             }
+            Self::OffsetsOnly if transaction.offsets.is_empty() => Ok(Vec::new()),
             Self::OffsetsOnly => writer
                 .offsets(transaction)
                 .and_then(|offsets| writer.consumer.commit(&offsets, CommitMode::Sync))
                 .map(|()| Vec::new()),
         };
-        answer.map_err(|error| errors::not_committed(&writer.member, &error))
+        answer.map_err(|error| errors::not_committed(&writer.join.member, &self.cause(error)))
+    }
+}
+
+impl Committer {
+    /// What really happened: a fenced producer says of its records only that they were thrown away.
+    fn cause(&self, error: KafkaError) -> KafkaError {
+        let fatal = match self {
+            Self::Transactional { producers, turn } => producers[*turn].client().fatal_error(),
+            Self::OffsetsOnly => None,
+        };
+        fatal.map_or(error, |(code, _)| KafkaError::MessageProduction(code))
     }
 }
 
@@ -127,12 +192,17 @@ fn producer(settings: &KafkaSettings, join: &Join, turn: usize) -> Result<BasePr
             ("partitioner", "murmur2_random"),
             ("compression.type", "lz4"),
             ("linger.ms", "1"),
-            ("message.max.bytes", "9437184"),
+            ("message.max.bytes", MESSAGE_MAX),
             ("queue.buffering.max.messages", "1000000"),
             ("queue.buffering.max.kbytes", "262144"),
         ])
         .create_with_context(Deliveries::default())
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+    // Once a broker is known; a coordinator that is asked for before that is asked for again only half a second later.
+    producer
+        .client()
+        .fetch_metadata(Some(&settings.topic(Topic::Events)), ASK_LIMIT)
+        .map_err(|error| errors::unreachable(&settings.brokers, &error))?;
     producer.init_transactions(settings.transaction_timeout * 2).map_err(|error| {
         if errors::is_fenced(&error) {
             BusError::Fenced { member: join.member.clone() }
@@ -147,11 +217,29 @@ fn transact(
     producer: &BaseProducer<Deliveries>,
     writer: &Writer,
     transaction: &Transaction,
+    held: Option<&Held>,
 ) -> Result<Vec<Cursor>, KafkaError> {
     let limit = writer.settings.transaction_timeout;
-    let deadline = Instant::now() + limit;
-    expect_deliveries(producer, transaction.outputs.len());
     producer.begin_transaction()?;
+    let written = write(producer, writer, transaction, held, Instant::now() + limit);
+    let cursors = written.inspect_err(|error| take_back(producer, error))?;
+    producer.commit_transaction(limit).inspect_err(|error| {
+        // Any other error may hide a commit that still happens.
+        if matches!(error, KafkaError::Transaction(inner) if inner.txn_requires_abort()) {
+            take_back(producer, error);
+        }
+    })?;
+    Ok(cursors)
+}
+
+fn write(
+    producer: &BaseProducer<Deliveries>,
+    writer: &Writer,
+    transaction: &Transaction,
+    held: Option<&Held>,
+    deadline: Instant,
+) -> Result<Vec<Cursor>, KafkaError> {
+    expect_deliveries(producer, transaction.outputs.len());
     for (index, output) in transaction.outputs.iter().enumerate() {
         let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(writer.topic(output.topic), index);
         record.partition = output.partition;
@@ -166,23 +254,45 @@ fn transact(
                 return Err(error);
             }
             record = back;
-            producer.poll(DELIVERY_POLL);
+            hear(producer);
         }
     }
     while producer.in_flight_count() > 0 {
         if Instant::now() > deadline {
             return Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut));
         }
-        producer.poll(DELIVERY_POLL);
+        hear(producer);
     }
     let cursors = delivered(producer)?;
-    if !transaction.offsets.is_empty() {
-        let group =
-            writer.consumer.group_metadata().ok_or(KafkaError::ConsumerCommit(RDKafkaErrorCode::UnknownGroup))?;
-        producer.send_offsets_to_transaction(&writer.offsets(transaction)?, &group, limit)?;
+    if let Some(held) = held {
+        let left = deadline.saturating_duration_since(Instant::now());
+        producer.send_offsets_to_transaction(&writer.offsets(transaction)?, &held.metadata, left)?;
     }
-    producer.commit_transaction(limit)?;
     Ok(cursors)
+}
+
+/// Aborts what is known not to be committed, so that nobody waits for it to time out. The producer is not used again.
+fn take_back(producer: &BaseProducer<Deliveries>, error: &KafkaError) {
+    if errors::is_fenced(error) || matches!(error, KafkaError::Transaction(inner) if inner.is_fatal()) {
+        return;
+    }
+    producer.purge(PurgeConfig::default().queue().inflight());
+    let limit = Instant::now() + ABORT_LIMIT;
+    while producer.in_flight_count() > 0 && Instant::now() < limit {
+        hear(producer);
+    }
+    if let Err(error) = producer.abort_transaction(ABORT_LIMIT) {
+        tracing::warn!(%error, "a transaction could not be taken back, the brokers do it when it times out");
+    }
+}
+
+/// Takes the delivery reports that are there, or waits a little.
+fn hear(producer: &BaseProducer<Deliveries>) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() >= before {
+        thread::sleep(DELIVERY_PAUSE);
+    }
 }
 
 fn expect_deliveries(producer: &BaseProducer<Deliveries>, count: usize) {

@@ -1,0 +1,93 @@
+//! One pass over partitions of a topic: from where it begins to where each of them ends, or on and on.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+};
+
+use super::{errors, reader};
+use crate::bus::{BusError, Record, Topic};
+
+/// What one partition is read of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    /// The first offset.
+    pub(super) from: i64,
+    /// The offset to stop before; none where it is followed.
+    pub(super) to: Option<i64>,
+}
+
+/// A pass under way.
+pub(super) struct Course<'a> {
+    consumer: &'a BaseConsumer,
+    topic: Topic,
+    name: &'a str,
+    /// What is not read to its end yet.
+    open: BTreeMap<i32, Option<i64>>,
+}
+
+/// What a poll brought.
+pub(super) enum Step {
+    Record(Record),
+    /// Something that is no record of this pass.
+    Other,
+    /// Nothing, in the time given.
+    Quiet,
+}
+
+impl<'a> Course<'a> {
+    pub(super) fn begin(
+        consumer: &'a BaseConsumer,
+        topic: Topic,
+        name: &'a str,
+        spans: &BTreeMap<i32, Span>,
+    ) -> Result<Self, BusError> {
+        let mut begin = TopicPartitionList::new();
+        let mut open = BTreeMap::new();
+        for (partition, span) in spans {
+            if span.to.is_some_and(|to| span.from >= to) {
+                continue;
+            }
+            open.insert(*partition, span.to);
+            begin
+                .add_partition_offset(name, *partition, Offset::Offset(span.from))
+                .map_err(|error| errors::refused(&format!("reading {name}[{partition}]"), &error))?;
+        }
+        consumer.assign(&begin).map_err(|error| errors::refused(&format!("reading {name}"), &error))?;
+        Ok(Self { consumer, topic, name, open })
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    pub(super) fn step(&mut self, wait: Duration) -> Result<Step, BusError> {
+        match self.consumer.poll(wait) {
+            None => Ok(Step::Quiet),
+            Some(Ok(message)) => {
+                let (partition, offset) = (message.partition(), message.offset());
+                let Some(to) = self.open.get(&partition).copied() else { return Ok(Step::Other) };
+                if to.is_some_and(|to| offset + 1 >= to) {
+                    self.open.remove(&partition);
+                }
+                if to.is_some_and(|to| offset >= to) {
+                    // Written since the pass began.
+                    return Ok(Step::Other);
+                }
+                Ok(Step::Record(reader::record(self.topic, &message)))
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                // What stands between here and the end is markers of transactions, or was aborted.
+                if self.open.get(&partition).is_some_and(Option::is_some) {
+                    self.open.remove(&partition);
+                }
+                Ok(Step::Other)
+            }
+            Some(Err(error)) if error.rdkafka_error_code().is_some_and(errors::passes) => Ok(Step::Quiet),
+            Some(Err(error)) => Err(errors::refused(&format!("reading {}", self.name), &error)),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The client that only asks: which topics there are, and how far they reach. Its calls block.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use super::{ASK_LIMIT, KafkaSettings, aside::Aside, errors};
+use crate::bus::{BusError, Topic, TopicInfo};
+
+/// Asks the brokers. It sees uncommitted records: where the log ends is asked of it.
+pub(super) struct Probe {
+    settings: Arc<KafkaSettings>,
+    consumer: Aside<BaseConsumer>,
+    /// The topics that were there when they were last asked for.
+    seen: Mutex<BTreeMap<Topic, i32>>,
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Probe")
+    }
+}
+
+impl Probe {
+    pub(super) fn new(settings: Arc<KafkaSettings>) -> Result<Self, BusError> {
+        let consumer: BaseConsumer = settings
+            .client(&[("group.id", "auren-probe"), ("isolation.level", "read_uncommitted")])
+            .create()
+            .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+        Ok(Self { settings, consumer: Aside::new(consumer), seen: Mutex::default() })
+    }
+
+    /// The topics that exist and whose every partition has a leader.
+    pub(super) fn topics(&self) -> Result<Vec<TopicInfo>, BusError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(None, ASK_LIMIT)
+            .map_err(|error| errors::unreachable(&self.settings.brokers, &error))?;
+        let mut found: Vec<_> = metadata
+            .topics()
+            .iter()
+            .filter(|topic| !topic.partitions().is_empty() && topic.partitions().iter().all(|part| part.leader() >= 0))
+            .filter_map(|topic| {
+                let partitions = i32::try_from(topic.partitions().len()).ok()?;
+                Some(TopicInfo { topic: self.settings.named(topic.name())?, partitions })
+            })
+            .collect();
+        found.sort_by_key(|info| info.topic);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = found.iter().map(|info| (info.topic, info.partitions)).collect();
+        Ok(found)
+    }
+
+    /// Whether a topic was there when it was last asked. Nothing is written to one that was not: the client would wait
+    /// for it to appear, and some brokers would create it.
+    pub(super) fn has_seen(&self, topic: Topic) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&topic)
+    }
+
+    /// The partitions of a topic; all of them where none are named.
+    pub(super) fn partitions(&self, topic: Topic, named: &[i32]) -> Result<Vec<i32>, BusError> {
+        let infos = self.topics()?;
+        let info = infos.iter().find(|info| info.topic == topic);
+        let info = info.ok_or_else(|| BusError::TopicMissing { topic: self.settings.topic(topic) })?;
+        if let Some(missing) = named.iter().find(|partition| !(0..info.partitions).contains(partition)) {
+            return Err(BusError::Refused {
+                what: format!("reading {}[{missing}]", self.settings.topic(topic)),
+                why: format!("the topic has {} partitions", info.partitions),
+            });
+        }
+        let mut partitions = if named.is_empty() { (0..info.partitions).collect() } else { named.to_vec() };
+        partitions.sort_unstable();
+        partitions.dedup();
+        Ok(partitions)
+    }
+
+    /// First offset held and next offset to be written, open transactions included.
+    pub(super) fn watermarks(&self, topic: Topic, partition: i32) -> Result<(i64, i64), BusError> {
+        let name = self.settings.topic(topic);
+        self.consumer
+            .fetch_watermarks(&name, partition, ASK_LIMIT)
+            .map_err(|error| errors::refused(&format!("the end of {name}[{partition}]"), &error))
+    }
+}
