@@ -41,8 +41,8 @@ The same on Kafka:
   auren --brokers 127.0.0.1:9092 topics create
   auren --brokers 127.0.0.1:9092 topics check
 
-Configuration, later ones winning: defaults, auren.toml (or --config FILE), AUREN__SECTION__KEY in the environment,
-flags. `auren config print` shows all of it.
+Configuration, later ones winning: defaults, auren.toml (or --config FILE), AUREN__SECTION__KEY in the \
+environment, flags. `auren config print` shows all of it.
 
 Exit codes: 0 done, 1 failed, 64 wrong arguments or configuration, 130 interrupted.";
 
@@ -127,19 +127,28 @@ impl Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args, config: Config) -> anyhow::Result<Exit> {
     let source = args.source();
+    let is_node = args.is_node();
     let mut context = Context { config, console: Console::standard(), interrupt: Interrupt::listen()? };
-    let context = &mut context;
-    let end = match args.command {
+    let overdue = context.interrupt.clone().overdue();
+    let end = tokio::select! {
+        // A node stops its parts in their order, and knows its own time limit.
+        () = overdue, if !is_node => Ok(Exit::Interrupted),
+        end = dispatch(args.command, &source, &mut context) => end,
+    };
+    // What was written before an error is shown too.
+    context.console.finish().and(end)
+}
+
+async fn dispatch(command: Command, source: &Source, context: &mut Context) -> anyhow::Result<Exit> {
+    match command {
         Command::Topics(args) => topics::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Tail(args) => tail::run(args, context).await,
         Command::Simulate(args) => simulate::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
         Command::Schema(args) => schema::run(args, context),
-        Command::Config(args) => config::run(args, &source, context),
-    };
-    // What was written before an error is shown too.
-    context.console.finish().and(end)
+        Command::Config(args) => config::run(args, source, context),
+    }
 }
 
 /// `section.key=value`, as `--set` takes it.

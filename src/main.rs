@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         Err(error) => return cli::misconfigured(&error),
     };
     cli::telemetry(&config.log, &args);
-    let end = actix::System::new().block_on(cli::run(args, config));
+    let system = actix::System::new();
+    let end = system.block_on(cli::run(args, config));
+    // The system still lives here: an interrupted command does not wait for what it had asked the bus.
     cli::exit(end)
 }

@@ -72,7 +72,9 @@ impl Console {
 
     /// Tells a person something that is no result.
     pub(crate) fn note(&mut self, note: impl Display) {
-        let Self { notes, bar, .. } = self;
+        let Self { out, notes, bar, .. } = self;
+        // On a terminal both come in the order in which they happened. What fails here fails at the next flush too.
+        let _ = out.flush();
         // Results must not fail because nobody reads the notes.
         let mut write = || drop(writeln!(notes, "{note}"));
         match bar {

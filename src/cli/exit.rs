@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    process::ExitCode,
+    process::{self, ExitCode},
 };
 
 use auren::config::ConfigError;
@@ -12,7 +12,7 @@ use super::console::Closed;
 /// Wrong arguments or a wrong configuration (`EX_USAGE` of sysexits).
 const USAGE: u8 = 64;
 /// What a shell reports for a process that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+pub(super) const INTERRUPTED: i32 = 130;
 
 /// How a command ended that could say so itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,8 @@ pub(crate) fn exit(end: anyhow::Result<Exit>) -> ExitCode {
     match end {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Failed) => ExitCode::FAILURE,
-        Ok(Exit::Interrupted) => ExitCode::from(INTERRUPTED),
+        // Whoever interrupts does not want to wait until a bus that is away has been given up.
+        Ok(Exit::Interrupted) => process::exit(INTERRUPTED),
         // `auren tail … | head` has what it wanted.
         Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
         Err(error) => {

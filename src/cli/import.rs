@@ -32,9 +32,9 @@ Where a column is not understood, or not rightly, write the mapping down and cha
   auren import csv my-watch.csv --print-map > map.toml
   auren import csv my-watch.csv --map map.toml
 
-The file's people must be random ids: e-mail addresses are refused. A bad line or cell is reported with line and column,
-never with what is in it, and the rest goes on. Exits with 1 if the file could not be read to its end, or nothing in it
-could be used.";
+The file's people must be random ids: e-mail addresses are refused. A bad line or cell is reported with line \
+and column, never with what is in it, and the rest goes on. Exits with 1 if the file could not be read to its \
+end, or nothing in it could be used.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {
@@ -109,12 +109,12 @@ async fn import<R: Read>(
     let mut seen = 0_u64;
     while let Some(row) = importer.next() {
         match row {
-            Err(error) => faults.tell(error.is_fatal(), || format!("{name}: {error}"), &mut context.console),
+            Err(error) => faults.tell(error.is_fatal(), || error.to_string(), &mut context.console),
             Ok(row) => match ship.as_mut().map_or(Ok(()), |ship| ship.load(&row)) {
                 Ok(()) => survey.add(&row),
                 Err(refused) => faults.tell(
                     false,
-                    || format!("{name}: {} of {} at {}: {refused}", row.measure, row.user, row.at),
+                    || format!("{} of {} at {}: {refused}", row.measure, row.user, row.at),
                     &mut context.console,
                 ),
             },
@@ -178,13 +178,13 @@ impl Faults {
         self.count += 1;
         self.fatal |= fatal;
         if self.count <= SHOWN_MAX || fatal {
-            console.note(say());
+            console.note(format_args!("  {}", say()));
         }
     }
 
     fn end(&self, console: &mut Console) {
         if self.count > SHOWN_MAX {
-            console.note(format_args!("… and {} more like these", HumanCount(self.count - SHOWN_MAX)));
+            console.note(format_args!("… and {} more", HumanCount(self.count - SHOWN_MAX)));
         }
         if self.count > 0 {
             let plural = if self.count == 1 { "cell or line was" } else { "cells or lines were" };
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(run(Args::Csv(csv), &mut bench.context).await.unwrap(), Exit::Done);
         let (out, notes) = (bench.captured.out(), bench.captured.notes());
         assert!(
-            out.starts_with("imported 2 readings of 2 people, 2024-01-01 to 2024-01-03 into health.readings"),
+            out.starts_with("imported 2 readings of 2 people (2024-01-01 to 2024-01-03) into health.readings"),
             "{out}"
         );
         assert!(notes.contains("  rmssd_ms  rmssd in ms\n") && notes.contains("  color     not read: "), "{notes}");

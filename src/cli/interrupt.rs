@@ -1,8 +1,15 @@
 //! Ctrl-C and SIGTERM: the first asks a command to end after what it is doing, the second ends it at once.
+//!
+//! A command that answers one question has two seconds to do so; then it ends all the same.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tokio::sync::watch;
+
+use super::exit::INTERRUPTED;
+
+/// How long an interrupted command may go on with what it is doing.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Whether somebody wants the command to end.
 #[derive(Debug, Clone)]
@@ -17,7 +24,7 @@ impl Interrupt {
             signals.next().await;
             let _ = tell.send(true);
             signals.next().await;
-            std::process::exit(130);
+            std::process::exit(INTERRUPTED);
         });
         Ok(Self(told))
     }
@@ -26,6 +33,12 @@ impl Interrupt {
     #[cfg(test)]
     pub(crate) fn never() -> Self {
         Self(watch::channel(false).1)
+    }
+
+    /// Waits until it came and a command has had the time to end by itself.
+    pub(crate) async fn overdue(mut self) {
+        self.wait().await;
+        tokio::time::sleep(GRACE).await;
     }
 
     /// Whether it came.

@@ -16,8 +16,8 @@ Examples:
   auren schema export schemas
   auren schema export schemas --check      for CI: exits with 1 where a file is missing or out of date
 
-JSON Schema, draft 2020-12, one file a topic: health.biometrics.schema.json, triggers.detected.schema.json, ... and
-plain-reading.schema.json for what `auren send reading` takes.";
+JSON Schema, draft 2020-12, one file a topic: health.biometrics.schema.json, triggers.detected.schema.json, ... \
+and plain-reading.schema.json for what `auren send reading` takes.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {

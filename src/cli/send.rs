@@ -14,7 +14,9 @@ use auren_agents::{
     AgentId, BiometricEvent, InboxRecord, Rejected, Text, Timestamp, TriggerEvent, UserId,
     events::{self, Rejection},
 };
+use chrono::SubsecRound as _;
 use clap::Subcommand;
+use indicatif::HumanCount;
 use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
 use serde_json::json;
 
@@ -39,8 +41,8 @@ One JSON object a line, or one pretty-printed after the other:
    \"timestamp_iso\":\"2024-01-01T10:00:00Z\",\"source_device\":\"Apple Watch\",\"measurement_context\":\"morning\"},
    \"timestamp\":\"2024-01-01T10:00:00Z\"}
 
-A bad one is reported with its line and field; the others are sent. Exits with 1 if there was a bad one.
-`auren schema export DIR` writes all that an event may hold.";
+A bad one is reported with its line and field; the others are sent. Exits with 1 if there was a bad one. \
+`auren schema export DIR` writes down all that an event may hold.";
 
 const TRIGGER_EXAMPLES: &str = "\
 Examples:
@@ -57,10 +59,12 @@ Examples:
   echo '{\"user_id\":\"u-1\",\"measure\":\"rmssd\",\"value\":41.5,\"source_device\":\"watch\",
     \"timestamp\":\"2024-01-01T07:00:00+01:00\"}' | auren send reading
 
-The value is sealed here, with the master key of `phi.key_file`, and only the sealed reading is published. A node that is
-to open it needs the same key. Measures are rmssd, sdnn, resting_heart_rate, asleep, sleep_efficiency, breathing_rate,
-skin_temperature, systolic, diastolic, glucose, workout_load, stress_score, mood, steps and energy; any other needs
-`unit` and `event_type`.";
+The value is sealed here, with the master key of `phi.key_file`, and only the sealed reading is published. \
+A node that is to open it needs the same key.
+
+Measures are rmssd, sdnn, resting_heart_rate, asleep, sleep_efficiency, breathing_rate, skin_temperature, \
+systolic, diastolic, glucose, workout_load, stress_score, mood, steps and energy; any other needs `unit` and \
+`event_type`.";
 
 const MESSAGE_EXAMPLES: &str = "\
 Examples:
@@ -71,8 +75,8 @@ Examples:
 In a file, one JSON object a message; only user_id and text are needed:
   {\"user_id\":\"u-1\",\"text\":\"may I train today?\",\"to\":\"coach\",\"client_id\":\"phone-17\"}
 
-With a client_id the message can be sent again without being two. Records of conversations.inbox as `auren tail` shows
-them (with a `kind`) are taken as well.";
+With a client_id the message can be sent again without being two. Records of conversations.inbox as `auren \
+tail` shows them (with a `kind`) are taken as well.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {
@@ -155,7 +159,10 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
             (Kind::Message, From { file, json })
         }
     };
-    let documents = Documents::open(&from.file)?;
+    let documents = Documents::open(&from.file).with_context(|| match kind {
+        Kind::Message => "no messages (to send a text itself, say whose: --user USER)",
+        _ => "nothing was sent",
+    })?;
     let bus = open_bus(&context.config).await?;
     if from.file.as_os_str() == "-" && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
         context.console.note("reading JSON from the terminal; Ctrl-D ends it, --help shows what it looks like");
@@ -169,7 +176,7 @@ async fn say(user: UserId, to: Option<AgentId>, text: &str, json: bool, context:
     let text = Text::new(text).map_err(|unfit| anyhow::anyhow!("the message {unfit}"))?;
     let bus = open_bus(&context.config).await?;
     let message = client::message(user, text, to, None, now());
-    let mut tally = Tally { json, ..Tally::default() };
+    let mut tally = Tally { json, single: true, ..Tally::default() };
     tally.publish(&bus, vec![(1, Ok(ready(&message)))], context).await?;
     tally.end(context)
 }
@@ -208,7 +215,7 @@ async fn send(
             }
         }
         tally.publish(bus, batch, context).await?;
-        context.console.progress(end, || format!("{} sent", tally.sent));
+        context.console.progress(end, || format!("{} sent", HumanCount(tally.sent)));
         if let Some(error) = failed {
             return Err(error).context("the input cannot be read on");
         }
@@ -220,6 +227,8 @@ async fn send(
 #[derive(Default)]
 struct Tally {
     json: bool,
+    /// Whether it came from the arguments, which have no lines.
+    single: bool,
     sent: u64,
     failed: u64,
 }
@@ -276,14 +285,16 @@ impl Tally {
                 if self.json {
                     return context.console.json(&json!({ "line": line, "id": id, "cursor": cursor.to_string() }));
                 }
-                context.console.line(format_args!("line {line}: {id} is at {cursor} in {topic}"))
+                let line = if self.single { String::new() } else { format!("line {line}: ") };
+                context.console.line(format_args!("{line}{id} is at {cursor} in {topic}"))
             }
             Err(error) => {
                 self.failed += 1;
                 if self.json {
                     return context.console.json(&json!({ "line": line, "error": error }));
                 }
-                context.console.note(format_args!("line {line}: {error}"));
+                let line = if self.single { String::new() } else { format!("line {line}: ") };
+                context.console.note(format_args!("{line}{error}"));
                 Ok(())
             }
         }
@@ -372,7 +383,7 @@ fn is_of_the_record(error: &BusError) -> bool {
 
 /// This moment, with the offset of this place: agents greet by the person's own time of day.
 fn now() -> Timestamp {
-    Timestamp::from(chrono::Local::now().fixed_offset())
+    Timestamp::from(chrono::Local::now().fixed_offset().trunc_subsecs(3))
 }
 
 /// A person's id, as a flag takes it.

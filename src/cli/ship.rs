@@ -57,7 +57,7 @@ impl Ship {
 
     /// The bus in words.
     pub(super) fn whereto(&self) -> String {
-        format!("health.readings ({})", self.bus.describe())
+        format!("health.readings on {}", self.bus.describe())
     }
 }
 
@@ -92,7 +92,7 @@ impl Survey {
         self.count
     }
 
-    /// Such as `1,204 readings of 3 people, 2024-01-01 to 2024-02-29`.
+    /// Such as `1,204 readings of 3 people (2024-01-01 to 2024-02-29)`.
     pub(super) fn summary(&self) -> String {
         let people = self.users.len() as u64;
         let plural = |count: u64, one: &str, many: &str| {
@@ -102,7 +102,7 @@ impl Survey {
         let people = plural(people, "person", "people");
         let date = |time: &Timestamp| time.at().date_naive();
         match &self.period {
-            Some((first, last)) => format!("{readings} of {people}, {} to {}", date(first), date(last)),
+            Some((first, last)) => format!("{readings} of {people} ({} to {})", date(first), date(last)),
             None => readings,
         }
     }

@@ -12,6 +12,7 @@ use auren::{
     wearable::Row,
 };
 use chrono::NaiveDate;
+use indicatif::HumanCount;
 use serde::Serialize;
 
 use super::{Context, Exit, console::Unit, keys, open_bus, ship::Ship, ship::Survey};
@@ -23,9 +24,9 @@ Examples:
   auren simulate --users 1 --days 2 --out - | head -3
   auren simulate --users 1 --days 30 --out - | auren send reading --json > sent.ndjson
 
-Nobody invented is anybody real. The same numbers and seed give the same readings; more users or days change nothing of
-what the others have read. The first 21 days of everybody are undisturbed; then come illness, travel, overtraining, poor
-sleep and stress, and --labels says when they really were.";
+Nobody invented is anybody real. The same numbers and seed give the same readings; more users or days change \
+nothing of what the others have read. The first 21 days of everybody are undisturbed; then come illness, travel, \
+overtraining, poor sleep and stress, and --labels says when they really were.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -97,7 +98,7 @@ async fn publish(mut simulation: Simulation, context: &mut Context) -> anyhow::R
         }
         if ship.is_full() {
             ship.go().await?;
-            context.console.progress(simulation.day().into(), || format!("{} published", ship.published()));
+            context.console.progress(simulation.day().into(), || format!("{} published", HumanCount(ship.published())));
             if context.interrupt.came() {
                 context.console.end();
                 context.console.note(format_args!("interrupted: {} are in {}", survey.summary(), ship.whereto()));
@@ -143,6 +144,8 @@ async fn to_file(mut simulation: Simulation, file: &Path, context: &mut Context)
             context.console.progress(day.into(), String::new);
             if is_interrupted(context).await {
                 output.flush().with_context(failed)?;
+                context.console.end();
+                context.console.note(format_args!("interrupted: {} holds {}", file.display(), survey.summary()));
                 return Ok(Exit::Interrupted);
             }
         }
@@ -229,7 +232,9 @@ mod tests {
         let published: i64 = marks.values().map(|(_, high)| high).sum();
         let written = std::fs::read_to_string(file).unwrap().lines().count();
         assert_eq!(usize::try_from(published).unwrap(), written);
-        assert!(bench.captured.out().contains(" of 2 people, 2024-01-01 to 2024-02-09 to health.readings (embedded "));
+        assert!(
+            bench.captured.out().contains(" of 2 people (2024-01-01 to 2024-02-09) to health.readings on embedded ")
+        );
     }
 
     #[tokio::test]

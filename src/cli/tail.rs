@@ -19,8 +19,9 @@ Examples:
   auren tail conversations.events --user u-1 --from -20         the last 20 of one person, and what follows
   auren tail health.biometrics --from 2024-01-31T00:00:00Z --json | jq .value.event_type
 
-A line shows when it happened, whose it is, what it is, and its text, shortened; --json shows all of a record, and where
-it stands. Only committed records are shown. Within a partition they come in order; a person is always in one partition.";
+A line shows when it happened, whose it is, what it is, and its text, shortened; --json shows all of a record, \
+and where it stands. Only committed records are shown. Within a partition they come in order; a person is always \
+in one partition.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]

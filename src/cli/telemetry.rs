@@ -10,6 +10,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::Args;
 
+/// For a command that answers one question: librdkafka's client repeats what librdkafka says and what the answer will say.
+const QUIET: &str = "warn,rdkafka::client=off";
+
 /// Starts logging.
 pub(crate) fn telemetry(log: &LogSection, args: &Args) {
     let builder = tracing_subscriber::fmt()
@@ -33,5 +36,5 @@ fn level(log: &LogSection, args: &Args) -> String {
         return level;
     }
     let said = env::var_os("AUREN__LOG__LEVEL").is_some() || log.level != LogSection::default().level;
-    if said || args.is_node() { log.level.clone() } else { "warn".to_owned() }
+    if said || args.is_node() { log.level.clone() } else { QUIET.to_owned() }
 }

@@ -13,8 +13,8 @@ Examples:
   auren topics create
   auren --brokers 127.0.0.1:9092 topics create --partitions 24 --replication 3
 
-The partition count cannot be changed later without moving users from one place to another: choose it for the load of
-years, not of today. Topics that exist are left as they are.";
+The partition count cannot be changed later without moving users from one place to another: choose it for the \
+load of years, not of today. Topics that exist are left as they are.";
 
 const LIST_EXAMPLES: &str = "\
 Examples:
