@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
     console::Console,
-    context::{Context, connect, keys, open_bus},
+    context::{Context, connect, keys, open_bus, open_topic},
     exit::{Exit, exit, misconfigured, usage},
     interrupt::Interrupt,
     telemetry::telemetry,
@@ -33,7 +33,7 @@ pub(crate) use self::{
 
 const EXAMPLES: &str = "\
 A first look, with no service installed (everything is kept under ./auren-data):
-  auren simulate --users 3 --days 60            three invented wearers, sealed and published
+  auren simulate --users 3 --days 60
   auren tail health.readings --from -2 --until-end
   auren send message --user u-1 how did I sleep
 
@@ -66,7 +66,7 @@ struct Global {
     #[arg(long, global = true, value_name = "SECTION.KEY=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
     /// Which bus: embedded (one file, no service) or kafka.
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, global = true, value_enum, hide_possible_values = true)]
     bus: Option<BusKind>,
     /// Kafka's host:port, comma-separated. Implies --bus kafka.
     #[arg(long, global = true, value_name = "HOST:PORT")]

@@ -4,7 +4,7 @@
 
 use auren_agents::{BiometricEvent, ConversationEvent, InboxRecord, SystemEvent, TriggerEvent};
 use schemars::{JsonSchema, generate::SchemaSettings};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     bus::Topic,
@@ -49,29 +49,34 @@ pub fn all() -> Vec<RecordSchema> {
 }
 
 fn of<T: JsonSchema>(name: &'static str) -> RecordSchema {
-    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
-    without_links(&mut schema);
-    if let Value::Object(fields) = &mut schema {
-        let id = format!("urn:auren:schema:{name}:v1");
-        fields.shift_insert(fields.len().min(1), "$id".to_owned(), id.into());
+    let mut made = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value();
+    as_prose(&mut made);
+    let mut schema = Map::new();
+    if let Value::Object(mut fields) = made {
+        fields.insert("$id".to_owned(), format!("urn:auren:schema:{name}:v1").into());
+        // What a reader looks for first comes first.
+        for first in ["$schema", "$id", "title", "description"] {
+            schema.extend(fields.shift_remove(first).map(|value| (first.to_owned(), value)));
+        }
+        schema.append(&mut fields);
     }
-    RecordSchema { name, schema }
+    RecordSchema { name, schema: schema.into() }
 }
 
-/// Descriptions come from Rust's documentation, whose links lead nowhere from a schema.
-fn without_links(value: &mut Value) {
+/// Descriptions come from Rust's documentation, whose links lead nowhere from a schema and whose lines are the source's.
+fn as_prose(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {
                 match field {
                     Value::String(text) if name == "description" => {
-                        *text = text.replace("[`", "`").replace("`]", "`");
+                        *text = text.replace("[`", "`").replace("`]", "`").replace('\n', " ");
                     }
-                    other => without_links(other),
+                    other => as_prose(other),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(without_links),
+        Value::Array(items) => items.iter_mut().for_each(as_prose),
         _ => {}
     }
 }

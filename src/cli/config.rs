@@ -4,11 +4,11 @@ use anyhow::Context as _;
 use auren::config::{BusKind, Config, Source};
 use clap::Subcommand;
 
-use super::{Context, Exit};
+use super::{Context, Exit, keys};
 
 const PRINT_EXAMPLES: &str = "\
 Examples:
-  auren config print > auren.toml          every value there is, to be changed
+  auren config print > auren.toml
   auren config print --json | jq .kafka
   AUREN__TOPICS__PARTITIONS=3 auren config print
 
@@ -19,7 +19,7 @@ Examples:
   auren config check
   auren --config production.toml config check
 
-No connection is opened; `auren topics check` opens one. Exits with 64 where a value is wrong, naming it.";
+No connection is opened; `auren topics check` opens one. Where a value is wrong it is named, and the exit code is not 0.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {
@@ -49,7 +49,12 @@ pub(super) fn run(args: Args, source: &Source, context: &mut Context) -> anyhow:
             let text = toml::to_string_pretty(&context.config).context("the configuration as TOML")?;
             context.console.text(&text)?;
         }
-        Args::Check => context.console.line(format_args!("{} is good: {}", place(source), essence(&context.config)))?,
+        Args::Check => {
+            if context.config.phi.master_key.is_some() {
+                keys(&context.config)?;
+            }
+            context.console.line(format_args!("{} is good: {}", place(source), essence(&context.config)))?;
+        }
     }
     Ok(Exit::Done)
 }
@@ -92,6 +97,9 @@ mod tests {
             let out = bench.captured.out();
             assert!(out.contains("(hidden)") && !out.contains("c2VjcmV0"), "{out}");
         }
+        let error = run(Args::Check, &source, &mut bench.context).unwrap_err().to_string();
+        assert!(error.starts_with("configuration: phi.master_key: "), "{error}");
+        bench.context.config.phi.master_key = None;
         run(Args::Check, &source, &mut bench.context).unwrap();
         assert!(bench.captured.out().contains("auren.toml is good: node node-1 with enrich, detect, converse"));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use auren::{
-    bus::{SharedBus, Topic, embedded::EmbeddedBus, kafka::KafkaBus},
+    bus::{BusError, SharedBus, Topic, embedded::EmbeddedBus, kafka::KafkaBus},
     client::TopicManager,
     config::{BusKind, Config},
     phi::Keys,
@@ -41,6 +41,16 @@ pub(crate) async fn open_bus(config: &Config) -> anyhow::Result<SharedBus> {
             let partitions = existing.first().map_or(config.topics.partitions, |info| info.partitions);
             topics.create_topics(partitions, config.topics.replication).await?;
         }
+    }
+    Ok(bus)
+}
+
+/// The configured bus, with a topic that exists. On Kafka a producer would wait long for one that does not, and then
+/// say that the brokers are away.
+pub(crate) async fn open_topic(config: &Config, topic: Topic) -> anyhow::Result<SharedBus> {
+    let bus = open_bus(config).await?;
+    if config.bus.kind == BusKind::Kafka && !bus.topics().await?.iter().any(|info| info.topic == topic) {
+        return Err(BusError::TopicMissing { topic: format!("{}{topic}", config.kafka.prefix) }.into());
     }
     Ok(bus)
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use auren::import::{Guess, Heading, Importer, LINE_MAX, Mapping, Source};
+use auren::{
+    bus::Topic,
+    import::{Guess, Heading, Importer, LINE_MAX, Mapping, Source},
+};
 use auren_agents::UserId;
 use clap::Subcommand;
 use indicatif::HumanCount;
@@ -15,7 +18,7 @@ use indicatif::HumanCount;
 use super::{
     Context, Exit,
     console::{Console, Unit},
-    input, keys, open_bus, send,
+    input, keys, open_topic, send,
     ship::{Ship, Survey},
 };
 
@@ -24,8 +27,8 @@ const SHOWN_MAX: u64 = 20;
 
 const EXAMPLES: &str = "\
 Examples:
-  auren import csv nights.csv --dry-run          what is in it, and what each column is taken for
-  auren import csv nights.csv                    the same, sealed and published
+  auren import csv nights.csv --dry-run     shows what each column is taken for
+  auren import csv nights.csv               seals and publishes it
   auren import csv my-watch.csv --user u-1 --offset +01:00
 
 Where a column is not understood, or not rightly, write the mapping down and change it:
@@ -81,8 +84,17 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         context.console.text(&mapping.to_toml()?)?;
         return Ok(Exit::Done);
     }
-    if args.map.is_none() {
-        show(&name, &heading, &guess, &mapping, &mut context.console);
+    let delimiter = match heading.delimiter {
+        ',' => "commas",
+        ';' => "semicolons",
+        '\t' => "tabs",
+        _ => "bars",
+    };
+    context.console.note(format_args!("{name}: {} columns between {delimiter}", heading.headers.len()));
+    if args.map.is_some() {
+        show_mapped(&heading, &mapping, &mut context.console);
+    } else {
+        show_guessed(&heading, &guess, &mapping, &mut context.console);
         demand(&guess, &mapping, &args.file)?;
     }
     let importer = Importer::new(Cursor::new(start).chain(input), &mapping).with_context(|| name.clone())?;
@@ -90,7 +102,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         None
     } else {
         let keys = keys(&context.config)?;
-        Some(Ship::new(open_bus(&context.config).await?, keys))
+        Some(Ship::new(open_topic(&context.config, Topic::Readings).await?, keys))
     };
     if let Some(size) = size {
         context.console.begin_quiet(size, Unit::Bytes);
@@ -214,16 +226,28 @@ fn mapping(args: &Csv, guess: &Guess) -> anyhow::Result<Mapping> {
     Ok(mapping)
 }
 
+/// Shows what a mapping makes of each column.
+fn show_mapped(heading: &Heading, mapping: &Mapping, console: &mut Console) {
+    let width = width(heading);
+    for header in &heading.headers {
+        let is = |name: &Option<String>| name.as_deref() == Some(header);
+        let measured = mapping.columns.iter().find(|column| column.column == *header);
+        let meaning = match measured {
+            Some(column) => column.measure.as_str(),
+            None if is(&mapping.user.column) => "user",
+            None if mapping.time.column == *header => "time",
+            None if is(&mapping.time.clock) => "time of day",
+            None if is(&mapping.device.column) => "device",
+            None if is(&mapping.context.column) => "context",
+            None => "not read: the mapping does not name it",
+        };
+        console.note(format_args!("  {header:<width$}  {meaning}"));
+    }
+}
+
 /// Shows what each column was taken for.
-fn show(name: &str, heading: &Heading, guess: &Guess, mapping: &Mapping, console: &mut Console) {
-    let delimiter = match heading.delimiter {
-        ',' => "commas",
-        ';' => "semicolons",
-        '\t' => "tabs",
-        _ => "bars",
-    };
-    console.note(format_args!("{name}: {} columns between {delimiter}", heading.headers.len()));
-    let width = heading.headers.iter().map(|header| header.chars().count()).max().unwrap_or_default().min(40);
+fn show_guessed(heading: &Heading, guess: &Guess, mapping: &Mapping, console: &mut Console) {
+    let width = width(heading);
     for column in &guess.understood {
         let meaning = match column.meaning.as_str() {
             "user" if mapping.user.column.is_none() => "not read: --user says whose values they are",
@@ -238,6 +262,10 @@ fn show(name: &str, heading: &Heading, guess: &Guess, mapping: &Mapping, console
     for column in &guess.left_out {
         console.note(format_args!("  {:<width$}  not read: {}", column.column, column.why));
     }
+}
+
+fn width(heading: &Heading) -> usize {
+    heading.headers.iter().map(|header| header.chars().count()).max().unwrap_or_default().min(40)
 }
 
 /// Checks that the headers said all that is needed.
@@ -262,8 +290,6 @@ fn demand(guess: &Guess, mapping: &Mapping, file: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use auren::bus::Topic;
-
     use super::*;
     use crate::cli::{
         connect,

@@ -14,7 +14,9 @@ use super::{Console, Context, Exit};
 const EXAMPLES: &str = "\
 Examples:
   auren schema export schemas
-  auren schema export schemas --check      for CI: exits with 1 where a file is missing or out of date
+  auren schema export schemas --check
+
+With --check it exits with 1 where a file is missing or out of date.
 
 JSON Schema, draft 2020-12, one file a topic: health.biometrics.schema.json, triggers.detected.schema.json, ... \
 and plain-reading.schema.json for what `auren send reading` takes.";

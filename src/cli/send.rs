@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use auren::{
-    bus::{BusError, Cursor, Outgoing, SharedBus},
+    bus::{BusError, Cursor, Outgoing, SharedBus, Topic},
     client,
     intake::{PlainReading, SealedReading},
     phi::Keys,
@@ -24,7 +24,7 @@ use super::{
     Context, Exit,
     console::Unit,
     input::{Document, Documents},
-    keys, open_bus,
+    keys, open_topic,
 };
 
 /// Most records that are published together.
@@ -128,6 +128,17 @@ enum Kind {
     Message,
 }
 
+impl Kind {
+    fn topic(&self) -> Topic {
+        match self {
+            Self::Biometric => Topic::Biometrics,
+            Self::Trigger => Topic::Triggers,
+            Self::Reading(_) => Topic::Readings,
+            Self::Message => Topic::Inbox,
+        }
+    }
+}
+
 /// A message as a person writes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -163,7 +174,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Kind::Message => "no messages (to send a text itself, say whose: --user USER)",
         _ => "nothing was sent",
     })?;
-    let bus = open_bus(&context.config).await?;
+    let bus = open_topic(&context.config, kind.topic()).await?;
     if from.file.as_os_str() == "-" && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
         context.console.note("reading JSON from the terminal; Ctrl-D ends it, --help shows what it looks like");
     }
@@ -174,7 +185,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 async fn say(user: UserId, to: Option<AgentId>, text: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     anyhow::ensure!(!text.trim().is_empty(), "the message is empty; write it behind the options");
     let text = Text::new(text).map_err(|unfit| anyhow::anyhow!("the message {unfit}"))?;
-    let bus = open_bus(&context.config).await?;
+    let bus = open_topic(&context.config, Topic::Inbox).await?;
     let message = client::message(user, text, to, None, now());
     let mut tally = Tally { json, single: true, ..Tally::default() };
     tally.publish(&bus, vec![(1, Ok(ready(&message)))], context).await?;
@@ -276,7 +287,7 @@ impl Tally {
     fn tell(
         &mut self,
         line: u64,
-        answer: Result<(String, auren::bus::Topic, Cursor), String>,
+        answer: Result<(String, Topic, Cursor), String>,
         context: &mut Context,
     ) -> anyhow::Result<()> {
         match answer {

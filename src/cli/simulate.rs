@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use auren::{
+    bus::Topic,
     simulate::{Settings, Simulation, UNDISTURBED_DAYS},
     wearable::Row,
 };
@@ -15,7 +16,7 @@ use chrono::NaiveDate;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::{Context, Exit, console::Unit, keys, open_bus, ship::Ship, ship::Survey};
+use super::{Context, Exit, console::Unit, keys, open_topic, ship::Ship, ship::Survey};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -88,7 +89,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 
 async fn publish(mut simulation: Simulation, context: &mut Context) -> anyhow::Result<Exit> {
     let keys = keys(&context.config)?;
-    let mut ship = Ship::new(open_bus(&context.config).await?, keys);
+    let mut ship = Ship::new(open_topic(&context.config, Topic::Readings).await?, keys);
     let (mut survey, mut impossible) = (Survey::default(), 0_u64);
     while let Some(row) = simulation.next() {
         match ship.load(&row) {
@@ -191,7 +192,7 @@ async fn is_interrupted(context: &Context) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use auren::{bus::Topic, intake::PlainReading};
+    use auren::intake::PlainReading;
     use auren_agents::events;
 
     use super::*;

@@ -4,20 +4,19 @@ mod show;
 
 use std::collections::VecDeque;
 
-use anyhow::Context as _;
 use auren::bus::{Read, ReadFrom, ReadUntil, Record, SharedBus, Topic, key_partition};
 use auren_agents::UserId;
 use chrono::DateTime;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use super::{Context, Exit, open_bus, send};
+use super::{Context, Exit, open_topic, send};
 
 const EXAMPLES: &str = "\
 Examples:
-  auren tail conversations.events                               what is said from now on; Ctrl-C ends it
-  auren tail triggers.detected --from earliest --until-end      all that is there
-  auren tail conversations.events --user u-1 --from -20         the last 20 of one person, and what follows
-  auren tail health.biometrics --from 2024-01-31T00:00:00Z --json | jq .value.event_type
+  auren tail conversations.events                     what is said from now on
+  auren tail triggers.detected --until-end            all that is there
+  auren tail conversations.events --user u-1 --from -20
+  auren tail health.biometrics --from 2024-01-31T00:00:00Z --json | jq .value
 
 A line shows when it happened, whose it is, what it is, and its text, shortened; --json shows all of a record, \
 and where it stands. Only committed records are shown. Within a partition they come in order; a person is always \
@@ -27,7 +26,7 @@ in one partition.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     /// The topic.
-    #[arg(value_parser = topics(), hide_possible_values = false)]
+    #[arg(value_parser = topics())]
     topic: Topic,
     /// Only this person's records; only their partition is read.
     #[arg(long, value_name = "USER", value_parser = send::user)]
@@ -48,7 +47,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let bus = open_bus(&context.config).await?;
+    let bus = open_topic(&context.config, args.topic).await?;
     let until = if args.until_end { ReadUntil::End } else { ReadUntil::Follow };
     let from = args.from.unwrap_or(if args.until_end { ReadFrom::Earliest } else { ReadFrom::Latest });
     let mut tail = Tail { user: args.user, left: args.max, json: args.json };
@@ -58,10 +57,8 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     }
     if let Some(user) = &tail.user {
         let infos = bus.topics().await?;
-        let info = infos.iter().find(|info| info.topic == args.topic);
-        let info =
-            info.with_context(|| format!("topic {} does not exist; create it with `auren topics create`", args.topic))?;
-        read.partitions = vec![key_partition(user.as_str().as_bytes(), info.partitions)];
+        let partitions = infos.iter().find(|info| info.topic == args.topic).map_or(1, |info| info.partitions);
+        read.partitions = vec![key_partition(user.as_str().as_bytes(), partitions)];
         if let ReadFrom::Last(count) = from {
             let (records, next) = last_of(&bus, &read, user, count).await?;
             for record in &records {
@@ -196,6 +193,7 @@ mod tests {
 
     use super::*;
     use crate::cli::context::tests::{Bench, bench};
+    use crate::cli::open_bus;
 
     fn args(from: Option<ReadFrom>) -> Args {
         Args { topic: Topic::Inbox, user: None, from, max: None, until_end: true, json: false }

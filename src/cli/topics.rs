@@ -6,7 +6,7 @@ use auren::client::{TopicCheck, TopicManager, TopicState};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Context, Exit, connect};
+use super::{Context, Exit, connect, open_bus};
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -94,7 +94,7 @@ async fn create(partitions: i32, replication: i32, json: bool, context: &mut Con
 }
 
 async fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
-    let bus = connect(&context.config).await?;
+    let bus = open_bus(&context.config).await?;
     let infos = TopicManager::new(Arc::clone(&bus)).list_topics().await?;
     if infos.is_empty() {
         context.console.note(format_args!("{} has no topics yet; create them: auren topics create", bus.describe()));

@@ -177,7 +177,7 @@ impl EventConsumer {
         let member = self.bus.join(self.join.clone())?;
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(self.run(member, stopped));
-        Ok(Consuming { stop, task })
+        Ok(Consuming { stop, task: Some(task) })
     }
 
     async fn run(self, mut member: Member, mut stop: oneshot::Receiver<()>) -> Result<(), ClientError> {
@@ -297,18 +297,20 @@ impl Handlers {
 #[derive(Debug)]
 pub struct Consuming {
     stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), ClientError>>,
+    /// None once it has ended and said why.
+    task: Option<JoinHandle<Result<(), ClientError>>>,
 }
 
 impl Consuming {
     /// Stops after the record that is being handled, commits, and leaves the group.
     ///
     /// # Errors
-    /// Why it had ended before: a handler's error, or one of the bus.
-    pub async fn stop(self) -> Result<(), ClientError> {
+    /// Why it had ended before, where [`Consuming::ended`] has not said so yet: a handler's error, or one of the bus.
+    pub async fn stop(mut self) -> Result<(), ClientError> {
+        let (dropped, _) = oneshot::channel();
         // It may have ended by itself.
-        let _ = self.stop.send(());
-        self.task.await.unwrap_or_else(|error| Err(ended(&error)))
+        let _ = std::mem::replace(&mut self.stop, dropped).send(());
+        self.ended().await
     }
 
     /// Waits until it ends by itself, which it does only for an error.
@@ -316,7 +318,10 @@ impl Consuming {
     /// # Errors
     /// Why it ended.
     pub async fn ended(&mut self) -> Result<(), ClientError> {
-        (&mut self.task).await.unwrap_or_else(|error| Err(ended(&error)))
+        let Some(task) = &mut self.task else { return Ok(()) };
+        let end = task.await;
+        self.task = None;
+        end.unwrap_or_else(|error| Err(ended(&error)))
     }
 }
 

@@ -191,6 +191,7 @@ async fn a_handler_error_stops_at_its_record_and_the_next_start_begins_there() {
     let error = failing.ended().await.unwrap_err();
     assert!(error.to_string().starts_with("the handler failed at triggers.detected"), "{error}");
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the pager is down");
+    failing.stop().await.unwrap();
     assert_eq!((heard(&mut inbox).await, heard(&mut inbox).await), ("t-1".to_owned(), "t-2".to_owned()));
 
     let (told, mut inbox) = mpsc::unbounded_channel();
