@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod bus;
+pub mod client;
 pub mod config;
 pub mod consult;
 pub mod converse;
@@ -12,6 +13,7 @@ pub mod import;
 pub mod intake;
 pub mod lane;
 pub mod phi;
+pub mod schema;
 pub mod seen;
 pub mod simulate;
 pub mod wearable;

@@ -1,0 +1,109 @@
+//! What every command is given, and how it gets at the bus and the keys.
+
+use std::sync::Arc;
+
+use auren::{
+    bus::{BusError, SharedBus, Topic, embedded::EmbeddedBus, kafka::KafkaBus},
+    client::TopicManager,
+    config::{BusKind, Config},
+    phi::Keys,
+};
+
+use super::{Console, Interrupt};
+
+/// What every command is given.
+pub(crate) struct Context {
+    /// The configuration, checked.
+    pub(crate) config: Config,
+    /// Where it writes.
+    pub(crate) console: Console,
+    /// Whether somebody wants it to end.
+    pub(crate) interrupt: Interrupt,
+}
+
+/// The configured bus, as it is.
+pub(crate) async fn connect(config: &Config) -> anyhow::Result<SharedBus> {
+    Ok(match config.bus.kind {
+        BusKind::Embedded => Arc::new(EmbeddedBus::open(&config.embedded.file).await?),
+        BusKind::Kafka => Arc::new(KafkaBus::new(config.kafka.settings())?),
+    })
+}
+
+/// The configured bus, ready to be used: on the embedded bus missing topics are created, as nobody else uses it; on
+/// Kafka they are whoever's runs the cluster, and a missing one is an error that says what to do.
+pub(crate) async fn open_bus(config: &Config) -> anyhow::Result<SharedBus> {
+    let bus = connect(config).await?;
+    if config.bus.kind == BusKind::Embedded {
+        let topics = TopicManager::new(Arc::clone(&bus));
+        let existing = topics.list_topics().await?;
+        if existing.len() < Topic::RIVER.len() {
+            // A file that was begun with another count goes on with it.
+            let partitions = existing.first().map_or(config.topics.partitions, |info| info.partitions);
+            topics.create_topics(partitions, config.topics.replication).await?;
+        }
+    }
+    Ok(bus)
+}
+
+/// The configured bus, with a topic that exists. On Kafka a producer would wait long for one that does not, and then
+/// say that the brokers are away.
+pub(crate) async fn open_topic(config: &Config, topic: Topic) -> anyhow::Result<SharedBus> {
+    let bus = open_bus(config).await?;
+    if config.bus.kind == BusKind::Kafka && !bus.topics().await?.iter().any(|info| info.topic == topic) {
+        return Err(BusError::TopicMissing { topic: format!("{}{topic}", config.kafka.prefix) }.into());
+    }
+    Ok(bus)
+}
+
+/// The configured keys: `phi.master_key` where it is set, else the key file, which is made where it does not exist.
+pub(crate) fn keys(config: &Config) -> anyhow::Result<Keys> {
+    let tenant = config.phi.tenant.as_str();
+    Ok(match &config.phi.master_key {
+        Some(master) => Keys::from_base64(tenant, master.reveal())
+            .map_err(|error| anyhow::anyhow!("configuration: phi.master_key: {error}"))?,
+        None => Keys::from_file(tenant, &config.phi.key_file)?,
+    })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use auren::config::Source;
+
+    use super::*;
+    use crate::cli::console::captured::Captured;
+
+    /// A context in a folder of its own, with two partitions.
+    pub(crate) struct Bench {
+        pub(crate) context: Context,
+        pub(crate) captured: Captured,
+        pub(crate) folder: tempfile::TempDir,
+    }
+
+    pub(crate) fn bench() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = auren::config::load(&Source::default()).unwrap();
+        config.embedded.file = folder.path().join("auren.db");
+        config.phi.key_file = folder.path().join("master.key");
+        config.topics.partitions = 2;
+        let (console, captured) = Captured::console();
+        Bench { context: Context { config, console, interrupt: Interrupt::never() }, captured, folder }
+    }
+
+    #[tokio::test]
+    async fn an_embedded_bus_that_was_begun_with_another_count_goes_on_with_it() {
+        let mut bench = bench();
+        open_bus(&bench.context.config).await.unwrap();
+        bench.context.config.topics.partitions = 3;
+        let bus = open_bus(&bench.context.config).await.unwrap();
+        assert_eq!(bus.partitions().await.unwrap(), 2);
+    }
+
+    #[test]
+    fn a_master_key_wins_over_the_file_and_a_bad_one_is_not_repeated() {
+        let mut config = bench().context.config;
+        config.phi.master_key = Some("c2hvcnQ=".to_owned().into());
+        let error = keys(&config).unwrap_err().to_string();
+        assert!(error.starts_with("configuration: phi.master_key: a master key is 32 bytes"), "{error}");
+        assert!(!error.contains("c2hvcnQ"));
+    }
+}

@@ -1,0 +1,91 @@
+//! Ctrl-C and SIGTERM: the first asks a command to end after what it is doing, the second ends it at once.
+//!
+//! A command that answers one question has two seconds to do so; then it ends all the same.
+
+use std::{io, time::Duration};
+
+use tokio::sync::watch;
+
+use super::exit::INTERRUPTED;
+
+/// How long an interrupted command may go on with what it is doing.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Whether somebody wants the command to end.
+#[derive(Debug, Clone)]
+pub(crate) struct Interrupt(watch::Receiver<bool>);
+
+impl Interrupt {
+    /// Listens from now on. It must be called on a tokio runtime.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let (tell, told) = watch::channel(false);
+        let mut signals = Signals::new()?;
+        tokio::spawn(async move {
+            signals.next().await;
+            let _ = tell.send(true);
+            signals.next().await;
+            std::process::exit(INTERRUPTED);
+        });
+        Ok(Self(told))
+    }
+
+    /// One that never comes.
+    #[cfg(test)]
+    pub(crate) fn never() -> Self {
+        Self(watch::channel(false).1)
+    }
+
+    /// Waits until it came and a command has had the time to end by itself.
+    pub(crate) async fn overdue(mut self) {
+        self.wait().await;
+        tokio::time::sleep(GRACE).await;
+    }
+
+    /// Whether it came.
+    pub(crate) fn came(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until it comes.
+    pub(crate) async fn wait(&mut self) {
+        if self.0.wait_for(|came| *came).await.is_err() {
+            // Nobody is left who could tell.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

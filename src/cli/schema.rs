@@ -1,0 +1,92 @@
+//! `auren schema`: JSON Schema of every record, as files.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use auren::schema::{self, RecordSchema};
+use clap::Subcommand;
+
+use super::{Console, Context, Exit};
+
+const EXAMPLES: &str = "\
+Examples:
+  auren schema export schemas
+  auren schema export schemas --check
+
+With --check it exits with 1 where a file is missing or out of date.
+
+JSON Schema, draft 2020-12, one file a topic: health.biometrics.schema.json, triggers.detected.schema.json, ... \
+and plain-reading.schema.json for what `auren send reading` takes.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Args {
+    /// Write the schemas into a folder.
+    #[command(after_help = EXAMPLES)]
+    Export {
+        /// The folder. It is made where it does not exist.
+        dir: PathBuf,
+        /// Write nothing; say whether the folder is up to date.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+pub(super) fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    let Args::Export { dir, check: only_check } = args;
+    let schemas = schema::all();
+    if only_check { check(&schemas, &dir, &mut context.console) } else { export(&schemas, &dir, &mut context.console) }
+}
+
+fn export(schemas: &[RecordSchema], dir: &Path, console: &mut Console) -> anyhow::Result<Exit> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    for schema in schemas {
+        let file = dir.join(schema.file_name());
+        fs::write(&file, schema.text()).with_context(|| format!("cannot write {}", file.display()))?;
+        console.line(file.display())?;
+    }
+    Ok(Exit::Done)
+}
+
+fn check(schemas: &[RecordSchema], dir: &Path, console: &mut Console) -> anyhow::Result<Exit> {
+    let mut stale = 0;
+    for schema in schemas {
+        let file = dir.join(schema.file_name());
+        let state = match fs::read_to_string(&file) {
+            Ok(text) if text == schema.text() => "up to date",
+            Ok(_) => "OUT OF DATE",
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "MISSING",
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+        };
+        stale += u32::from(state != "up to date");
+        console.line(format_args!("{state:<12} {}", file.display()))?;
+    }
+    if stale == 0 {
+        return Ok(Exit::Done);
+    }
+    console.flush()?;
+    console.note(format_args!("{stale} to be written: auren schema export {}", dir.display()));
+    Ok(Exit::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::context::tests::bench;
+
+    #[test]
+    fn what_was_exported_is_up_to_date_until_it_is_changed() {
+        let mut bench = bench();
+        let dir = bench.folder.path().join("schemas");
+        let args = |check| Args::Export { dir: dir.clone(), check };
+        assert_eq!(run(args(true), &mut bench.context).unwrap(), Exit::Failed);
+        assert_eq!(run(args(false), &mut bench.context).unwrap(), Exit::Done);
+        assert_eq!(run(args(true), &mut bench.context).unwrap(), Exit::Done);
+        fs::write(dir.join("health.biometrics.schema.json"), "{}").unwrap();
+        bench.captured.out();
+        assert_eq!(run(args(true), &mut bench.context).unwrap(), Exit::Failed);
+        assert!(bench.captured.out().contains("OUT OF DATE  "));
+    }
+}

@@ -1,0 +1,488 @@
+//! `auren send`: events, readings and messages, from a file, from standard input, or one message from the arguments.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use auren::{
+    bus::{BusError, Cursor, Outgoing, SharedBus, Topic},
+    client,
+    intake::{PlainReading, SealedReading},
+    phi::Keys,
+    wire::{self, Wire},
+};
+use auren_agents::{
+    AgentId, BiometricEvent, InboxRecord, Rejected, Text, Timestamp, TriggerEvent, UserId,
+    events::{self, Rejection},
+};
+use chrono::SubsecRound as _;
+use clap::Subcommand;
+use indicatif::HumanCount;
+use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
+use serde_json::json;
+
+use super::{
+    Context, Exit,
+    console::Unit,
+    input::{Document, Documents},
+    keys, open_topic,
+};
+
+/// Most records that are published together.
+const BATCH: usize = 500;
+
+const BIOMETRIC_EXAMPLES: &str = "\
+Examples:
+  auren send biometric events.ndjson
+  auren send biometric --json < events.ndjson
+
+One JSON object a line, or one pretty-printed after the other:
+  {\"event_id\":\"e-1\",\"user_id\":\"u-1\",\"event_type\":\"hrv_measurement\",\"token\":\"TOKENIZED_PHI\",
+   \"metadata\":{\"percentile_rank\":0.15,\"severity_score\":0.85,\"trend\":\"declining_3_days\",
+   \"timestamp_iso\":\"2024-01-01T10:00:00Z\",\"source_device\":\"Apple Watch\",\"measurement_context\":\"morning\"},
+   \"timestamp\":\"2024-01-01T10:00:00Z\"}
+
+A bad one is reported with its line and field; the others are sent. Exits with 1 if there was a bad one. \
+`auren schema export DIR` writes down all that an event may hold.";
+
+const TRIGGER_EXAMPLES: &str = "\
+Examples:
+  auren send trigger triggers.ndjson
+  echo '{\"trigger_id\":\"t-1\",\"user_id\":\"u-1\",\"trigger_type\":\"hrv_drop\",\"severity\":0.8,
+    \"context_window\":[\"e-1\"],\"recommended_agents\":[\"neuroscientist\",\"coach\"],
+    \"message\":\"HRV dropped 25% below baseline\",\"timestamp\":\"2024-01-01T10:00:00Z\"}' | auren send trigger
+
+A bad one is reported with its line and field; the others are sent. Exits with 1 if there was a bad one.";
+
+const READING_EXAMPLES: &str = "\
+Examples:
+  auren send reading readings.ndjson
+  echo '{\"user_id\":\"u-1\",\"measure\":\"rmssd\",\"value\":41.5,\"source_device\":\"watch\",
+    \"timestamp\":\"2024-01-01T07:00:00+01:00\"}' | auren send reading
+
+The value is sealed here, with the master key of `phi.key_file`, and only the sealed reading is published. \
+A node that is to open it needs the same key.
+
+Measures are rmssd, sdnn, resting_heart_rate, asleep, sleep_efficiency, breathing_rate, skin_temperature, \
+systolic, diastolic, glucose, workout_load, stress_score, mood, steps and energy; any other needs `unit` and \
+`event_type`.";
+
+const MESSAGE_EXAMPLES: &str = "\
+Examples:
+  auren send message --user u-1 how did I sleep
+  auren send message --user u-1 --to coach \"may I train today?\"
+  auren send message messages.ndjson
+
+In a file, one JSON object a message; only user_id and text are needed:
+  {\"user_id\":\"u-1\",\"text\":\"may I train today?\",\"to\":\"coach\",\"client_id\":\"phone-17\"}
+
+With a client_id the message can be sent again without being two. Records of conversations.inbox as `auren \
+tail` shows them (with a `kind`) are taken as well.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Args {
+    /// Send biometric events to health.biometrics.
+    #[command(after_help = BIOMETRIC_EXAMPLES)]
+    Biometric(From),
+    /// Send triggers to triggers.detected.
+    #[command(after_help = TRIGGER_EXAMPLES)]
+    Trigger(From),
+    /// Seal measured values and send them to health.readings.
+    #[command(after_help = READING_EXAMPLES)]
+    Reading(From),
+    /// Send what a person says to conversations.inbox.
+    #[command(
+        after_help = MESSAGE_EXAMPLES,
+        override_usage = "auren send message [--json] [FILE]\n       auren send message --user USER [--to AGENT] TEXT..."
+    )]
+    Message {
+        /// A file of messages, - for standard input; with --user, the text itself.
+        #[arg(value_name = "FILE | TEXT")]
+        words: Vec<String>,
+        /// Who says it.
+        #[arg(long, value_name = "USER", value_parser = user, requires = "words")]
+        user: Option<UserId>,
+        /// The agent it is meant for.
+        #[arg(long, value_name = "AGENT", value_parser = agent, requires = "user")]
+        to: Option<AgentId>,
+        /// Print one JSON object a message: {line, id, cursor} or {line, error}.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct From {
+    /// The file, or - for standard input.
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Print one JSON object a record: {line, id, cursor} or {line, error}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the documents are.
+enum Kind {
+    Biometric,
+    Trigger,
+    Reading(Keys),
+    Message,
+}
+
+impl Kind {
+    fn topic(&self) -> Topic {
+        match self {
+            Self::Biometric => Topic::Biometrics,
+            Self::Trigger => Topic::Triggers,
+            Self::Reading(_) => Topic::Readings,
+            Self::Message => Topic::Inbox,
+        }
+    }
+}
+
+/// A message as a person writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlainMessage {
+    user_id: UserId,
+    text: Text<4096>,
+    #[serde(default)]
+    to: Option<AgentId>,
+    #[serde(default)]
+    client_id: Option<Text<128>>,
+    #[serde(default)]
+    timestamp: Option<Timestamp>,
+}
+
+pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    let (kind, from) = match args {
+        Args::Biometric(from) => (Kind::Biometric, from),
+        Args::Trigger(from) => (Kind::Trigger, from),
+        Args::Reading(from) => (Kind::Reading(keys(&context.config)?), from),
+        Args::Message { words, user: Some(user), to, json } => {
+            return say(user, to, &words.join(" "), json, context).await;
+        }
+        Args::Message { words, user: None, json, .. } => {
+            anyhow::ensure!(
+                words.len() <= 1,
+                "name one file of messages; to send a text itself, say whose: --user USER"
+            );
+            let file = words.first().map_or("-", String::as_str).into();
+            (Kind::Message, From { file, json })
+        }
+    };
+    let documents = Documents::open(&from.file).with_context(|| match kind {
+        Kind::Message => "no messages (to send a text itself, say whose: --user USER)",
+        _ => "nothing was sent",
+    })?;
+    let bus = open_topic(&context.config, kind.topic()).await?;
+    if from.file.as_os_str() == "-" && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        context.console.note("reading JSON from the terminal; Ctrl-D ends it, --help shows what it looks like");
+    }
+    send(&kind, documents, &bus, from.json, context).await
+}
+
+/// Sends one message.
+async fn say(user: UserId, to: Option<AgentId>, text: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
+    anyhow::ensure!(!text.trim().is_empty(), "the message is empty; write it behind the options");
+    let text = Text::new(text).map_err(|unfit| anyhow::anyhow!("the message {unfit}"))?;
+    let bus = open_topic(&context.config, Topic::Inbox).await?;
+    let message = client::message(user, text, to, None, now());
+    let mut tally = Tally { json, single: true, ..Tally::default() };
+    tally.publish(&bus, vec![(1, Ok(ready(&message)))], context).await?;
+    tally.end(context)
+}
+
+async fn send(
+    kind: &Kind,
+    mut documents: Documents,
+    bus: &SharedBus,
+    json: bool,
+    context: &mut Context,
+) -> anyhow::Result<Exit> {
+    let mut tally = Tally { json, ..Tally::default() };
+    let mut read = Vec::with_capacity(BATCH);
+    if let Some(size) = documents.size {
+        context.console.begin(size, Unit::Bytes);
+    }
+    loop {
+        read.clear();
+        let more = tokio::select! {
+            () = context.interrupt.wait() => 0,
+            more = documents.receiver.recv_many(&mut read, BATCH) => more,
+        };
+        if more == 0 {
+            break;
+        }
+        let mut batch = Vec::with_capacity(read.len());
+        let mut end = 0;
+        let mut failed = None;
+        for document in read.drain(..) {
+            match document {
+                Ok(document) => {
+                    end = document.end;
+                    batch.push((document.line, record(kind, &document)));
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        tally.publish(bus, batch, context).await?;
+        context.console.progress(end, || format!("{} sent", HumanCount(tally.sent)));
+        if let Some(error) = failed {
+            return Err(error).context("the input cannot be read on");
+        }
+    }
+    tally.end(context)
+}
+
+/// What became of the documents.
+#[derive(Default)]
+struct Tally {
+    json: bool,
+    /// Whether it came from the arguments, which have no lines.
+    single: bool,
+    sent: u64,
+    failed: u64,
+}
+
+/// A record that can be sent, with its id.
+struct Ready {
+    id: String,
+    record: Outgoing,
+}
+
+impl Tally {
+    /// Publishes what can be and says of each what became of it, in order.
+    async fn publish(
+        &mut self,
+        bus: &SharedBus,
+        batch: Vec<(u64, Result<Ready, String>)>,
+        context: &mut Context,
+    ) -> anyhow::Result<()> {
+        let records: Vec<_> =
+            batch.iter().filter_map(|(_, one)| one.as_ref().ok()).map(|one| one.record.clone()).collect();
+        let answers = bus.publish(records).await;
+        // Where the bus took nothing at all, it will not take the rest either.
+        let lost = |answer: &Result<Cursor, BusError>| matches!(answer, Err(error) if !is_of_the_record(error));
+        let down = if answers.iter().all(lost) { answers.first().and_then(|one| one.clone().err()) } else { None };
+        let mut answers = answers.into_iter();
+        for (line, one) in batch {
+            let answer = match one {
+                Ok(_) if down.is_some() => continue,
+                Ok(Ready { id, record }) => match answers.next().unwrap_or(Err(BusError::Closed)) {
+                    Ok(cursor) => Ok((id, record.topic, cursor)),
+                    Err(error) => Err(error.to_string()),
+                },
+                Err(error) => Err(error),
+            };
+            self.tell(line, answer, context)?;
+        }
+        context.console.flush()?;
+        match down {
+            Some(error) if self.sent > 0 => Err(error).with_context(|| format!("{} were sent, then", self.sent)),
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
+    fn tell(
+        &mut self,
+        line: u64,
+        answer: Result<(String, Topic, Cursor), String>,
+        context: &mut Context,
+    ) -> anyhow::Result<()> {
+        match answer {
+            Ok((id, topic, cursor)) => {
+                self.sent += 1;
+                if self.json {
+                    return context.console.json(&json!({ "line": line, "id": id, "cursor": cursor.to_string() }));
+                }
+                let line = if self.single { String::new() } else { format!("line {line}: ") };
+                context.console.line(format_args!("{line}{id} is at {cursor} in {topic}"))
+            }
+            Err(error) => {
+                self.failed += 1;
+                if self.json {
+                    return context.console.json(&json!({ "line": line, "error": error }));
+                }
+                let line = if self.single { String::new() } else { format!("line {line}: ") };
+                context.console.note(format_args!("{line}{error}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn end(&self, context: &mut Context) -> anyhow::Result<Exit> {
+        context.console.finish()?;
+        let Self { sent, failed, .. } = self;
+        if context.interrupt.came() {
+            context.console.note(format_args!("interrupted: {sent} sent, {failed} refused, the rest not read"));
+            return Ok(Exit::Interrupted);
+        }
+        if *failed > 0 || sent + failed > 1 && !self.json {
+            context.console.note(format_args!("{sent} sent, {failed} refused"));
+        }
+        if sent + failed == 0 {
+            context.console.note("the input holds no record; nothing was sent");
+        }
+        Ok(if *failed > 0 { Exit::Failed } else { Exit::Done })
+    }
+}
+
+/// The record that a document stands for, or what is wrong with it: place and field, never a value.
+fn record(kind: &Kind, document: &Document) -> Result<Ready, String> {
+    let Some(text) = &document.text else { return Err("record: is longer than any topic takes".to_owned()) };
+    let made = match kind {
+        Kind::Biometric => parsed::<BiometricEvent>(text),
+        Kind::Trigger => parsed::<TriggerEvent>(text),
+        Kind::Reading(keys) => {
+            let row = events::parse::<PlainReading>(text).and_then(PlainReading::into_row);
+            return match row {
+                Ok(row) => {
+                    SealedReading::seal(&row, keys).map(|one| ready(&one)).map_err(|refused| refused.to_string())
+                }
+                Err(rejected) => Err(explain(&rejected, document.line, text)),
+            };
+        }
+        Kind::Message => message(text),
+    };
+    made.map_err(|rejected| explain(&rejected, document.line, text))
+}
+
+fn parsed<E: Wire + DeserializeOwned>(text: &[u8]) -> Result<Ready, Rejected> {
+    events::parse::<E>(text).map(|event| ready(&event))
+}
+
+fn message(text: &[u8]) -> Result<Ready, Rejected> {
+    #[derive(Deserialize)]
+    struct Kinded {
+        #[serde(rename = "kind")]
+        _kind: IgnoredAny,
+    }
+    if serde_json::from_slice::<Kinded>(text).is_ok() {
+        return parsed::<InboxRecord>(text);
+    }
+    let PlainMessage { user_id, text, to, client_id, timestamp } = events::parse(text)?;
+    Ok(ready(&client::message(user_id, text, to, client_id, timestamp.unwrap_or_else(now))))
+}
+
+fn ready<E: Wire>(event: &E) -> Ready {
+    Ready { id: event.id().to_owned(), record: wire::outgoing(event) }
+}
+
+/// What is wrong. Where it is no JSON at all, the place in the input rather than in the document.
+fn explain(rejected: &Rejected, line: u64, text: &[u8]) -> String {
+    if rejected.class != Rejection::BrokenJson {
+        return rejected.to_string();
+    }
+    match serde_json::from_slice::<IgnoredAny>(text) {
+        Err(error) if error.is_eof() => {
+            "is not JSON: it ends too early; look for a missing bracket or quote".to_owned()
+        }
+        Err(error) if error.line() > 1 => {
+            let line = line + error.line() as u64 - 1;
+            format!("is not JSON: look at line {line}, column {}", error.column())
+        }
+        Err(error) => format!("is not JSON: look at column {}", error.column()),
+        Ok(_) => rejected.to_string(),
+    }
+}
+
+/// Whether the record is at fault, and others may go.
+fn is_of_the_record(error: &BusError) -> bool {
+    matches!(error, BusError::TooLarge { .. })
+}
+
+/// This moment, with the offset of this place: agents greet by the person's own time of day.
+fn now() -> Timestamp {
+    Timestamp::from(chrono::Local::now().fixed_offset().trunc_subsecs(3))
+}
+
+/// A person's id, as a flag takes it.
+pub(super) fn user(text: &str) -> Result<UserId, String> {
+    UserId::new(text).map_err(|unfit| unfit.to_string())
+}
+
+fn agent(text: &str) -> Result<AgentId, String> {
+    AgentId::new(text).map_err(|unfit| unfit.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::context::tests::{Bench, bench};
+
+    async fn sent(bench: &mut Bench, kind: fn(From) -> Args, input: &str, json: bool) -> Exit {
+        let file = bench.folder.path().join("input");
+        std::fs::write(&file, input).unwrap();
+        run(kind(From { file, json }), &mut bench.context).await.unwrap()
+    }
+
+    const TRIGGER: &str = r#"{"trigger_id":"t-1","user_id":"u-1","trigger_type":"hrv_drop","severity":0.8,"context_window":[],"recommended_agents":["coach"],"message":"m","timestamp":"2024-01-01T10:00:00Z"}"#;
+
+    #[tokio::test]
+    async fn a_bad_line_is_named_with_its_field_and_the_others_go() {
+        let mut bench = bench();
+        let bad = TRIGGER.replace("0.8", "1.8");
+        let empty = TRIGGER.replace(r#"["coach"]"#, "[]");
+        let input = format!("{TRIGGER}\n{bad}\n{{\"trigger_id\":\n{empty}\n{TRIGGER}\n");
+        assert_eq!(sent(&mut bench, Args::Trigger, &input, false).await, Exit::Failed);
+        let out = bench.captured.out();
+        assert!(out.starts_with("line 1: t-1 is at ") && out.contains("line 5: t-1 is at "), "{out}");
+        let notes = bench.captured.notes();
+        assert_eq!(
+            notes,
+            "line 2: severity: must be a number from 0 to 1\n\
+             line 3: is not JSON: it ends too early; look for a missing bracket or quote\n\
+             line 4: recommended_agents: must not be empty\n2 sent, 3 refused\n"
+        );
+    }
+
+    #[tokio::test]
+    async fn scripts_get_one_object_a_line() {
+        let mut bench = bench();
+        assert_eq!(sent(&mut bench, Args::Trigger, &format!("{TRIGGER}\n[]\n"), true).await, Exit::Failed);
+        let out = bench.captured.out();
+        let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!((lines[0]["line"].as_u64(), lines[0]["id"].as_str()), (Some(1), Some("t-1")));
+        assert!(lines[0]["cursor"].as_str().unwrap().ends_with(":0"));
+        assert_eq!(lines[1]["line"], 2);
+        assert!(lines[1]["error"].is_string());
+    }
+
+    #[tokio::test]
+    async fn a_reading_is_sealed_and_a_refused_value_is_not_repeated() {
+        let mut bench = bench();
+        let reading = r#"{"user_id":"u-1","measure":"rmssd","value":41.875,"source_device":"watch","timestamp":"2024-01-01T07:00:00Z"}"#;
+        let input = format!("{reading}\n{}\n", reading.replace("41.875", "9941.875"));
+        assert_eq!(sent(&mut bench, Args::Reading, &input, false).await, Exit::Failed);
+        let notes = bench.captured.notes();
+        assert!(notes.starts_with("line 2: value: is outside 2 to 400 ms for rmssd") && !notes.contains("9941"));
+        let database = std::fs::read(bench.folder.path().join("auren.db-wal")).unwrap();
+        assert!(!database.windows(6).any(|window| window == b"41.875"));
+    }
+
+    #[tokio::test]
+    async fn messages_come_from_a_file_in_short_or_in_full_or_from_the_arguments() {
+        let mut bench = bench();
+        let input = r#"{"user_id":"u-1","text":"hi","client_id":"c-1"}
+            {"event_id":"m-2","user_id":"u-1","kind":"seen","cursor":"1:2","timestamp":"2024-01-01T10:00:00Z"}
+            {"user_id":"u-1","words":"hi"}"#;
+        let kind = |from: From| Args::Message {
+            words: vec![from.file.display().to_string()],
+            user: None,
+            to: None,
+            json: from.json,
+        };
+        assert_eq!(sent(&mut bench, kind, input, false).await, Exit::Failed);
+        assert!(bench.captured.out().contains("line 2: m-2 is at "));
+        assert!(bench.captured.notes().contains("line 3: words: unknown field `words`"), "{}", bench.captured.notes());
+        let args = Args::Message {
+            words: vec!["good".to_owned(), "morning".to_owned()],
+            user: Some(UserId::new("u-1").unwrap()),
+            to: Some(AgentId::new("coach").unwrap()),
+            json: false,
+        };
+        assert_eq!(run(args, &mut bench.context).await.unwrap(), Exit::Done);
+        assert!(bench.captured.out().contains("in conversations.inbox"));
+    }
+}
