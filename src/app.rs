@@ -96,8 +96,15 @@ impl Hub {
         bus.partitions().await?;
         let (stop, stopped) = watch::channel(false);
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
-        let mut running =
-            Running { bus, node: config.node.id.clone(), stats: BTreeMap::new(), stop, ends, arbiters: Vec::new(), working: 0 };
+        let mut running = Running {
+            bus,
+            node: config.node.id.clone(),
+            stats: BTreeMap::new(),
+            stop,
+            ends,
+            arbiters: Vec::new(),
+            working: 0,
+        };
         let talk = TalkSettings {
             cards: agents.cards(),
             quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
@@ -278,7 +285,10 @@ impl Running {
             }
         };
         if tokio::time::timeout(STOP_LIMIT, all).await.is_err() {
-            tracing::warn!(limit_s = STOP_LIMIT.as_secs(), "stopping took too long; what was in flight is worked again");
+            tracing::warn!(
+                limit_s = STOP_LIMIT.as_secs(),
+                "stopping took too long; what was in flight is worked again"
+            );
         }
         for arbiter in &self.arbiters {
             arbiter.stop();

@@ -38,9 +38,7 @@ fn mentioned(lower: &str, cards: &[AgentCard]) -> Vec<AgentId> {
     for card in cards {
         let name = card.id.as_str().to_lowercase();
         let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_'));
-        let at = lower.match_indices('@').find(|(at, _)| {
-            lower[at + 1..].strip_prefix(name.as_str()).is_some_and(ends)
-        });
+        let at = lower.match_indices('@').find(|(at, _)| lower[at + 1..].strip_prefix(name.as_str()).is_some_and(ends));
         let called = lower.trim_start().strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with([',', ':']));
         if let Some(place) = at.map(|(at, _)| at).or(called.then_some(0)) {
             found.push((place, &card.id));

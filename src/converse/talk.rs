@@ -133,7 +133,8 @@ impl Talk {
                 let agents = route(&text, to.as_ref(), &settings.cards, last, &settings.default_agent);
                 let cause = Cause::Message { id: event_id, text: text.clone() };
                 let panel = self.panel(cause, timestamp, agents, Vec::new(), settings);
-                let mut input = self.event(&panel, "user", MessageType::UserInput, "input", Text::cut(text.into_string()));
+                let mut input =
+                    self.event(&panel, "user", MessageType::UserInput, "input", Text::cut(text.into_string()));
                 input.metadata.client_id = client_id;
                 outcome.said.push(input);
                 self.open(panel, settings, &mut outcome);

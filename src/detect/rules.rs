@@ -121,7 +121,8 @@ fn short_nights_in_a_row(history: &History, newest: &Seen) -> Judgement {
         band => matches!(band, "short" | "very_short"),
     };
     if !short(newest) {
-        return Judgement::Clear;
+        let before = history.until(newest.at).rev().find(|seen| is_night(seen) && seen.event != newest.event);
+        return if before.is_some_and(short) { Judgement::Between } else { Judgement::Clear };
     }
     let mut nights: Vec<&Seen> = vec![newest];
     for earlier in history.until(newest.at).rev().filter(|seen| is_night(seen) && seen.event != newest.event) {

@@ -17,13 +17,18 @@ use crate::{
 
 /// The version of the saved state.
 const VERSION: u8 = 1;
-/// While what a rule found goes on, it is said again after this long, and not sooner.
-const AGAIN_MS: i64 = 4 * 86_400_000;
+/// A rule that has said something is silent for this long, whatever it finds.
+const COOLDOWN_MS: i64 = 4 * DAY_MS;
+/// While what it found goes on and has not become worse, it is said again after this long.
+const REMINDER_MS: i64 = 14 * DAY_MS;
+/// A severity higher by this much is worse.
+const WORSE: f64 = 0.1;
+const DAY_MS: i64 = 86_400_000;
 /// A trigger carries at most so many events that it rests on, and at most so many others of those days.
 const WINDOW_MAX: usize = 16;
 const COMPANY_MAX: usize = 12;
 /// How far back the others go.
-const COMPANY_MS: i64 = 2 * 86_400_000;
+const COMPANY_MS: i64 = 2 * DAY_MS;
 
 /// The role that finds triggers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,8 +63,18 @@ pub struct Session {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
     history: History,
-    /// For each rule that has found something: its id, when it last said so, and whether it still goes on.
-    said: Vec<(String, i64, bool)>,
+    /// What each rule said last.
+    said: Vec<Said>,
+}
+
+/// What a rule said last.
+#[derive(Debug, Serialize, Deserialize)]
+struct Said {
+    rule: String,
+    at: i64,
+    severity: f64,
+    /// Whether what it found has not been well since.
+    holds: bool,
 }
 
 impl Reduce for Session {
@@ -87,26 +102,31 @@ impl Memory {
     /// What the rule has to say about this event, if it is time to say it.
     fn judge(&mut self, rule: &Rule, seen: &Seen) -> Option<Found> {
         let judgement = (rule.judge)(&self.history, seen);
-        let said = self.said.iter_mut().find(|(id, ..)| id == rule.id);
-        match (judgement, said) {
-            (Judgement::Found(found), None) => {
-                self.said.push((rule.id.to_owned(), seen.at, true));
-                Some(found)
-            }
-            // An event that came late does not say again what was said about a later day.
-            (Judgement::Found(found), Some((_, last, holds))) if seen.at > *last => {
-                let again = seen.at - *last >= AGAIN_MS;
-                *holds = true;
-                again.then(|| {
-                    *last = seen.at;
+        let Some(said) = self.said.iter_mut().find(|said| said.rule == rule.id) else {
+            let Judgement::Found(found) = judgement else { return None };
+            self.said.push(Said { rule: rule.id.to_owned(), at: seen.at, severity: found.severity, holds: true });
+            return Some(found);
+        };
+        if seen.at <= said.at {
+            // It came late: it neither says again what was said about a later day nor takes it back.
+            return None;
+        }
+        match judgement {
+            Judgement::Found(found) => {
+                let since = seen.at - said.at;
+                let news = !said.holds || found.severity >= said.severity + WORSE || since >= REMINDER_MS;
+                said.holds = true;
+                (news && since >= COOLDOWN_MS).then(|| {
+                    said.at = seen.at;
+                    said.severity = found.severity;
                     found
                 })
             }
-            (Judgement::Clear, Some((_, last, holds))) if seen.at > *last => {
-                *holds = false;
+            Judgement::Between => None,
+            Judgement::Clear => {
+                said.holds = false;
                 None
             }
-            _ => None,
         }
     }
 }
@@ -192,11 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn a_low_week_is_said_once_then_again_after_four_days_and_at_once_after_it_was_well() {
+    fn a_low_week_is_said_once_and_again_when_it_is_worse_or_was_well_between_but_not_within_four_days() {
         let mut session = open(None);
-        let weeks = [0.0, 0.5, 1.0, 1.0, 1.5, 1.5, 1.5, 1.0, 0.5, 0.0, 1.0];
+        let weeks = [0.0, 0.5, 1.0, 1.0, 1.5, 1.5, 1.5, 1.0, 0.5, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0];
         let said: Vec<usize> = (0..).zip(weeks).map(|(day, week)| hrv(&mut session, day, week)).collect();
-        assert_eq!(said, [0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]);
+        assert_eq!(said, [0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0]);
+        let said: usize = (15..25).map(|day| hrv(&mut session, day, 1.0)).sum();
+        assert_eq!(said, 1, "two weeks on it is said once more");
     }
 
     #[test]
@@ -206,6 +228,10 @@ mod tests {
         assert_eq!(said, [0, 0, 1, 0]);
         let mut session = open(None);
         assert_eq!([0, 1, 3].map(|day| sleep(&mut session, day, "short")), [0, 0, 0]);
+        let mut session = open(None);
+        let bands = ["short", "short", "short", "", "short", "short", "short", "", "", "short", "short", "short"];
+        let said: Vec<usize> = (0..).zip(bands).map(|(day, band)| sleep(&mut session, day, band)).collect();
+        assert_eq!(said, [0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1], "one good night is no recovery, two are");
     }
 
     #[test]

@@ -42,9 +42,9 @@ pub enum Unwelcome {
 #[must_use]
 pub fn unwelcome(measure: &str) -> Unwelcome {
     match Measure::named(measure) {
-        Some(
-            Measure::Rmssd | Measure::Sdnn | Measure::Asleep | Measure::SleepEfficiency | Measure::Mood,
-        ) => Unwelcome::Low,
+        Some(Measure::Rmssd | Measure::Sdnn | Measure::Asleep | Measure::SleepEfficiency | Measure::Mood) => {
+            Unwelcome::Low
+        }
         Some(
             Measure::RestingHeartRate
             | Measure::BreathingRate
@@ -187,8 +187,8 @@ mod tests {
 
     /// Twenty nights around 40 ms.
     const USUAL: [f64; 20] = [
-        38.0, 42.0, 40.0, 37.0, 44.0, 41.0, 39.0, 43.0, 40.0, 38.0, 41.0, 42.0, 39.0, 40.0, 43.0, 37.0, 41.0, 40.0, 39.0,
-        42.0,
+        38.0, 42.0, 40.0, 37.0, 44.0, 41.0, 39.0, 43.0, 40.0, 38.0, 41.0, 42.0, 39.0, 40.0, 43.0, 37.0, 41.0, 40.0,
+        39.0, 42.0,
     ];
 
     fn then(values: &[f64]) -> Vec<f64> {

@@ -232,7 +232,8 @@ mod tests {
         let mut session = open(None);
         let mut saved = Bytes::new();
         for day in 0..20 {
-            let effects = session.apply(input(&night(&keys, day, 40.0 + f64::from(i32::try_from(day % 5).unwrap())))).unwrap();
+            let effects =
+                session.apply(input(&night(&keys, day, 40.0 + f64::from(i32::try_from(day % 5).unwrap())))).unwrap();
             assert_eq!(event(&effects).metadata.severity_score, Score::ZERO);
             saved = effects.state.unwrap();
         }

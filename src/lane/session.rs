@@ -25,12 +25,7 @@ pub trait Processor: 'static {
     ///
     /// # Errors
     /// [`Refusal`] where the state cannot be read; every record of the user is then a dead letter.
-    fn open(
-        &self,
-        user: &UserId,
-        saved: Option<&[u8]>,
-        lates: Lates<Self::Late>,
-    ) -> Result<Self::Session, Refusal>;
+    fn open(&self, user: &UserId, saved: Option<&[u8]>, lates: Lates<Self::Late>) -> Result<Self::Session, Refusal>;
 }
 
 /// Something a session reacts to. The worker sends them one after the other and awaits each answer.

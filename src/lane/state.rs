@@ -27,21 +27,11 @@ struct Saved {
 
 impl States {
     /// Reads the states of some partitions, to the end of what is committed.
-    pub(super) async fn restore(
-        &mut self,
-        bus: &SharedBus,
-        topic: Topic,
-        partitions: &[i32],
-    ) -> Result<(), BusError> {
+    pub(super) async fn restore(&mut self, bus: &SharedBus, topic: Topic, partitions: &[i32]) -> Result<(), BusError> {
         if partitions.is_empty() {
             return Ok(());
         }
-        let read = Read {
-            topic,
-            partitions: partitions.to_vec(),
-            from: ReadFrom::Earliest,
-            until: ReadUntil::End,
-        };
+        let read = Read { topic, partitions: partitions.to_vec(), from: ReadFrom::Earliest, until: ReadUntil::End };
         let mut batches = bus.read(read);
         while let Some(batch) = batches.recv().await {
             for record in batch? {

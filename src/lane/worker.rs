@@ -345,12 +345,7 @@ impl<P: Processor> Worker<P> {
     }
 
     /// The session of a user: the one in memory, or one begun from the saved state, which first asks for what it awaits.
-    async fn session(
-        &mut self,
-        user: &UserId,
-        partition: i32,
-        batch: &mut Batch,
-    ) -> Result<Addr<P::Session>, Refusal> {
+    async fn session(&mut self, user: &UserId, partition: i32, batch: &mut Batch) -> Result<Addr<P::Session>, Refusal> {
         self.tick += 1;
         if let Some(resident) = self.sessions.get_mut(user) {
             resident.used = self.tick;

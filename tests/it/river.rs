@@ -16,7 +16,14 @@ async fn readings_become_conversations_on_the_embedded_bus() {
     let said = set.run(&running, &keys).await.unwrap();
     println!("{} readings, {} said, {:?}", set.readings.len(), said.len(), began.elapsed());
     for event in &said {
-        println!("{} {} {} {} {}", event.timestamp, &event.user_id.as_str()[..6], event.metadata.turn, event.specialist_id, &*event.content);
+        println!(
+            "{} {} {} {} {}",
+            event.timestamp,
+            &event.user_id.as_str()[..6],
+            event.metadata.turn,
+            event.specialist_id,
+            &*event.content
+        );
     }
     println!("{:?}", running.stats(auren::config::Role::Converse).unwrap().totals());
     running.stop().await;
