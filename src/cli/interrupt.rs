@@ -2,7 +2,7 @@
 //!
 //! A command that answers one question has two seconds to do so; then it ends all the same.
 
-use std::{io, time::Duration};
+use std::{io, process, thread, time::Duration};
 
 use tokio::sync::watch;
 
@@ -16,16 +16,21 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(crate) struct Interrupt(watch::Receiver<bool>);
 
 impl Interrupt {
-    /// Listens from now on. It must be called on a tokio runtime.
+    /// Listens from now on, on a thread of its own: the second signal is heard even where a command waits for a file.
     pub(crate) fn listen() -> io::Result<Self> {
         let (tell, told) = watch::channel(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
         let mut signals = Signals::new()?;
-        tokio::spawn(async move {
-            signals.next().await;
-            let _ = tell.send(true);
-            signals.next().await;
-            std::process::exit(INTERRUPTED);
-        });
+        drop(entered);
+        thread::Builder::new().name("auren-signals".to_owned()).spawn(move || {
+            runtime.block_on(async {
+                signals.next().await;
+                let _ = tell.send(true);
+                signals.next().await;
+                process::exit(INTERRUPTED);
+            });
+        })?;
         Ok(Self(told))
     }
 

@@ -123,37 +123,24 @@ impl Tail {
 
 /// The last records of a person, and where to read on.
 async fn last_of(bus: &SharedBus, read: &Read, user: &UserId, count: i64) -> anyhow::Result<(VecDeque<Record>, i64)> {
-    let count = usize::try_from(count).unwrap_or_default();
-    let mut window = i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(64).max(1000);
+    let partition = read.partitions.first().copied().unwrap_or_default();
+    let (low, high) = bus.watermarks(read.topic).await?.get(&partition).copied().unwrap_or_default();
+    let wanted = usize::try_from(count).unwrap_or_default();
+    // Others are in the partition too, so it is read further and further back.
+    let mut window = count.saturating_mul(64).max(1000);
     loop {
-        let until = ReadUntil::End;
-        let mut batches = bus.read(Read { from: ReadFrom::Last(window), until, ..read.clone() });
-        let (mut found, mut next, mut seen) = (VecDeque::new(), None, 0_i64);
+        let mut batches = bus.read(Read { from: ReadFrom::Last(window), until: ReadUntil::End, ..read.clone() });
+        let (mut found, mut next) = (VecDeque::new(), high);
         while let Some(records) = batches.recv().await.transpose()? {
-            for record in records {
-                next = Some(record.offset + 1);
-                seen += 1;
-                if is_of(&record, user) {
-                    found.push_back(record);
-                    if found.len() > count {
-                        found.pop_front();
-                    }
-                }
-            }
+            next = records.last().map_or(next, |record| next.max(record.offset + 1));
+            found.extend(records.into_iter().filter(|record| is_of(record, user)));
+            found.drain(..found.len().saturating_sub(wanted));
         }
-        let Some(next) = next else { return end_of(bus, read).await };
-        // Fewer than asked for: that was the whole partition.
-        if found.len() >= count || seen < window / 2 {
+        if found.len() >= wanted || window >= high - low {
             return Ok((found, next));
         }
         window = window.saturating_mul(16);
     }
-}
-
-async fn end_of(bus: &SharedBus, read: &Read) -> anyhow::Result<(VecDeque<Record>, i64)> {
-    let marks = bus.watermarks(read.topic).await?;
-    let partition = read.partitions.first().copied().unwrap_or_default();
-    Ok((VecDeque::new(), marks.get(&partition).map_or(0, |(_, high)| *high)))
 }
 
 fn is_of(record: &Record, user: &UserId) -> bool {
