@@ -205,7 +205,7 @@ impl HubBuilder {
         };
         let bus = match self.bus {
             Some(bus) => bus,
-            None => open_bus(&config).await?,
+            None => connect(&config).await?,
         };
         let keys = match self.keys {
             Some(keys) => keys,
@@ -246,8 +246,8 @@ impl Running {
 
     /// What a role of this node has done; none where it does not run here.
     #[must_use]
-    pub fn stats(&self, role: Role) -> Option<&LaneStats> {
-        self.stats.get(&role).map(|stats| &**stats)
+    pub fn stats(&self, role: Role) -> Option<Arc<LaneStats>> {
+        self.stats.get(&role).cloned()
     }
 
     /// Waits until everything that is on the bus now has been worked, with all that follows from it.
@@ -340,22 +340,25 @@ impl Spawn {
 ///
 /// # Errors
 /// [`BusError`] where it cannot be opened. A Kafka cluster is connected to when it is first used.
-pub async fn open_bus(config: &Config) -> Result<SharedBus, BusError> {
+pub async fn connect(config: &Config) -> Result<SharedBus, BusError> {
     Ok(match config.bus.kind {
         BusKind::Embedded => Arc::new(EmbeddedBus::open(&config.embedded.file).await?),
         BusKind::Kafka => Arc::new(KafkaBus::new(config.kafka.settings())?),
     })
 }
 
-/// The keys that the configuration names.
+/// The keys that the configuration names: `phi.master_key` where it is set, else the key file, which is made where it does
+/// not exist.
 ///
 /// # Errors
-/// [`KeyError`] where there are none.
-pub fn open_keys(config: &Config) -> Result<Keys, KeyError> {
+/// [`HubError`] where there are none.
+pub fn open_keys(config: &Config) -> Result<Keys, HubError> {
     let tenant = config.phi.tenant.as_str();
     match &config.phi.master_key {
-        Some(key) => Keys::from_base64(tenant, key.reveal()),
-        None => Keys::from_file(tenant, Path::new(&config.phi.key_file)),
+        Some(key) => Keys::from_base64(tenant, key.reveal()).map_err(|error| {
+            HubError::Config(ConfigError::Value { key: "phi.master_key", why: format!("cannot be used: {error}") })
+        }),
+        None => Ok(Keys::from_file(tenant, Path::new(&config.phi.key_file))?),
     }
 }
 

@@ -6,12 +6,15 @@
 mod config;
 mod console;
 mod context;
+mod demo;
+mod doctor;
 mod exit;
 mod import;
 mod input;
 mod interrupt;
 mod schema;
 mod send;
+mod serve;
 mod ship;
 mod simulate;
 mod tail;
@@ -25,7 +28,7 @@ use clap::{Parser, Subcommand};
 
 pub(crate) use self::{
     console::Console,
-    context::{Context, connect, keys, open_bus, open_topic},
+    context::{Context, open_bus, open_topic},
     exit::{Exit, exit, misconfigured, usage},
     interrupt::Interrupt,
     telemetry::telemetry,
@@ -33,6 +36,7 @@ pub(crate) use self::{
 
 const EXAMPLES: &str = "\
 A first look, with no service installed (everything is kept under ./auren-data):
+  auren demo
   auren simulate --users 3 --days 60
   auren tail health.readings --from -2 --until-end
   auren send message --user u-1 how did I sleep
@@ -75,6 +79,12 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch invented wearers and their conversations, with no service installed.
+    Demo(demo::Args),
+    /// Run a node until it is told to stop.
+    Serve(serve::Args),
+    /// Look whether configuration, key, bus and topics are as they must be.
+    Doctor(doctor::Args),
     /// Create, list and check the topics.
     #[command(subcommand)]
     Topics(topics::Args),
@@ -112,13 +122,18 @@ impl Args {
             };
             overrides.push(("bus.kind".to_owned(), name.to_owned()));
         }
+        if let Command::Serve(serve) = &self.command {
+            overrides.extend(serve.overrides());
+        }
         Source { file: config.clone(), overrides }
     }
 
     /// Whether it is a node that works until it is stopped. All others answer one question and log warnings only.
     fn is_node(&self) -> bool {
         match self.command {
-            Command::Topics(_) | Command::Send(_) | Command::Tail(_) | Command::Simulate(_) => false,
+            Command::Serve(_) => true,
+            Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
+            Command::Tail(_) | Command::Simulate(_) => false,
             Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -141,6 +156,9 @@ pub(crate) async fn run(args: Args, config: Config) -> anyhow::Result<Exit> {
 
 async fn dispatch(command: Command, source: &Source, context: &mut Context) -> anyhow::Result<Exit> {
     match command {
+        Command::Demo(args) => demo::run(args, context).await,
+        Command::Serve(_) => serve::run(context).await,
+        Command::Doctor(args) => doctor::run(args, context).await,
         Command::Topics(args) => topics::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Tail(args) => tail::run(args, context).await,

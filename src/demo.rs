@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 
-use auren_agents::{ConversationEvent, EventId, InboxAction, InboxRecord, Text, Timestamp, events};
+use auren_agents::{ConversationEvent, InboxRecord, Text, Timestamp, events};
 
 use crate::{
     app::Running,
     bus::{BusError, Outgoing, Read, ReadFrom, ReadUntil, SharedBus, Topic},
+    client::message,
     intake::{Refused, SealedReading},
     phi::Keys,
     simulate::{Settings, Simulation},
@@ -78,14 +79,8 @@ impl DataSet {
             let Some(user) = usize::try_from(*user).ok().and_then(|index| users.get(index)) else { continue };
             let Some(last) = readings.iter().rev().find(|row| row.user == *user) else { continue };
             let asked = last.at.at() + chrono::TimeDelta::minutes(30 * number);
-            let client_id = format!("demo-{number}");
-            messages.push(InboxRecord {
-                event_id: EventId::derived(&["message", user.as_str(), &client_id]),
-                user_id: user.clone(),
-                action: InboxAction::Message { text: Text::cut(*text), to: None, extra: serde_json::Map::new() },
-                client_id: Some(Text::cut(client_id)),
-                timestamp: Timestamp::from(asked),
-            });
+            let client_id = Some(Text::cut(format!("demo-{number}")));
+            messages.push(message(user.clone(), Text::cut(*text), None, client_id, Timestamp::from(asked)));
         }
         Ok(Self { readings, messages })
     }
@@ -106,7 +101,11 @@ impl DataSet {
     }
 }
 
-async fn publish(bus: &SharedBus, records: Vec<Outgoing>) -> Result<(), BusError> {
+/// Publishes records that must all be taken.
+///
+/// # Errors
+/// The first record that was not.
+pub async fn publish(bus: &SharedBus, records: Vec<Outgoing>) -> Result<(), BusError> {
     for answer in bus.publish(records).await {
         answer?;
     }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use auren::config::{BusKind, Config, Source};
 use clap::Subcommand;
 
-use super::{Context, Exit, keys};
+use super::{Context, Exit};
 
 const PRINT_EXAMPLES: &str = "\
 Examples:
@@ -51,7 +51,7 @@ pub(super) fn run(args: Args, source: &Source, context: &mut Context) -> anyhow:
         }
         Args::Check => {
             if context.config.phi.master_key.is_some() {
-                keys(&context.config)?;
+                auren::app::open_keys(&context.config)?;
             }
             context.console.line(format_args!("{} is good: {}", place(source), essence(&context.config)))?;
         }

@@ -1,12 +1,9 @@
 //! What every command is given, and how it gets at the bus and the keys.
 
-use std::sync::Arc;
-
 use auren::{
-    bus::{BusError, SharedBus, Topic, embedded::EmbeddedBus, kafka::KafkaBus},
-    client::TopicManager,
+    app::{connect, create_topics},
+    bus::{BusError, SharedBus, Topic},
     config::{BusKind, Config},
-    phi::Keys,
 };
 
 use super::{Console, Interrupt};
@@ -21,26 +18,12 @@ pub(crate) struct Context {
     pub(crate) interrupt: Interrupt,
 }
 
-/// The configured bus, as it is.
-pub(crate) async fn connect(config: &Config) -> anyhow::Result<SharedBus> {
-    Ok(match config.bus.kind {
-        BusKind::Embedded => Arc::new(EmbeddedBus::open(&config.embedded.file).await?),
-        BusKind::Kafka => Arc::new(KafkaBus::new(config.kafka.settings())?),
-    })
-}
-
 /// The configured bus, ready to be used: on the embedded bus missing topics are created, as nobody else uses it; on
 /// Kafka they are whoever's runs the cluster, and a missing one is an error that says what to do.
 pub(crate) async fn open_bus(config: &Config) -> anyhow::Result<SharedBus> {
     let bus = connect(config).await?;
     if config.bus.kind == BusKind::Embedded {
-        let topics = TopicManager::new(Arc::clone(&bus));
-        let existing = topics.list_topics().await?;
-        if existing.len() < Topic::RIVER.len() {
-            // A file that was begun with another count goes on with it.
-            let partitions = existing.first().map_or(config.topics.partitions, |info| info.partitions);
-            topics.create_topics(partitions, config.topics.replication).await?;
-        }
+        create_topics(&bus, config).await?;
     }
     Ok(bus)
 }
@@ -53,16 +36,6 @@ pub(crate) async fn open_topic(config: &Config, topic: Topic) -> anyhow::Result<
         return Err(BusError::TopicMissing { topic: format!("{}{topic}", config.kafka.prefix) }.into());
     }
     Ok(bus)
-}
-
-/// The configured keys: `phi.master_key` where it is set, else the key file, which is made where it does not exist.
-pub(crate) fn keys(config: &Config) -> anyhow::Result<Keys> {
-    let tenant = config.phi.tenant.as_str();
-    Ok(match &config.phi.master_key {
-        Some(master) => Keys::from_base64(tenant, master.reveal())
-            .map_err(|error| anyhow::anyhow!("configuration: phi.master_key: {error}"))?,
-        None => Keys::from_file(tenant, &config.phi.key_file)?,
-    })
 }
 
 #[cfg(test)]
@@ -102,8 +75,8 @@ pub(crate) mod tests {
     fn a_master_key_wins_over_the_file_and_a_bad_one_is_not_repeated() {
         let mut config = bench().context.config;
         config.phi.master_key = Some("c2hvcnQ=".to_owned().into());
-        let error = keys(&config).unwrap_err().to_string();
-        assert!(error.starts_with("configuration: phi.master_key: a master key is 32 bytes"), "{error}");
+        let error = auren::app::open_keys(&config).unwrap_err().to_string();
+        assert!(error.starts_with("configuration: phi.master_key cannot be used: a master key is 32 bytes"), "{error}");
         assert!(!error.contains("c2hvcnQ"));
     }
 }

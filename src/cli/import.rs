@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use auren::{
+    app::open_keys,
     bus::Topic,
     import::{Guess, Heading, Importer, LINE_MAX, Mapping, Source},
 };
@@ -18,7 +19,7 @@ use indicatif::HumanCount;
 use super::{
     Context, Exit,
     console::{Console, Unit},
-    input, keys, open_topic, send,
+    input, open_topic, send,
     ship::{Ship, Survey},
 };
 
@@ -101,7 +102,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     let ship = if args.dry_run {
         None
     } else {
-        let keys = keys(&context.config)?;
+        let keys = open_keys(&context.config)?;
         Some(Ship::new(open_topic(&context.config, Topic::Readings).await?, keys))
     };
     if let Some(size) = size {
@@ -291,10 +292,7 @@ fn demand(guess: &Guess, mapping: &Mapping, file: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{
-        connect,
-        context::tests::{Bench, bench},
-    };
+    use crate::cli::context::tests::{Bench, bench};
 
     fn args(bench: &Bench, text: &str) -> Csv {
         let file = bench.folder.path().join("nights.csv");
@@ -317,7 +315,7 @@ mod tests {
         assert!(notes.contains("  rmssd_ms  rmssd in ms\n") && notes.contains("  color     not read: "), "{notes}");
         assert!(notes.contains("line 3, column \"rmssd_ms\": is not a number"), "{notes}");
         assert!(notes.contains("2 cells or lines were left out") && !notes.contains("9941"), "{notes}");
-        let bus = connect(&bench.context.config).await.unwrap();
+        let bus = auren::app::connect(&bench.context.config).await.unwrap();
         let marks = bus.watermarks(Topic::Readings).await.unwrap();
         assert_eq!(marks.values().map(|(_, high)| high).sum::<i64>(), 2);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use auren::{
+    app::open_keys,
     bus::{BusError, Cursor, Outgoing, SharedBus, Topic},
     client,
     intake::{PlainReading, SealedReading},
@@ -24,7 +25,7 @@ use super::{
     Context, Exit,
     console::Unit,
     input::{Document, Documents},
-    keys, open_topic,
+    open_topic,
 };
 
 /// Most records that are published together.
@@ -157,7 +158,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     let (kind, from) = match args {
         Args::Biometric(from) => (Kind::Biometric, from),
         Args::Trigger(from) => (Kind::Trigger, from),
-        Args::Reading(from) => (Kind::Reading(keys(&context.config)?), from),
+        Args::Reading(from) => (Kind::Reading(open_keys(&context.config)?), from),
         Args::Message { words, user: Some(user), to, json } => {
             return say(user, to, &words.join(" "), json, context).await;
         }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use auren::{
+    app::open_keys,
     bus::Topic,
     simulate::{Settings, Simulation, UNDISTURBED_DAYS},
     wearable::Row,
@@ -16,7 +17,7 @@ use chrono::NaiveDate;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::{Context, Exit, console::Unit, keys, open_topic, ship::Ship, ship::Survey};
+use super::{Context, Exit, console::Unit, open_topic, ship::Ship, ship::Survey};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -88,7 +89,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 }
 
 async fn publish(mut simulation: Simulation, context: &mut Context) -> anyhow::Result<Exit> {
-    let keys = keys(&context.config)?;
+    let keys = open_keys(&context.config)?;
     let mut ship = Ship::new(open_topic(&context.config, Topic::Readings).await?, keys);
     let (mut survey, mut impossible) = (Survey::default(), 0_u64);
     while let Some(row) = simulation.next() {
@@ -196,7 +197,9 @@ mod tests {
     use auren_agents::events;
 
     use super::*;
-    use crate::cli::{connect, context::tests::bench};
+    use auren::app::connect;
+
+    use crate::cli::context::tests::bench;
 
     fn args(out: Option<PathBuf>, labels: Option<PathBuf>) -> Args {
         let start = Settings::default().start;

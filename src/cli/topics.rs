@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use auren::client::{TopicCheck, TopicManager, TopicState};
+use auren::{
+    app::connect,
+    client::{TopicCheck, TopicManager, TopicState},
+};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Context, Exit, connect, open_bus};
+use super::{Context, Exit, open_bus};
 
 const CREATE_EXAMPLES: &str = "\
 Examples:

@@ -25,7 +25,7 @@ pub(super) fn line(record: &Record) -> String {
         }
     };
     // A dead letter is as it came, so its cause is what matters.
-    let text = match record.header("auren_cause").or_else(|| record.header("cause")) {
+    let text = match record.header("auren-dlq-error") {
         Some(cause) if is_dead(record.topic) => format!("{cause} {text}"),
         _ => text,
     };

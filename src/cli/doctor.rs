@@ -1,0 +1,205 @@
+//! `auren doctor`: whether this node's configuration, bus, topics and key are as they must be, a line each.
+
+use auren::{
+    app::connect,
+    bus::{BusError, SharedBus, Topic},
+    client::{TopicManager, TopicState},
+    config::{BusKind, Config, PrivacyProfile, Role},
+};
+use serde::Serialize;
+
+use super::{Context, Exit};
+
+const EXAMPLES: &str = "\
+Examples:
+  auren doctor
+  auren --brokers 127.0.0.1:9092 doctor --json | jq -r 'select(.state != \"good\")'
+  auren doctor --quiet && echo healthy
+
+Each line says what was looked at, how it is, and where it is not good what to do. Exits with 1 where anything is \
+bad. `behind` counts offsets; on Kafka the markers of transactions are among them, so an idle hub may show a few.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Print nothing; the exit code says it.
+    #[arg(long, conflicts_with = "json")]
+    quiet: bool,
+    /// Print one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was looked at, and how it is.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: String,
+    state: State,
+    found: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Good,
+    /// It works, and somebody should know.
+    Note,
+    Bad,
+}
+
+pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    let findings = examine(&context.config).await;
+    for finding in findings.iter().filter(|_| !args.quiet) {
+        if args.json {
+            context.console.json(finding)?;
+        } else {
+            let state = match finding.state {
+                State::Good => "good",
+                State::Note => "note",
+                State::Bad => "bad",
+            };
+            context.console.line(format_args!("{state:<5} {:<24} {}", finding.check, finding.found))?;
+        }
+    }
+    let bad = findings.iter().any(|finding| finding.state == State::Bad);
+    Ok(if bad { Exit::Failed } else { Exit::Done })
+}
+
+async fn examine(config: &Config) -> Vec<Finding> {
+    let roles: Vec<_> = config.node.roles.iter().map(|role| role.name()).collect();
+    let mut findings = vec![good("node", format!("{}, runs {}", config.node.id, roles.join(", ")))];
+    findings.push(key(config));
+    findings.push(match config.phi.profile {
+        PrivacyProfile::Coarse => good("privacy profile", "coarse: metadata tells steps, and no mean or deviation".into()),
+        PrivacyProfile::Exact => note(
+            "privacy profile",
+            "exact: with percentile, mean and deviation a value can be rebuilt within some percent; only for consumers \
+             who need it"
+                .into(),
+        ),
+    });
+    if config.bus.kind == BusKind::Embedded && !config.embedded.file.exists() {
+        let file = config.embedded.file.display();
+        findings
+            .push(note("bus", format!("embedded {file} does not exist yet; the first command that writes makes it")));
+        return findings;
+    }
+    match bus(config, &mut findings).await {
+        Ok(()) => {}
+        Err(error) => findings.push(bad("bus", error.to_string())),
+    }
+    findings
+}
+
+fn key(config: &Config) -> Finding {
+    let file = &config.phi.key_file;
+    if config.phi.master_key.is_none() && !file.exists() {
+        let found = format!("{} does not exist yet; the first node or command that seals makes it", file.display());
+        return note("master key", found);
+    }
+    match auren::app::open_keys(config) {
+        Err(error) => bad("master key", error.to_string()),
+        Ok(_) if config.phi.master_key.is_some() => good("master key", "from the configuration".into()),
+        Ok(_) => match others_read(file) {
+            Some(mode) => bad(
+                "master key",
+                format!("{} can be read by others (mode {mode:o}); run chmod 600 on it", file.display()),
+            ),
+            None => good("master key", format!("in {}", file.display())),
+        },
+    }
+}
+
+/// The file's mode, where others than its owner may read it.
+fn others_read(file: &std::path::Path) -> Option<u32> {
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(file).ok()?.permissions()) & 0o777;
+        (mode & 0o077 != 0).then_some(mode)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        None
+    }
+}
+
+async fn bus(config: &Config, findings: &mut Vec<Finding>) -> Result<(), BusError> {
+    let bus = connect(config).await?;
+    let report = TopicManager::new(bus.clone()).check(None).await;
+    let report = match report {
+        Ok(report) => report,
+        Err(error) => {
+            findings.push(bad("bus", error.to_string()));
+            return Ok(());
+        }
+    };
+    findings.push(good("bus", format!("{} answers", bus.describe())));
+    let wrong: Vec<_> = report.topics.iter().filter(|topic| topic.state != TopicState::Good).collect();
+    if wrong.is_empty() {
+        let count = report.partitions;
+        findings.push(good("topics", format!("{} topics of {count} partitions each", report.topics.len())));
+    } else {
+        let names = wrong.iter().map(|topic| topic.topic.name()).collect::<Vec<_>>().join(", ");
+        findings.push(bad(
+            "topics",
+            format!(
+                "missing, or of another partition count: {names}; see `auren topics check`, then `auren topics create`"
+            ),
+        ));
+        return Ok(());
+    }
+    for role in Role::ALL {
+        findings.push(group(&bus, *role).await?);
+    }
+    findings.push(dead_letters(&bus).await?);
+    Ok(())
+}
+
+async fn group(bus: &SharedBus, role: Role) -> Result<Finding, BusError> {
+    let (mut behind, mut begun) = (0, false);
+    for topic in role.inputs() {
+        let committed = bus.committed(role.group(), *topic).await?;
+        for (partition, (low, high)) in bus.watermarks(*topic).await? {
+            begun |= committed.contains_key(&partition);
+            behind += high - committed.get(&partition).copied().unwrap_or(low);
+        }
+    }
+    let check = format!("group {}", role.group());
+    Ok(if begun || behind == 0 {
+        good(check, format!("{behind} behind"))
+    } else {
+        note(
+            check,
+            format!("has never committed, {behind} are waiting; is a node with the role {} running?", role.name()),
+        )
+    })
+}
+
+async fn dead_letters(bus: &SharedBus) -> Result<Finding, BusError> {
+    let mut counts = Vec::new();
+    for topic in Topic::ALL.iter().filter_map(|topic| topic.dead_letters()) {
+        let count: i64 = bus.watermarks(topic).await?.values().map(|(low, high)| high - low).sum();
+        if count > 0 {
+            counts.push(format!("{} in {topic}", count));
+        }
+    }
+    Ok(if counts.is_empty() {
+        good("dead letters", "none".into())
+    } else {
+        let found = format!("{}; look at them with `auren tail TOPIC --until-end --json`", counts.join(", "));
+        note("dead letters", found)
+    })
+}
+
+fn good(check: impl Into<String>, found: String) -> Finding {
+    Finding { check: check.into(), state: State::Good, found }
+}
+
+fn note(check: impl Into<String>, found: String) -> Finding {
+    Finding { check: check.into(), state: State::Note, found }
+}
+
+fn bad(check: impl Into<String>, found: String) -> Finding {
+    Finding { check: check.into(), state: State::Bad, found }
+}

@@ -1,0 +1,80 @@
+//! `auren serve`: a node that works until it is told to stop.
+
+use std::time::Duration;
+
+use auren::{app::Hub, config::Role};
+
+use super::{Context, Exit};
+
+/// How often a node says what it has done.
+const REPORT: Duration = Duration::from_secs(60);
+
+const EXAMPLES: &str = "\
+Examples:
+  auren serve                                         all roles, on the embedded bus
+  auren --brokers 127.0.0.1:9092 serve                all roles, on Kafka
+  auren --brokers 127.0.0.1:9092 serve --node n2 --roles converse
+
+Roles: enrich (sealed readings -> health.biometrics), detect (-> triggers.detected), converse (-> \
+conversations.events). Several nodes with different names share the partitions; a node that comes back under its \
+name goes on where it was. SIGINT and SIGTERM end it in order: what is in flight is committed first.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// The node's own name, stable over restarts [default: node.id]
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// The roles to run, comma-separated [default: node.roles]
+    #[arg(long, value_name = "ROLE", value_enum, value_delimiter = ',')]
+    roles: Vec<Role>,
+}
+
+impl Args {
+    /// The settings that its flags stand for.
+    pub(super) fn overrides(&self) -> Vec<(String, String)> {
+        let mut overrides = Vec::new();
+        if let Some(node) = &self.node {
+            overrides.push(("node.id".to_owned(), toml::Value::from(node.as_str()).to_string()));
+        }
+        if !self.roles.is_empty() {
+            let roles: Vec<_> = self.roles.iter().map(|role| role.name()).collect();
+            overrides.push(("node.roles".to_owned(), toml::Value::from(roles).to_string()));
+        }
+        overrides
+    }
+}
+
+pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
+    let hub = Hub::builder().config(context.config.clone()).build().await?;
+    let running = tokio::select! {
+        started = hub.start() => started?,
+        () = context.interrupt.wait() => return Ok(Exit::Done),
+    };
+    let stats: Vec<_> = Role::ALL.iter().filter_map(|role| Some((*role, running.stats(*role)?))).collect();
+    let reporting = actix::spawn(async move {
+        loop {
+            tokio::time::sleep(REPORT).await;
+            for (role, stats) in &stats {
+                let totals = stats.totals();
+                tracing::info!(
+                    role = role.name(),
+                    records = totals.records,
+                    outputs = totals.outputs,
+                    dead_letters = totals.dead_letters,
+                    moved = totals.moved,
+                    commits = totals.commits,
+                    rejoins = totals.rejoins,
+                    partitions = totals.partitions,
+                    sessions = totals.sessions,
+                    open_consults = totals.open,
+                    "lane totals"
+                );
+            }
+        }
+    });
+    let end = running.until(context.interrupt.wait()).await;
+    reporting.abort();
+    end?;
+    Ok(Exit::Done)
+}
