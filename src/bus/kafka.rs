@@ -1,8 +1,9 @@
 //! The bus contract on a real Apache Kafka, through librdkafka. Nothing outside this folder names rdkafka.
 //!
-//! [`KafkaBus`] answers questions and publishes; [`probe`] is the client it asks with; [`member`] is a group member with its poll thread and its commit
-//! thread; [`reader`] reads without a group. All of rdkafka's transaction and commit calls block, so each has a thread
-//! of its own and speaks to the rest of AUREN through bounded channels.
+//! [`KafkaBus`] answers questions and publishes; `probe` is the client it asks with. `member` is a group member with its
+//! poll thread and its commit thread, which writes by `transaction`; `reader` reads without a group, `course` by `course`.
+//! All of rdkafka's transaction and commit calls block, so each has a thread of its own and speaks to the rest of AUREN
+//! through bounded channels.
 
 mod aside;
 mod course;
