@@ -249,8 +249,9 @@ async fn create(settings: &KafkaSettings, missing: &[&TopicSpec]) -> Result<Vec<
 fn settled(probe: &Probe, specs: &[TopicSpec]) -> Result<(), BusError> {
     let limit = Instant::now() + ASK_LIMIT;
     loop {
-        let known = probe.topics()?;
-        let Some(missing) = specs.iter().find(|spec| !known.iter().any(|info| info.topic == spec.topic)) else {
+        let known = probe.look()?;
+        let ready = |spec: &&TopicSpec| known.iter().any(|(info, led)| info.topic == spec.topic && *led);
+        let Some(missing) = specs.iter().find(|spec| !ready(spec)) else {
             return Ok(());
         };
         if Instant::now() > limit {

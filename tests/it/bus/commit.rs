@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use auren::bus::{Begin, BusError, Guarantee, Inlet, Join, Outgoing, Topic, Transaction};
+use auren::bus::{Begin, BusError, Guarantee, Inlet, Join, Outgoing, Topic, Transaction, key_partition};
 use bytes::Bytes;
 
 use crate::support::{Role, Stage, after, join, keyed, placed, text};
@@ -48,6 +48,7 @@ pub async fn a_commit_becomes_visible_as_a_whole(stage: Stage) {
         assert_eq!(cursors.len(), 5);
         assert_eq!((cursors[0].partition, cursors[2].partition, cursors[4].partition), (2, 1, 0));
         assert!(cursors[0].offset < cursors[3].offset);
+        assert_eq!(cursors[1].partition, key_partition(b"user", 3));
         for topic in [OUT, STATE] {
             let read: BTreeMap<_, _> =
                 stage.all(topic).await.into_iter().map(|record| (record.cursor(), record.payload)).collect();
