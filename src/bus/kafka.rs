@@ -192,14 +192,16 @@ impl Bus for KafkaBus {
             for partition in probe.partitions(topic, &[])? {
                 asked.add_partition(&name, partition);
             }
-            let offsets = consumer
-                .committed_offsets(asked, ASK_LIMIT)
-                .map_err(|error| errors::refused(&format!("the committed offsets of group {group}"), &error))?;
-            let offsets = offsets.elements().into_iter().filter_map(|element| match element.offset() {
-                Offset::Offset(offset) => Some((element.partition(), offset)),
-                _ => None,
-            });
-            Ok(offsets.collect())
+            let refused = |error| errors::refused(&format!("the committed offsets of group {group}"), &error);
+            let offsets = consumer.committed_offsets(asked, ASK_LIMIT).map_err(refused)?;
+            let mut committed = BTreeMap::new();
+            for element in offsets.elements() {
+                element.error().map_err(refused)?;
+                if let Offset::Offset(offset) = element.offset() {
+                    committed.insert(element.partition(), offset);
+                }
+            }
+            Ok(committed)
         })
         .await
     }

@@ -81,8 +81,7 @@ impl Probe {
     /// First offset held and next offset to be written, open transactions included.
     pub(super) fn watermarks(&self, topic: Topic, partition: i32) -> Result<(i64, i64), BusError> {
         let name = self.settings.topic(topic);
-        self.consumer
-            .fetch_watermarks(&name, partition, ASK_LIMIT)
+        errors::insist(|| self.consumer.fetch_watermarks(&name, partition, ASK_LIMIT))
             .map_err(|error| errors::refused(&format!("the end of {name}[{partition}]"), &error))
     }
 }

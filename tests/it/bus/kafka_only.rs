@@ -88,6 +88,8 @@ pub async fn a_dropped_member_ends_its_threads(stage: Stage) {
     stage.create(&[Topic::Triggers], 1).await;
     for member in ["zz-waits", "zz-works"] {
         let mut role = Role::join(&*stage.bus, join("g", member, &[Topic::Triggers]));
+        // A thread has its name once it runs.
+        until("it begins", || async { all().0 == 1 }).await;
         if member == "zz-works" {
             while role.held.is_empty() {
                 role.turn().await;
