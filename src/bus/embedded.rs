@@ -1,9 +1,9 @@
 //! The bus contract on one SQLite file: no service, nothing to install. Nothing outside this folder names sqlx.
 //!
-//! [`EmbeddedBus`] answers questions and publishes. Inside, from the file upwards: [`file`] opens it, [`place`] packs
-//! topic, partition and offset into its one key, [`log`] is its SQL; [`writer`] is the one task that writes, and
-//! [`tide`] tells everybody how far the log reaches; [`fetch`], [`reader`], [`group`] and [`member`] read it, without a
-//! group and within one; [`compact`] keeps it small.
+//! [`EmbeddedBus`] answers questions and publishes. Inside, from the file upwards: `file` opens it, `place` packs topic,
+//! partition and offset into its one key, `log` is its SQL; `writer` is the one task that writes, `job` what it is asked
+//! and `known` what it makes of that, and `tide` tells everybody how far the log reaches; `fetch`, `reader`, `group` and
+//! `member` read it, without a group and within one; `compact` keeps it small.
 //!
 //! One process is the normal case. A second one may publish and read at the same time, and sees the first one's records
 //! within some 20 ms; a consumer group, however, lives in one process. What is acknowledged is on the disk.
@@ -13,6 +13,8 @@ mod errors;
 mod fetch;
 mod file;
 mod group;
+mod job;
+mod known;
 mod log;
 mod member;
 mod place;
@@ -34,14 +36,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use self::{
-    compact::Compactor,
-    file::Opener,
-    group::Groups,
-    log::Numbered,
-    tide::Tide,
-    writer::{Job, Writer},
-};
+use self::{compact::Compactor, file::Opener, group::Groups, job::Job, log::Numbered, tide::Tide, writer::Writer};
 use super::{Bus, BusError, Cursor, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec};
 
 /// One SQLite file as a bus.

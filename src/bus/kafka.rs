@@ -1,8 +1,9 @@
 //! The bus contract on a real Apache Kafka, through librdkafka. Nothing outside this folder names rdkafka.
 //!
-//! [`KafkaBus`] answers questions and publishes; [`probe`] is the client it asks with; [`member`] is a group member with its poll thread and its commit
-//! thread; [`reader`] reads without a group. All of rdkafka's transaction and commit calls block, so each has a thread
-//! of its own and speaks to the rest of AUREN through bounded channels.
+//! [`KafkaBus`] answers questions and publishes; `probe` is the client it asks with. `member` is a group member with its
+//! poll thread and its commit thread, which writes by `transaction`; `reader` reads without a group, `course` by `course`.
+//! All of rdkafka's transaction and commit calls block, so each has a thread of its own and speaks to the rest of AUREN
+//! through bounded channels.
 
 mod aside;
 mod course;
@@ -191,14 +192,16 @@ impl Bus for KafkaBus {
             for partition in probe.partitions(topic, &[])? {
                 asked.add_partition(&name, partition);
             }
-            let offsets = consumer
-                .committed_offsets(asked, ASK_LIMIT)
-                .map_err(|error| errors::refused(&format!("the committed offsets of group {group}"), &error))?;
-            let offsets = offsets.elements().into_iter().filter_map(|element| match element.offset() {
-                Offset::Offset(offset) => Some((element.partition(), offset)),
-                _ => None,
-            });
-            Ok(offsets.collect())
+            let refused = |error| errors::refused(&format!("the committed offsets of group {group}"), &error);
+            let offsets = consumer.committed_offsets(asked, ASK_LIMIT).map_err(refused)?;
+            let mut committed = BTreeMap::new();
+            for element in offsets.elements() {
+                element.error().map_err(refused)?;
+                if let Offset::Offset(offset) = element.offset() {
+                    committed.insert(element.partition(), offset);
+                }
+            }
+            Ok(committed)
         })
         .await
     }
@@ -248,8 +251,9 @@ async fn create(settings: &KafkaSettings, missing: &[&TopicSpec]) -> Result<Vec<
 fn settled(probe: &Probe, specs: &[TopicSpec]) -> Result<(), BusError> {
     let limit = Instant::now() + ASK_LIMIT;
     loop {
-        let known = probe.topics()?;
-        let Some(missing) = specs.iter().find(|spec| !known.iter().any(|info| info.topic == spec.topic)) else {
+        let known = probe.look()?;
+        let ready = |spec: &&TopicSpec| known.iter().any(|(info, led)| info.topic == spec.topic && *led);
+        let Some(missing) = specs.iter().find(|spec| !ready(spec)) else {
             return Ok(());
         };
         if Instant::now() > limit {

@@ -19,9 +19,9 @@ use tokio::{
 };
 
 use super::{
+    job::{Clean, Job},
     log::{self, Numbered},
     place,
-    writer::{Clean, Job},
 };
 use crate::bus::Cleanup;
 

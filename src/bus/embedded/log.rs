@@ -9,7 +9,7 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use super::{place, tide::Ends, writer::Clean};
+use super::{job::Clean, place, tide::Ends};
 use crate::bus::{Headers, Outgoing, Record, Topic, TopicInfo};
 
 /// A fetch stops behind this many bytes, so that large records make small batches.

@@ -17,8 +17,8 @@ use super::{
     Hub, errors,
     fetch::{Fetcher, Strand},
     group::{Groups, NoSeat, Pass, Place, Standing},
+    job::Job,
     log, place,
-    writer::Job,
 };
 use crate::bus::{Begin, BusError, Commit, HAND_OVER_LIMIT, Inlet, Join, Member, Record, co_partitioned};
 

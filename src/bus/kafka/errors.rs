@@ -1,8 +1,17 @@
 //! librdkafka's errors in AUREN's words.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
 
+use super::ASK_LIMIT;
 use crate::bus::BusError;
+
+/// How long to wait before a question is asked again.
+const MOVE_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) fn unreachable(brokers: &str, error: &KafkaError) -> BusError {
     BusError::Unreachable { what: format!("Kafka at {brokers}"), why: words(error) }
@@ -52,6 +61,29 @@ pub(super) fn passes(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::LeaderNotAvailable
             | RDKafkaErrorCode::NotLeaderForPartition
             | RDKafkaErrorCode::NetworkException
+    )
+}
+
+/// Asks again while a partition has no leader or a new one, as one that was just created may.
+pub(super) fn insist<T>(mut question: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let limit = Instant::now() + ASK_LIMIT;
+    loop {
+        match question() {
+            Err(error) if error.rdkafka_error_code().is_some_and(moves) && Instant::now() < limit => {
+                thread::sleep(MOVE_PAUSE);
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn moves(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::NotLeaderForPartition
+            | RDKafkaErrorCode::LeaderNotAvailable
+            | RDKafkaErrorCode::ReplicaNotAvailable
+            | RDKafkaErrorCode::UnknownTopicOrPartition
     )
 }
 

@@ -1,7 +1,7 @@
 //! The client that only asks: which topics there are, and how far they reach. Its calls block.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,8 +14,8 @@ use crate::bus::{BusError, Topic, TopicInfo};
 pub(super) struct Probe {
     settings: Arc<KafkaSettings>,
     consumer: Aside<BaseConsumer>,
-    /// The topics that were there when they were last asked for.
-    seen: Mutex<BTreeMap<Topic, i32>>,
+    /// The topics that were there.
+    seen: Mutex<BTreeSet<Topic>>,
 }
 
 impl std::fmt::Debug for Probe {
@@ -33,31 +33,32 @@ impl Probe {
         Ok(Self { settings, consumer: Aside::new(consumer), seen: Mutex::default() })
     }
 
-    /// The topics that exist and whose every partition has a leader.
+    /// The topics that exist.
     pub(super) fn topics(&self) -> Result<Vec<TopicInfo>, BusError> {
+        Ok(self.look()?.into_iter().map(|(info, _)| info).collect())
+    }
+
+    /// The topics that exist, and whether every partition of each has a leader.
+    pub(super) fn look(&self) -> Result<Vec<(TopicInfo, bool)>, BusError> {
         let metadata = self
             .consumer
             .fetch_metadata(None, ASK_LIMIT)
             .map_err(|error| errors::unreachable(&self.settings.brokers, &error))?;
-        let mut found: Vec<_> = metadata
-            .topics()
-            .iter()
-            .filter(|topic| !topic.partitions().is_empty() && topic.partitions().iter().all(|part| part.leader() >= 0))
-            .filter_map(|topic| {
-                let partitions = i32::try_from(topic.partitions().len()).ok()?;
-                Some(TopicInfo { topic: self.settings.named(topic.name())?, partitions })
-            })
-            .collect();
-        found.sort_by_key(|info| info.topic);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = found.iter().map(|info| (info.topic, info.partitions)).collect();
+        let known = metadata.topics().iter().filter_map(|topic| {
+            let partitions = i32::try_from(topic.partitions().len()).ok().filter(|count| *count > 0)?;
+            let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
+            Some((TopicInfo { topic: self.settings.named(topic.name())?, partitions }, led))
+        });
+        let mut found: Vec<_> = known.collect();
+        found.sort_by_key(|(info, _)| info.topic);
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(found.iter().map(|(info, _)| info.topic));
         Ok(found)
     }
 
-    /// Whether a topic was there when it was last asked. Nothing is written to one that was not: the client would wait
+    /// Whether a topic has ever been there. Nothing is written to one that was not: the client would wait
     /// for it to appear, and some brokers would create it.
     pub(super) fn has_seen(&self, topic: Topic) -> bool {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&topic)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(&topic)
     }
 
     /// The partitions of a topic; all of them where none are named.
@@ -80,8 +81,7 @@ impl Probe {
     /// First offset held and next offset to be written, open transactions included.
     pub(super) fn watermarks(&self, topic: Topic, partition: i32) -> Result<(i64, i64), BusError> {
         let name = self.settings.topic(topic);
-        self.consumer
-            .fetch_watermarks(&name, partition, ASK_LIMIT)
+        errors::insist(|| self.consumer.fetch_watermarks(&name, partition, ASK_LIMIT))
             .map_err(|error| errors::refused(&format!("the end of {name}[{partition}]"), &error))
     }
 }

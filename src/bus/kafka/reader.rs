@@ -147,9 +147,7 @@ impl Reading<'_> {
         let topic = self.topic;
         let limit = Instant::now() + self.settings.transaction_timeout * 2 + ASK_LIMIT;
         while !self.batches.is_closed() {
-            let (_, stable) = self
-                .consumer
-                .fetch_watermarks(topic, partition, ASK_LIMIT)
+            let (_, stable) = errors::insist(|| self.consumer.fetch_watermarks(topic, partition, ASK_LIMIT))
                 .map_err(|error| errors::refused(&format!("the end of {topic}[{partition}]"), &error))?;
             if stable >= high {
                 return Ok(true);
@@ -232,9 +230,12 @@ impl Reading<'_> {
             |error: &KafkaError| errors::refused(&format!("the offset for a time in {topic}[{partition}]"), error);
         let mut asked = TopicPartitionList::new();
         asked.add_partition_offset(topic, partition, Offset::Offset(millis)).map_err(|error| refused(&error))?;
-        let found = self.consumer.offsets_for_times(asked, ASK_LIMIT).map_err(|error| refused(&error))?;
-        Ok(match found.find_partition(topic, partition).map(|element| element.offset()) {
-            Some(Offset::Offset(offset)) => offset,
+        let found = errors::insist(|| self.consumer.offsets_for_times(asked.clone(), ASK_LIMIT))
+            .map_err(|error| refused(&error))?;
+        let Some(element) = found.find_partition(topic, partition) else { return Ok(high) };
+        element.error().map_err(|error| refused(&error))?;
+        Ok(match element.offset() {
+            Offset::Offset(offset) => offset,
             // Nothing that new yet.
             _ => high,
         })

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use auren::bus::{Begin, BusError, Guarantee, Inlet, Join, Outgoing, Topic, Transaction};
+use auren::bus::{Begin, BusError, Guarantee, Inlet, Join, Outgoing, Topic, Transaction, key_partition};
 use bytes::Bytes;
 
 use crate::support::{Role, Stage, after, join, keyed, placed, text};
@@ -48,6 +48,7 @@ pub async fn a_commit_becomes_visible_as_a_whole(stage: Stage) {
         assert_eq!(cursors.len(), 5);
         assert_eq!((cursors[0].partition, cursors[2].partition, cursors[4].partition), (2, 1, 0));
         assert!(cursors[0].offset < cursors[3].offset);
+        assert_eq!(cursors[1].partition, key_partition(b"user", 3));
         for topic in [OUT, STATE] {
             let read: BTreeMap<_, _> =
                 stage.all(topic).await.into_iter().map(|record| (record.cursor(), record.payload)).collect();
@@ -101,7 +102,7 @@ pub async fn commits_are_worked_in_order(stage: Stage) {
     let mut answers = Vec::new();
     for record in role.take(40).await {
         // As soon as there is room: one is being committed while the next one waits.
-        answers.push(role.send(after(&[record.clone()], vec![placed(OUT, 0, &text(&record))])).await);
+        answers.push(role.send(after(std::slice::from_ref(&record), vec![placed(OUT, 0, &text(&record))])).await);
     }
     let mut last = -1;
     for answer in answers {

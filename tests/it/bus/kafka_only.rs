@@ -11,7 +11,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-use crate::support::{Stage, drain, placed, text, until, within};
+use crate::support::{Role, Stage, drain, join, placed, text, until, within};
 
 /// A transaction of somebody else's, left open.
 fn open_transaction(stage: &Stage, topic: Topic, payload: &str) -> BaseProducer {
@@ -43,9 +43,9 @@ pub async fn an_open_transaction_is_invisible_and_a_bounded_read_waits_for_it(st
         assert_eq!(stage.bus.watermarks(TOPIC).await.unwrap()[&0].1, if commits { 3 } else { 6 });
         let bounded = tokio::spawn(drain(stage.bus.read(read(ReadUntil::End))));
         // A reader of another topic that begins and ends later: the bounded one has had its time.
-        stage.create(&[Topic::System], 1).await;
-        stage.publish(vec![placed(Topic::System, 0, "meanwhile")]).await;
-        stage.all(Topic::System).await;
+        stage.create(&[Topic::Inbox], 1).await;
+        stage.publish(vec![placed(Topic::Inbox, 0, "meanwhile")]).await;
+        stage.all(Topic::Inbox).await;
         assert!(follower.try_recv().is_err(), "a follower passed an open transaction");
         assert!(!bounded.is_finished(), "a bounded read ended before an open transaction");
         tokio::task::block_in_place(|| {
@@ -64,21 +64,41 @@ pub async fn an_open_transaction_is_invisible_and_a_bounded_read_waits_for_it(st
     }
 }
 
+/// How many threads there are whose name begins so; the system keeps fifteen bytes of a name.
+fn threads(name: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
+    tasks
+        .filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.starts_with(name)))
+        .count()
+}
+
 pub async fn a_dropped_receiver_ends_its_thread(stage: Stage) {
-    // The first fifteen bytes of a thread's name, which no other test's threads have.
-    const NAME: &str = "auren-read-aure";
-    stage.create(&[Topic::StateEnrich], 1).await;
-    let threads = || {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
-        tasks
-            .filter(|task| std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == NAME))
-            .count()
-    };
-    let read = Read { topic: Topic::StateEnrich, partitions: vec![], from: ReadFrom::Latest, until: ReadUntil::Follow };
+    // No other test reads a topic whose name begins so on.
+    const NAME: &str = "auren-read-syst";
+    stage.create(&[Topic::System], 1).await;
+    let read = Read { topic: Topic::System, partitions: vec![], from: ReadFrom::Latest, until: ReadUntil::Follow };
     let followers: Vec<_> = (0..3).map(|_| stage.bus.read(read.clone())).collect();
-    until("the readers begin", || async { threads() >= 3 }).await;
+    until("the readers begin", || async { threads(NAME) == 3 }).await;
     drop(followers);
-    until("the readers end", || async { threads() == 0 }).await;
+    until("the readers end", || async { threads(NAME) == 0 }).await;
+}
+
+pub async fn a_dropped_member_ends_its_threads(stage: Stage) {
+    let all = || (threads("auren-poll-zz"), threads("auren-commit-zz"));
+    stage.create(&[Topic::Triggers], 1).await;
+    for member in ["zz-waits", "zz-works"] {
+        let mut role = Role::join(&*stage.bus, join("g", member, &[Topic::Triggers]));
+        // A thread has its name once it runs.
+        until("it begins", || async { all().0 == 1 }).await;
+        if member == "zz-works" {
+            while role.held.is_empty() {
+                role.turn().await;
+            }
+            assert_eq!(all(), (1, 1));
+        }
+        drop(role);
+        until("its threads end", || async { all() == (0, 0) }).await;
+    }
 }
 
 pub async fn a_bus_that_nobody_answers_says_so(_: Stage) {
