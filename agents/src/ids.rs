@@ -3,9 +3,9 @@
 //! Ids arrive from other people's producers, so they are plain strings and not necessarily UUIDs.
 //! Ids that AUREN makes are UUIDv5 over what caused them: the same cause gives the same id, however often it is worked.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,9 +20,9 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6175_7265_6e00_5000_8000_6875_622e_763
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String")]
-        pub struct $name(#[schemars(length(min = 1, max = 128))] String);
+        pub struct $name(String);
 
         impl $name {
             /// Takes an id of 1 to 128 bytes without control characters.
@@ -61,6 +61,20 @@ macro_rules! ids {
 
             fn try_from(id: String) -> Result<Self, Unfit> {
                 Self::new(id)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "minLength": 1, "maxLength": ID_MAX })
             }
         }
 

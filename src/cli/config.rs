@@ -98,7 +98,7 @@ mod tests {
             assert!(out.contains("(hidden)") && !out.contains("c2VjcmV0"), "{out}");
         }
         let error = run(Args::Check, &source, &mut bench.context).unwrap_err().to_string();
-        assert!(error.starts_with("configuration: phi.master_key: "), "{error}");
+        assert!(error.starts_with("configuration: phi.master_key cannot be used"), "{error}");
         bench.context.config.phi.master_key = None;
         run(Args::Check, &source, &mut bench.context).unwrap();
         assert!(bench.captured.out().contains("auren.toml is good: node node-1 with enrich, detect, converse"));

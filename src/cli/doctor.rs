@@ -2,13 +2,16 @@
 
 use auren::{
     app::connect,
-    bus::{BusError, SharedBus, Topic},
+    bus::{BusError, Read, ReadFrom, ReadUntil, SharedBus, Topic},
     client::{TopicManager, TopicState},
     config::{BusKind, Config, PrivacyProfile, Role},
 };
 use serde::Serialize;
 
 use super::{Context, Exit};
+
+/// Dead letters are counted up to here.
+const COUNT_MAX: usize = 10_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -179,9 +182,21 @@ async fn group(bus: &SharedBus, role: Role) -> Result<Finding, BusError> {
 async fn dead_letters(bus: &SharedBus) -> Result<Finding, BusError> {
     let mut counts = Vec::new();
     for topic in Topic::ALL.iter().filter_map(|topic| topic.dead_letters()) {
-        let count: i64 = bus.watermarks(topic).await?.values().map(|(low, high)| high - low).sum();
-        if count > 0 {
-            counts.push(format!("{} in {topic}", count));
+        if bus.watermarks(topic).await?.values().all(|(low, high)| low == high) {
+            continue;
+        }
+        // Offsets would count Kafka's markers too.
+        let read = Read { topic, partitions: Vec::new(), from: ReadFrom::Earliest, until: ReadUntil::End };
+        let (mut records, mut count) = (bus.read(read), 0);
+        while count < COUNT_MAX
+            && let Some(batch) = records.recv().await
+        {
+            count += batch?.len();
+        }
+        match count {
+            0 => {}
+            few if few < COUNT_MAX => counts.push(format!("{few} in {topic}")),
+            _ => counts.push(format!("{COUNT_MAX} or more in {topic}")),
         }
     }
     Ok(if counts.is_empty() {

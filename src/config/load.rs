@@ -73,7 +73,10 @@ fn typed(value: &str) -> impl Serialize + use<> {
 fn shape(error: figment::Error, source: &Source) -> ConfigError {
     let lines = error.into_iter().map(|one| {
         let key = one.path.join(".");
+        let flag =
+            |(name, _): &(String, String)| *name == key || key.is_empty() || name.starts_with(&format!("{key}."));
         let place = match one.metadata.as_ref() {
+            _ if source.overrides.iter().any(flag) => " (in a flag)".to_owned(),
             Some(metadata) if metadata.name.contains("environment") => {
                 format!(" (in the environment: {PREFIX}{})", key.to_uppercase().replace('.', "__"))
             }

@@ -5,7 +5,7 @@
 //! lost and none happens twice.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -66,6 +66,8 @@ pub struct Worker<P: Processor> {
     late: mpsc::Receiver<(UserId, P::Late)>,
     in_flight: VecDeque<InFlight>,
     tick: u64,
+    /// The kinds of dead letters that were warned of.
+    warned: HashSet<(Topic, &'static str)>,
     shares: [Share; 4],
 }
 
@@ -104,6 +106,7 @@ impl<P: Processor> Worker<P> {
             late,
             in_flight: VecDeque::new(),
             tick: 0,
+            warned: HashSet::new(),
             shares: std::array::from_fn(|_| Share::new()),
         }
     }
@@ -264,9 +267,17 @@ impl<P: Processor> Worker<P> {
         if refusal.is_of_record() && !answers {
             return;
         }
-        tracing::warn!(
-            topic = %record.topic, cursor = %record.cursor(), class = refusal.class, error = %refusal, "dead letter"
-        );
+        // A producer that errs, errs often: the first of a kind is a warning, the dead letters hold all.
+        if self.warned.insert((record.topic, refusal.class)) {
+            tracing::warn!(
+                topic = %record.topic, cursor = %record.cursor(), class = refusal.class, error = %refusal,
+                "dead letter; further ones of this class are logged at debug level"
+            );
+        } else {
+            tracing::debug!(
+                topic = %record.topic, cursor = %record.cursor(), class = refusal.class, error = %refusal, "dead letter"
+            );
+        }
         if let Some(letter) = dead_letter(record, self.role().group(), self.role().name(), &refusal) {
             batch.dead_letter(letter);
         }

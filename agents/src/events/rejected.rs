@@ -75,7 +75,7 @@ fn diagnose<T: DeserializeOwned>(json: &[u8]) -> Rejected {
         let text = text.split(" at line ").next().unwrap_or_default();
         if text.starts_with("invalid type") || text.starts_with("invalid value") {
             // serde repeats the value in front of what it expected; only the latter is ours to show.
-            let expected = text.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
+            let expected = text.rsplit_once(", expected ").map_or("something else", |(_, expected)| in_words(expected));
             Rejected { class: Rejection::WrongShape, field, why: format!("must be {expected}") }
         } else if text.starts_with("missing field") || text.starts_with("duplicate field") {
             Rejected { class: Rejection::WrongShape, field, why: text.to_owned() }
@@ -89,6 +89,18 @@ fn diagnose<T: DeserializeOwned>(json: &[u8]) -> Rejected {
     } else {
         let why = format!("is not JSON (line {}, column {})", error.line(), error.column());
         Rejected { class: Rejection::BrokenJson, field, why }
+    }
+}
+
+/// What serde expected, in words that JSON knows.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "f64" | "f32" => "a number",
+        "u64" | "u32" | "i64" | "i32" => "a whole number",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        of if of.starts_with("struct ") || of.starts_with("internally tagged enum") => "an object",
+        other => other,
     }
 }
 
@@ -106,4 +118,39 @@ where
         return Err(serde::de::Error::custom(Unfit::TooMany { max: MAX, len: items.len() }));
     }
     Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::TriggerEvent;
+
+    const GOOD: &str = r#"{"trigger_id":"t","user_id":"u","trigger_type":"hrv_drop","severity":0.8,"context_window":[],
+        "recommended_agents":["coach"],"message":"m","timestamp":"2024-01-01T10:00:00Z"}"#;
+
+    fn refused(from: &str, to: &str) -> (Rejection, String) {
+        assert!(GOOD.contains(from));
+        let refused = parse::<TriggerEvent>(GOOD.replacen(from, to, 1).as_bytes()).unwrap_err();
+        (refused.class, refused.to_string())
+    }
+
+    #[test]
+    fn a_rejection_names_the_field_and_what_it_must_be_and_repeats_no_value() {
+        use Rejection::{BrokenJson, OutOfBounds, WrongShape};
+        for (from, to, class, says) in [
+            ("0.8", "1.5", OutOfBounds, "severity: must be a number from 0 to 1"),
+            ("0.8", "\"secret\"", WrongShape, "severity: must be a number"),
+            ("[\"coach\"]", "[]", OutOfBounds, "recommended_agents: must not be empty"),
+            ("[\"coach\"]", "7", WrongShape, "recommended_agents: must be a list"),
+            ("[\"coach\"]", "[7]", WrongShape, "recommended_agents[0]: must be a string"),
+            ("2024-01-01T10:00:00Z", "secret", OutOfBounds, "timestamp: must be an RFC 3339 time with an offset"),
+            ("\"message\":\"m\",", "", WrongShape, "record: missing field `message`"),
+        ] {
+            let (found, text) = refused(from, to);
+            assert!(found == class && text.starts_with(says) && !text.contains("secret"), "{to}: {found:?} {text}");
+        }
+        assert_eq!(parse::<TriggerEvent>(b"[1]").unwrap_err().why, "must be an object");
+        assert_eq!(parse::<TriggerEvent>(b"{\"a\":").unwrap_err().class, BrokenJson);
+        assert_eq!(parse::<TriggerEvent>(format!("{GOOD} x").as_bytes()).unwrap_err().class, BrokenJson);
+    }
 }
