@@ -3,6 +3,7 @@
 //!
 //! A command gets a [`Context`] (configuration, console, interrupt) and returns an [`Exit`], or the error that ended it.
 
+mod bench;
 mod config;
 mod console;
 mod context;
@@ -101,6 +102,9 @@ enum Command {
     /// Write the JSON Schema of every record.
     #[command(subcommand)]
     Schema(schema::Args),
+    /// Measure how fast it is on this machine.
+    #[command(subcommand)]
+    Bench(bench::Args),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(config::Args),
@@ -133,7 +137,7 @@ impl Args {
         match self.command {
             Command::Serve(_) => true,
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
-            Command::Tail(_) | Command::Simulate(_) => false,
+            Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) => false,
             Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -159,6 +163,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Demo(args) => demo::run(args, context).await,
         Command::Serve(_) => serve::run(context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
+        Command::Bench(args) => bench::run(args, context).await,
         Command::Topics(args) => topics::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Tail(args) => tail::run(args, context).await,

@@ -9,6 +9,7 @@ mod aside;
 mod course;
 mod errors;
 mod member;
+mod passthrough;
 mod probe;
 mod publisher;
 mod reader;
@@ -30,6 +31,7 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
+pub use self::passthrough::Passthrough;
 use self::{aside::Aside, probe::Probe, publisher::Publisher};
 use super::{Bus, BusError, Cleanup, Cursor, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec};
 

@@ -5,5 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
 mod bus;
+mod cli;
+mod kill;
 mod river;
 mod support;

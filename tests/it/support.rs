@@ -3,6 +3,7 @@
 //! A [`Stage`] is an empty bus: a temporary file, or topics under a prefix that no other test uses. Everything a test
 //! waits for has a deadline; nothing sleeps for a fixed time and hopes.
 
+mod program;
 mod role;
 
 use std::{
@@ -23,6 +24,7 @@ use auren::bus::{
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub use program::Program;
 pub use role::{Role, after, join};
 
 /// How long anything may take before a test fails.

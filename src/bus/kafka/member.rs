@@ -15,7 +15,7 @@ use std::{
 };
 
 use rdkafka::{
-    ClientContext, TopicPartitionList,
+    ClientConfig, ClientContext, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance},
     error::KafkaError,
@@ -180,6 +180,13 @@ fn message_topic<'a>(message: &'a rdkafka::message::BorrowedMessage<'_>) -> &'a 
 }
 
 fn consumer(settings: &KafkaSettings, join: &Join, events: &mpsc::Sender<Inlet>) -> Result<GroupConsumer, BusError> {
+    config(settings, join)
+        .create_with_context(Group { events: events.clone(), epoch: AtomicU64::new(0), held: Mutex::default() })
+        .map_err(|error| errors::refused("the Kafka client's configuration", &error))
+}
+
+/// How a group member consumes.
+pub(super) fn config(settings: &KafkaSettings, join: &Join) -> ClientConfig {
     let group = format!("{}{}", settings.prefix, join.group);
     let session = settings.session_timeout.as_millis().to_string();
     // Members hear of a rebalance with the answer to a heartbeat.
@@ -188,27 +195,25 @@ fn consumer(settings: &KafkaSettings, join: &Join, events: &mpsc::Sender<Inlet>)
         Begin::Earliest => "earliest",
         Begin::Latest => "latest",
     };
-    settings
-        .client(&[
-            ("group.id", &group),
-            // A restart under the same name takes its partitions over at once.
-            ("group.instance.id", &join.member),
-            ("enable.auto.commit", "false"),
-            ("auto.offset.reset", begin),
-            ("isolation.level", "read_committed"),
-            // `range` gives partition p of every topic to the same member; `cooperative-sticky` does not.
-            ("partition.assignment.strategy", "range"),
-            ("session.timeout.ms", &session),
-            ("heartbeat.interval.ms", &heartbeat),
-            ("max.poll.interval.ms", "120000"),
-            ("fetch.wait.max.ms", "50"),
-            ("queued.max.messages.kbytes", "32768"),
-            ("fetch.queue.backoff.ms", "10"),
-            ("topic.metadata.refresh.interval.ms", "30000"),
-        ])
-        .set_log_level(RDKafkaLogLevel::Warning)
-        .create_with_context(Group { events: events.clone(), epoch: AtomicU64::new(0), held: Mutex::default() })
-        .map_err(|error| errors::refused("the Kafka client's configuration", &error))
+    let mut config = settings.client(&[
+        ("group.id", &group),
+        // A restart under the same name takes its partitions over at once.
+        ("group.instance.id", &join.member),
+        ("enable.auto.commit", "false"),
+        ("auto.offset.reset", begin),
+        ("isolation.level", "read_committed"),
+        // `range` gives partition p of every topic to the same member; `cooperative-sticky` does not.
+        ("partition.assignment.strategy", "range"),
+        ("session.timeout.ms", &session),
+        ("heartbeat.interval.ms", &heartbeat),
+        ("max.poll.interval.ms", "120000"),
+        ("fetch.wait.max.ms", "50"),
+        ("queued.max.messages.kbytes", "32768"),
+        ("fetch.queue.backoff.ms", "10"),
+        ("topic.metadata.refresh.interval.ms", "30000"),
+    ]);
+    config.set_log_level(RDKafkaLogLevel::Warning);
+    config
 }
 
 /// Hears of assignments, on the poll thread, and holds it until the role is ready for them.

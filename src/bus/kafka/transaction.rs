@@ -182,7 +182,11 @@ impl Committer {
     }
 }
 
-fn producer(settings: &KafkaSettings, join: &Join, turn: usize) -> Result<BaseProducer<Deliveries>, BusError> {
+pub(super) fn producer(
+    settings: &KafkaSettings,
+    join: &Join,
+    turn: usize,
+) -> Result<BaseProducer<Deliveries>, BusError> {
     let id = format!("{}{}-{}-{turn}", settings.prefix, join.group, join.member);
     let timeout = settings.transaction_timeout.as_millis().to_string();
     let producer: BaseProducer<Deliveries> = settings
@@ -220,15 +224,18 @@ fn transact(
     held: Option<&Held>,
 ) -> Result<Vec<Cursor>, KafkaError> {
     let limit = writer.settings.transaction_timeout;
+    let began = Instant::now();
     producer.begin_transaction()?;
-    let written = write(producer, writer, transaction, held, Instant::now() + limit);
+    let written = write(producer, writer, transaction, held, began + limit);
     let cursors = written.inspect_err(|error| take_back(producer, error))?;
+    let written_us = began.elapsed().as_micros();
     producer.commit_transaction(limit).inspect_err(|error| {
         // Any other error may hide a commit that still happens.
         if matches!(error, KafkaError::Transaction(inner) if inner.txn_requires_abort()) {
             take_back(producer, error);
         }
     })?;
+    tracing::trace!(records = cursors.len(), written_us, committed_us = began.elapsed().as_micros(), "commit");
     Ok(cursors)
 }
 
@@ -264,6 +271,7 @@ fn write(
         hear(producer);
     }
     let cursors = delivered(producer)?;
+    tracing::trace!(delivered_left_us = deadline.saturating_duration_since(Instant::now()).as_micros(), "delivered");
     if let Some(held) = held {
         let left = deadline.saturating_duration_since(Instant::now());
         producer.send_offsets_to_transaction(&writer.offsets(transaction)?, &held.metadata, left)?;
@@ -287,7 +295,7 @@ fn take_back(producer: &BaseProducer<Deliveries>, error: &KafkaError) {
 }
 
 /// Takes the delivery reports that are there, or waits a little.
-fn hear(producer: &BaseProducer<Deliveries>) {
+pub(super) fn hear(producer: &BaseProducer<Deliveries>) {
     let before = producer.in_flight_count();
     producer.poll(Duration::ZERO);
     if producer.in_flight_count() >= before {

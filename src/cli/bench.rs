@@ -1,0 +1,19 @@
+//! `auren bench`: how fast it is on this machine, beside what it could be compared with.
+
+mod river;
+
+use clap::Subcommand;
+
+use super::{Context, Exit};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Args {
+    /// Triggers through the hub on Kafka, beside a bare transactional consume-transform-produce loop.
+    River(river::Args),
+}
+
+pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    match args {
+        Args::River(args) => river::run(args, context).await,
+    }
+}

@@ -1,0 +1,394 @@
+//! `auren bench river`: the same triggers through the hub and through a bare passthrough, by turns, on one cluster.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use auren::{
+    app::{Hub, Running, connect, create_topics},
+    bus::{Outgoing, Read, ReadFrom, ReadUntil, SharedBus, Topic, kafka::Passthrough},
+    config::{BusKind, Config, Role},
+    consult::Agents,
+    demo::publish,
+    phi::Keys,
+    wire,
+};
+use auren_agents::{
+    Advice, Agent, AgentCard, AgentError, AgentId, Consult, ConversationEvent, EventId, Score, Text, Timestamp,
+    TriggerEvent, TriggerType, UserId, events,
+};
+
+use crate::cli::{Context, Exit};
+
+const EXAMPLES: &str = "\
+Examples:
+  auren --brokers 127.0.0.1:9092 bench river
+  auren --brokers 127.0.0.1:9092 bench river --triggers 500000 --max-batch 5000 --rounds 5
+  auren --brokers 127.0.0.1:9092 bench river --agents built-in
+
+Both read the same triggers and write two conversation events for each in exactly-once transactions; the hub also \
+keeps a session actor and a saved state for each user. The topics begin with `bench-` and a number and are left \
+behind. Run it on a quiet machine: a load on one core nearly doubles the ratio.";
+
+/// What an agent of the bench says.
+const SENTENCE: &str =
+    "Your overnight HRV is a quarter under your usual range. Keep today's session easy, and aim for an early night.";
+/// Triggers published in one call.
+const CHUNK: u64 = 5000;
+/// How long a figure may take before the bench gives up.
+const LIMIT: Duration = Duration::from_secs(300);
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Args {
+    /// Triggers of one round.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    triggers: u64,
+    /// Users they are about.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    users: u64,
+    /// Partitions of each topic.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    partitions: i32,
+    /// Rounds; in each both contestants run once.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    rounds: usize,
+    /// Most records of one commit.
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    max_batch: usize,
+    /// Triggers a second while latency is measured; 0 leaves it out.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    rate: u64,
+    /// Seconds that latency is measured for.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    seconds: u64,
+    /// Who answers: two agents that say one sentence, or the built-in experts.
+    #[arg(long, value_enum, default_value_t = Who::Sentence)]
+    agents: Who,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Who {
+    Sentence,
+    BuiltIn,
+}
+
+pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    anyhow::ensure!(
+        context.config.bus.kind == BusKind::Kafka,
+        "the bench compares with a Kafka client: name a cluster with --brokers HOST:PORT"
+    );
+    let mut rates: Vec<(f64, f64)> = Vec::new();
+    for round in 1..=args.rounds {
+        let stage = Stage::set(&args, &context.config).await?;
+        stage.fill(&args).await?;
+        let (hub, bare);
+        if round % 2 == 0 {
+            bare = stage.bare_rate(&args).await?;
+            hub = stage.hub_rate(&args).await?;
+        } else {
+            hub = stage.hub_rate(&args).await?;
+            bare = stage.bare_rate(&args).await?;
+        }
+        context.console.line(format_args!(
+            "round {round}: hub {hub:>8.0}/s   passthrough {bare:>8.0}/s   ratio {:.2}",
+            hub / bare
+        ))?;
+        context.console.flush()?;
+        rates.push((hub, bare));
+        if round == args.rounds {
+            context.console.line(format_args!("state: {:.0} bytes per user", stage.state_bytes().await?))?;
+        }
+    }
+    let ratios: Vec<f64> = rates.iter().map(|(hub, bare)| hub / bare).collect();
+    for (name, values) in [
+        ("hub, triggers/s", rates.iter().map(|(hub, _)| *hub).collect()),
+        ("passthrough, triggers/s", rates.iter().map(|(_, bare)| *bare).collect()),
+        ("ratio", ratios),
+    ] {
+        let [least, middle, most] = spread(values);
+        let digits = if name == "ratio" { 2 } else { 0 };
+        context.console.line(format_args!(
+            "{name:<24} min {least:>9.digits$}   median {middle:>9.digits$}   max {most:>9.digits$}"
+        ))?;
+    }
+    if args.rate > 0 {
+        let stage = Stage::set(&args, &context.config).await?;
+        for (name, latency) in
+            [("hub", stage.hub_latency(&args).await?), ("passthrough", stage.bare_latency(&args).await?)]
+        {
+            let of = |share: f64| percentile(&latency, share).as_secs_f64() * 1e3;
+            context.console.line(format_args!(
+                "{name:<12} trigger to committed event at {}/s: p50 {:.1} ms   p90 {:.1} ms   p99 {:.1} ms   max {:.1} ms",
+                args.rate,
+                of(0.5),
+                of(0.9),
+                of(0.99),
+                of(1.0)
+            ))?;
+            context.console.flush()?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Topics of one round's own.
+struct Stage {
+    config: Config,
+    bus: SharedBus,
+}
+
+impl Stage {
+    async fn set(args: &Args, config: &Config) -> anyhow::Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = format!("{}-{}", chrono::Utc::now().timestamp_millis(), COUNT.fetch_add(1, Relaxed));
+        let mut config = config.clone();
+        config.kafka.prefix = format!("{}bench-{number}.", config.kafka.prefix);
+        config.topics.partitions = args.partitions;
+        config.node.roles = vec![Role::Converse];
+        config.lanes.max_batch = args.max_batch;
+        config.lanes.max_resident = usize::try_from(args.users).unwrap_or(usize::MAX).max(1);
+        let bus = connect(&config).await?;
+        create_topics(&bus, &config).await?;
+        Ok(Self { config, bus })
+    }
+
+    async fn fill(&self, args: &Args) -> anyhow::Result<()> {
+        let mut sent = 0;
+        while sent < args.triggers {
+            let end = (sent + CHUNK).min(args.triggers);
+            let chunk = (sent..end).map(|number| wire::outgoing(&trigger(number, args.users))).collect();
+            publish(&self.bus, chunk).await?;
+            sent = end;
+        }
+        Ok(())
+    }
+
+    async fn hub(&self, args: &Args) -> anyhow::Result<Running> {
+        let agents = match args.agents {
+            Who::Sentence => Agents::none().with(Sentence("neuroscientist")).with(Sentence("coach")),
+            Who::BuiltIn => Agents::built_in(),
+        };
+        let hub = Hub::builder().config(self.config.clone()).bus(Arc::clone(&self.bus)).keys(Keys::ephemeral("bench"));
+        Ok(hub.agents(agents).build().await?.start().await?)
+    }
+
+    /// Triggers a second from the first commit to the last.
+    async fn hub_rate(&self, args: &Args) -> anyhow::Result<f64> {
+        let running = self.hub(args).await?;
+        let stats = running.stats(Role::Converse).context("the hub converses")?;
+        let mut begun = None;
+        let limit = Instant::now() + LIMIT;
+        let rate = loop {
+            let records = stats.totals().records;
+            if begun.is_none() && records > 0 {
+                begun = Some((Instant::now(), records));
+            }
+            let (at, first) = begun.unwrap_or_else(|| (Instant::now(), 0));
+            if records >= args.triggers {
+                break per_second(records - first, at.elapsed());
+            }
+            anyhow::ensure!(Instant::now() < limit, "the hub worked {records} of {} triggers", args.triggers);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        running.stop().await;
+        Ok(rate)
+    }
+
+    async fn bare_rate(&self, args: &Args) -> anyhow::Result<f64> {
+        let (settings, count, bare) = (self.config.kafka.settings(), args.triggers, passthrough(args));
+        let rate = tokio::task::spawn_blocking(move || {
+            let mut begun = None;
+            let mut rate = 0.0;
+            bare.run(&settings, count, transform, |done| {
+                let (at, first) = *begun.get_or_insert((Instant::now(), done));
+                rate = per_second(done - first, at.elapsed());
+            })
+            .map(|()| rate)
+        });
+        Ok(rate.await??)
+    }
+
+    async fn hub_latency(&self, args: &Args) -> anyhow::Result<Vec<Duration>> {
+        let running = self.hub(args).await?;
+        running.settled().await?;
+        let latency = self.latency(args, "h").await;
+        running.stop().await;
+        latency
+    }
+
+    async fn bare_latency(&self, args: &Args) -> anyhow::Result<Vec<Duration>> {
+        let (settings, bare) = (self.config.kafka.settings(), passthrough(args));
+        // Everything that the hub was given, once more, and then its own.
+        let count = args.rate * args.seconds * 2;
+        let running = tokio::task::spawn_blocking(move || bare.run(&settings, count, transform, |_| {}));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let latency = self.latency(args, "p").await?;
+        running.await??;
+        Ok(latency)
+    }
+
+    /// Publishes at the rate asked for, and takes the time until the first event of each trigger can be read.
+    async fn latency(&self, args: &Args, mark: &str) -> anyhow::Result<Vec<Duration>> {
+        let read =
+            Read { topic: Topic::Events, partitions: Vec::new(), from: ReadFrom::Latest, until: ReadUntil::Follow };
+        let mut events = self.bus.read(read);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let count = args.rate * args.seconds;
+        let (bus, users, gap) = (Arc::clone(&self.bus), args.users, Duration::from_secs(1) / u32::try_from(args.rate)?);
+        let mark = mark.to_owned();
+        let (sent, mut times) = tokio::sync::mpsc::unbounded_channel();
+        actix::spawn(async move {
+            let mut ticks = tokio::time::interval(gap);
+            for number in 0..count {
+                ticks.tick().await;
+                let mut one = trigger(number, users);
+                one.trigger_id = EventId::derived(&[&mark, &number.to_string()]);
+                let (bus, id) = (Arc::clone(&bus), one.trigger_id.clone());
+                let _ = sent.send((id, Instant::now()));
+                actix::spawn(async move { bus.publish(vec![wire::outgoing(&one)]).await });
+            }
+        });
+        let mut waiting: HashMap<EventId, Instant> = HashMap::new();
+        let mut latency = Vec::new();
+        let limit = Duration::from_secs(args.seconds + 30);
+        let all = async {
+            while u64::try_from(latency.len()).unwrap_or(0) < count {
+                let Some(batch) = events.recv().await else { break };
+                let now = Instant::now();
+                while let Ok((id, at)) = times.try_recv() {
+                    waiting.insert(id, at);
+                }
+                for record in batch? {
+                    let event: ConversationEvent = events::parse(record.payload.as_deref().unwrap_or_default())?;
+                    latency.extend(waiting.remove(&event.metadata.cause).map(|at| now - at));
+                }
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(limit, all).await.with_context(|| format!("events are missing after {limit:?}"))??;
+        latency.sort_unstable();
+        Ok(latency)
+    }
+
+    /// Mean size of a user's newest state.
+    async fn state_bytes(&self) -> anyhow::Result<f64> {
+        let read = Read {
+            topic: Topic::StateConverse,
+            partitions: Vec::new(),
+            from: ReadFrom::Earliest,
+            until: ReadUntil::End,
+        };
+        let mut batches = self.bus.read(read);
+        let mut newest = HashMap::new();
+        while let Some(batch) = batches.recv().await {
+            for record in batch? {
+                newest.insert(record.key, record.payload.map_or(0, |payload| payload.len()));
+            }
+        }
+        let (users, bytes) = (newest.len(), newest.values().sum::<usize>());
+        #[expect(clippy::cast_precision_loss, reason = "a mean")]
+        Ok(bytes as f64 / users.max(1) as f64)
+    }
+}
+
+fn passthrough(args: &Args) -> Passthrough {
+    Passthrough { group: "auren-bench".to_owned(), topic: Topic::Triggers, max_batch: args.max_batch }
+}
+
+/// What the passthrough makes of a trigger: two events like the hub's.
+fn transform(payload: &[u8]) -> Vec<Outgoing> {
+    let Ok(trigger) = events::parse::<TriggerEvent>(payload) else { return Vec::new() };
+    trigger.recommended_agents.iter().map(|agent| wire::outgoing(&echo(&trigger, agent))).collect()
+}
+
+fn echo(trigger: &TriggerEvent, agent: &AgentId) -> ConversationEvent {
+    let ids = [trigger.user_id.as_str(), trigger.trigger_id.as_str(), agent.as_str()];
+    ConversationEvent {
+        event_id: EventId::derived(&ids),
+        conversation_id: auren_agents::ConversationId::derived(&ids[..2]),
+        user_id: trigger.user_id.clone(),
+        specialist_id: agent.clone(),
+        message_type: auren_agents::MessageType::SpecialistResponse,
+        content: Text::cut(SENTENCE),
+        metadata: auren_agents::ConversationMetadata {
+            cause: trigger.trigger_id.clone(),
+            cause_type: events::CauseKind::Trigger,
+            turn: 1,
+            trigger_type: Some(Text::cut(trigger.trigger_type.as_str())),
+            severity: Some(trigger.severity),
+            consult_id: Some(auren_agents::ConsultId::derived(&ids)),
+            agent_version: Some(Text::cut("1")),
+            panel: Some(events::PanelSeat { seat: 1, seats: 2, read: Vec::new() }),
+            findings: Vec::new(),
+            confidence: None,
+            reasons: Vec::new(),
+            hand_off: None,
+            code: None,
+            client_id: None,
+            extra: serde_json::Map::new(),
+        },
+        timestamp: trigger.timestamp.clone(),
+        extra: serde_json::Map::new(),
+    }
+}
+
+/// An agent that says one sentence.
+#[derive(Debug, Clone, Copy)]
+struct Sentence(&'static str);
+
+impl Agent for Sentence {
+    fn card(&self) -> AgentCard {
+        AgentCard::new(self.0, "1", "Says one sentence.")
+    }
+
+    async fn consult(&self, _: Consult) -> Result<Advice, AgentError> {
+        Ok(Advice::say(SENTENCE))
+    }
+}
+
+fn trigger(number: u64, users: u64) -> TriggerEvent {
+    let id = |text: String| EventId::new(text).unwrap_or_else(|_| EventId::derived(&["bench"]));
+    let user = format!("user-{}", number % users.max(1));
+    TriggerEvent {
+        trigger_id: EventId::derived(&["bench", &number.to_string()]),
+        user_id: UserId::new(user).unwrap_or_else(|_| UserId::derived(&["bench"])),
+        trigger_type: TriggerType::HrvDrop,
+        severity: Score::clamped(0.8),
+        context_window: vec![id(format!("event-{number}-1")), id(format!("event-{number}-2"))],
+        recommended_agents: ["neuroscientist", "coach"].iter().filter_map(|name| AgentId::new(*name).ok()).collect(),
+        message: Text::cut("Heart-rate variability over the last week is clearly below the usual range."),
+        timestamp: Timestamp::from(chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000)),
+        evidence: Vec::new(),
+        rule: None,
+        extra: serde_json::Map::new(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+fn per_second(count: u64, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64().max(1e-9)
+}
+
+fn spread(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_unstable_by(f64::total_cmp);
+    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+    [at(0), at(values.len() / 2), at(values.len().saturating_sub(1))]
+}
+
+fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index"
+    )]
+    let index = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
+    sorted.get(index).copied().unwrap_or_default()
+}
