@@ -3,6 +3,10 @@
 //! A [`Stage`] is an empty bus: a temporary file, or topics under a prefix that no other test uses. Everything a test
 //! waits for has a deadline; nothing sleeps for a fixed time and hopes.
 
+mod ear;
+mod player;
+mod records;
+mod river;
 mod role;
 
 use std::{
@@ -23,6 +27,10 @@ use auren::bus::{
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub use ear::Ear;
+pub use player::{Door, Player};
+pub use records::{message, mission_biometric, mission_trigger, night, stop, trigger};
+pub use river::{River, careless, data_set, event, on_system, settled, speakers};
 pub use role::{Role, after, join};
 
 /// How long anything may take before a test fails.
