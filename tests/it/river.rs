@@ -1,6 +1,11 @@
 //! What the river does, from readings to conversations: every behaviour is one function, and a test of its own on each bus.
 
+mod agents;
+mod bad_input;
+mod messages;
+mod parking;
 mod trigger;
+mod whole;
 
 /// Every behaviour of the river, by file.
 macro_rules! behaviours {
@@ -13,6 +18,22 @@ macro_rules! behaviours {
                 the_same_trigger_twice_is_answered_once,
                 the_same_reading_twice_is_one_event,
                 a_trace_goes_on_from_the_cause_to_its_answers;
+            messages: a_message_goes_to_whom_it_names_or_concerns_or_who_spoke_last,
+                a_message_that_is_sent_again_is_answered_once, a_conversation_lasts_until_a_quiet_spell,
+                a_trigger_and_a_message_of_one_id_are_two_causes, a_new_hub_knows_yesterday_s_conversation;
+            agents: an_unknown_agent_is_said_to_be_unknown_and_the_panel_goes_on,
+                an_agent_that_fails_leaves_the_panel_to_the_others, an_agent_that_panics_is_started_again,
+                a_panic_over_one_person_takes_nothing_from_another, a_huge_answer_is_cut_to_what_a_record_takes,
+                an_answer_after_its_deadline_is_not_awaited, a_slow_agent_holds_nobody_else_up,
+                any_actor_that_handles_a_consult_is_an_agent;
+            parking: a_parked_answer_has_a_commit_of_its_own,
+                what_was_open_when_its_hub_died_is_asked_again_and_answered_once,
+                what_was_open_when_its_hub_stopped_is_asked_again_and_answered_once,
+                a_stopped_turn_is_not_answered_any_more;
+            bad_input: a_record_that_nobody_can_use_is_one_dead_letter_and_holds_nobody_up;
+            whole: a_data_set_always_gives_the_same_conversation, a_restart_in_the_middle_changes_nothing,
+                sessions_that_were_put_to_sleep_say_the_same, two_nodes_share_the_work_and_one_finishes_it_alone,
+                no_measured_value_leaves_the_sealed_boundary;
         }
     };
 }

@@ -88,6 +88,14 @@ impl Stage {
         }
     }
 
+    /// Every file that the bus has on this machine.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.place {
+            Place::File { folder } => folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect(),
+            Place::Kafka { .. } => Vec::new(),
+        }
+    }
+
     /// Lets go of the bus and keeps its folder.
     pub fn into_folder(self) -> tempfile::TempDir {
         match self.place {
