@@ -2,7 +2,10 @@
 
 mod agents;
 mod bad_input;
+mod kafka_only;
+mod limits;
 mod messages;
+mod nodes;
 mod parking;
 mod trigger;
 mod whole;
@@ -29,7 +32,12 @@ macro_rules! behaviours {
             parking: a_parked_answer_has_a_commit_of_its_own,
                 what_was_open_when_its_hub_died_is_asked_again_and_answered_once,
                 what_was_open_when_its_hub_stopped_is_asked_again_and_answered_once,
-                a_stopped_turn_is_not_answered_any_more;
+                several_open_questions_are_asked_again_in_their_order,
+                a_person_who_asks_too_much_at_once_is_told_so, a_stopped_turn_is_not_answered_any_more;
+            limits: a_record_as_large_as_its_topic_takes_is_worked_where_it_belongs_and_filed_elsewhere,
+                a_trace_that_is_none_is_not_carried_on,
+                a_record_whose_effect_would_be_too_large_is_a_dead_letter_and_the_next_is_worked;
+            nodes: of_two_nodes_with_one_name_one_gives_up_and_the_other_goes_on;
             bad_input: a_record_that_nobody_can_use_is_one_dead_letter_and_holds_nobody_up;
             whole: a_data_set_always_gives_the_same_conversation, a_restart_in_the_middle_changes_nothing,
                 sessions_that_were_put_to_sleep_say_the_same, two_nodes_share_the_work_and_one_finishes_it_alone,
@@ -58,6 +66,9 @@ mod kafka {
     const KIND: crate::support::Kind = crate::support::Kind::Kafka;
 
     behaviours!(tests);
+    tests! {
+        kafka_only: a_record_of_two_megabytes_is_a_dead_letter_and_the_next_is_answered;
+    }
 }
 
 /// The same on a cluster that ZooKeeper keeps.
@@ -67,5 +78,6 @@ mod kafka_on_zookeeper {
     tests! {
         trigger: the_mission_s_trigger_is_answered_by_each_agent_it_names,
             a_record_in_the_wrong_partition_is_moved_and_answered_once;
+        whole: a_restart_in_the_middle_changes_nothing;
     }
 }

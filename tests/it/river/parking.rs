@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use auren::{
+    app::Running,
     bus::{Topic, key_partition},
     config::Role,
     consult::Agents,
@@ -82,6 +83,51 @@ async fn asked_again_and_answered_once(river: &River, door: &Door) {
     settled(&hub).await;
     assert_eq!(speakers(&river.said().await), ["slow", "coach", "user", "coach"]);
     assert_eq!(door.asked().len(), 2);
+    hub.stop().await;
+}
+
+pub async fn several_open_questions_are_asked_again_in_their_order(river: River) {
+    let door = Door::closed();
+    let river = with(river, &door);
+    let hub = river.hub().await;
+    for id in ["t-1", "t-2", "t-3"] {
+        river.json(Topic::Triggers, "u-1", &trigger("u-1", id, &["slow"])).await;
+    }
+    door.asked_times(3).await;
+    settled_but(&hub, 1).await;
+    hub.stop().await;
+    let hub = river.hub().await;
+    let asked = door.asked_times(6).await;
+    assert_eq!(ids(&asked)[..3], ids(&asked)[3..]);
+    door.lets(6);
+    settled(&hub).await;
+    let causes: Vec<_> = river.said().await.iter().map(|event| event.metadata.cause.to_string()).collect();
+    assert_eq!(causes, ["t-1", "t-2", "t-3"]);
+    hub.stop().await;
+}
+
+/// Waits until so many sessions wait for an agent and nothing else is left to commit.
+async fn settled_but(hub: &Running, open: u64) {
+    until("the rest is committed", || async {
+        let totals = hub.stats(Role::Converse).unwrap().totals();
+        totals.open == open && totals.unfinished == 0
+    })
+    .await;
+}
+
+pub async fn a_person_who_asks_too_much_at_once_is_told_so(river: River) {
+    let door = Door::closed();
+    let river = with(river, &door);
+    let hub = river.hub().await;
+    let mut ear = river.listen();
+    let asked: Vec<_> = (0..9).map(|n| message("u-1", &format!("m-{n}"), n, "Tell me", Some("slow"))).collect();
+    river.send(&asked).await;
+    let said = ear.hears(10).await;
+    assert_eq!(speakers(&said[8..]), ["user", "slow: busy"]);
+    door.lets(8);
+    settled(&hub).await;
+    let answers = speakers(&river.said().await).into_iter().filter(|who| who == "slow").count();
+    assert_eq!((answers, door.asked().len()), (8, 8));
     hub.stop().await;
 }
 
