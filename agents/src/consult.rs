@@ -79,6 +79,12 @@ impl Cause {
         }
     }
 
+    /// Kind and id as one text. Ids come from other people's producers: a trigger and a message may have the same.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{} {}", self.kind().as_str(), self.id())
+    }
+
     /// What kind of thing happened.
     #[must_use]
     pub fn kind(&self) -> CauseKind {

@@ -83,9 +83,11 @@ impl Handler<Stimulus<Answered>> for Session {
 impl Session {
     /// Asks whoever is to be asked; goes on at once with answers that are there at once, and parks the others.
     fn go_on(&mut self, mut outcome: Outcome) -> Going {
-        let Some(consult) = outcome.asks.pop() else {
+        if outcome.asks.is_empty() {
             return Box::pin(fut::ready(self.effects(outcome)));
-        };
+        }
+        // In the order in which they were opened: a person's earlier turn is answered before the later one.
+        let consult = outcome.asks.remove(0);
         let asked = at_once(self.role.desk.ask(consult)).into_actor(self);
         Box::pin(asked.then(move |answer, session: &mut Session, ctx| {
             match answer {

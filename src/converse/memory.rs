@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use auren_agents::{AgentId, ConversationId, EventId, Score, Text, Timestamp, consult::PastAdvice};
+use auren_agents::{AgentId, Cause, ConversationId, Score, Text, Timestamp, consult::PastAdvice};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -32,11 +32,11 @@ pub(super) struct Memory {
     /// The last measurements, oldest first.
     recent: Vec<Seen>,
     /// What was said, oldest first.
-    past: VecDeque<PastAdvice>,
+    past: VecDeque<SavedAdvice>,
     /// Who spoke last.
     pub(super) last_speaker: Option<AgentId>,
     /// The last causes worked.
-    causes: VecDeque<EventId>,
+    causes: VecDeque<String>,
     /// Panels that wait for an agent.
     pub(super) open: Vec<Panel>,
 }
@@ -47,14 +47,15 @@ struct Saved {
     turn: u64,
     conversation: Option<(String, i64)>,
     recent: Vec<Seen>,
-    past: Vec<SavedAdvice>,
+    past: VecDeque<SavedAdvice>,
     last_speaker: Option<String>,
     causes: Vec<String>,
     /// As JSON: they are rare, and hold what came from outside.
     open: Vec<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// Kept in this form in memory, too: a session that slept tells its agents the same as one that did not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct SavedAdvice {
     at: i64,
     offset: i32,
@@ -72,7 +73,6 @@ impl Memory {
             Some((&VERSION, saved)) => postcard::from_bytes(saved).map_err(|_| damaged())?,
             _ => return Err(unreadable("was saved by another version of AUREN")),
         };
-        let past = saved.past.into_iter().map(|advice| advice.load().ok_or_else(damaged));
         Ok(Self {
             turn: saved.turn,
             conversation: saved
@@ -81,9 +81,9 @@ impl Memory {
                 .transpose()
                 .map_err(|_| damaged())?,
             recent: saved.recent,
-            past: past.collect::<Result<_, _>>()?,
+            past: saved.past,
             last_speaker: saved.last_speaker.map(AgentId::new).transpose().map_err(|_| damaged())?,
-            causes: saved.causes.into_iter().map(EventId::new).collect::<Result<_, _>>().map_err(|_| damaged())?,
+            causes: saved.causes.into(),
             open: saved
                 .open
                 .iter()
@@ -100,9 +100,9 @@ impl Memory {
             turn: self.turn,
             conversation: self.conversation.as_ref().map(|(id, at)| (id.as_str().to_owned(), *at)),
             recent: self.recent.clone(),
-            past: self.past.iter().map(SavedAdvice::of).collect(),
+            past: self.past.clone(),
             last_speaker: self.last_speaker.as_ref().map(|agent| agent.as_str().to_owned()),
-            causes: self.causes.iter().map(|cause| cause.as_str().to_owned()).collect(),
+            causes: self.causes.iter().cloned().collect(),
             open,
         };
         postcard::to_extend(&saved, vec![VERSION]).map(Bytes::from).map_err(|_| unwritable())
@@ -133,7 +133,7 @@ impl Memory {
 
     /// What was said, oldest first.
     pub(super) fn past(&self) -> Vec<PastAdvice> {
-        self.past.iter().cloned().collect()
+        self.past.iter().filter_map(SavedAdvice::advice).collect()
     }
 
     /// Remembers what was said.
@@ -141,18 +141,19 @@ impl Memory {
         if self.past.len() == PAST_MAX {
             self.past.pop_front();
         }
-        self.past.push_back(advice);
+        self.past.push_back(SavedAdvice::of(&advice));
     }
 
     /// Notes a cause; false where it was worked before.
-    pub(super) fn first_time(&mut self, cause: &EventId) -> bool {
-        if self.causes.contains(cause) {
+    pub(super) fn first_time(&mut self, cause: &Cause) -> bool {
+        let cause = cause.key();
+        if self.causes.contains(&cause) {
             return false;
         }
         if self.causes.len() == CAUSES_MAX {
             self.causes.pop_front();
         }
-        self.causes.push_back(cause.clone());
+        self.causes.push_back(cause);
         true
     }
 }
@@ -170,13 +171,14 @@ impl SavedAdvice {
         }
     }
 
-    fn load(self) -> Option<PastAdvice> {
+    /// As agents see it; none where what was saved is no longer valid.
+    fn advice(&self) -> Option<PastAdvice> {
         Some(PastAdvice {
             at: moment(self.at, self.offset)?,
-            agent: AgentId::new(self.agent).ok()?,
-            about: Text::new(self.about).ok()?,
+            agent: AgentId::new(self.agent.as_str()).ok()?,
+            about: Text::new(self.about.as_str()).ok()?,
             severity: Score::clamped((f64::from(self.severity) * 1e4).round() / 1e4),
-            note: Text::new(self.note).ok()?,
+            note: Text::new(self.note.as_str()).ok()?,
         })
     }
 }

@@ -9,6 +9,9 @@ use auren_agents::{
 };
 use serde::{Deserialize, Serialize};
 
+/// Most bytes of what was said that a panel keeps for those who speak later: it is saved while one of them thinks.
+const SPOKEN_BYTES: usize = 32 * 1024;
+
 /// A panel that is not over: what is saved of it while an agent is being asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Panel {
@@ -37,14 +40,26 @@ impl Panel {
     pub(super) fn consult_id(&self, user: &UserId) -> Option<ConsultId> {
         let seat = self.next.to_string();
         let agent = self.agent()?;
-        Some(ConsultId::derived(&["consult", user.as_str(), self.cause.id().as_str(), agent.as_str(), &seat]))
+        Some(ConsultId::derived(&["consult", user.as_str(), &self.cause.key(), agent.as_str(), &seat]))
     }
 
     /// The id of what is said on the seat whose turn it is.
     pub(super) fn event_id(&self, user: &UserId) -> EventId {
         let seat = self.next.to_string();
         let agent = self.agent().map_or("", AgentId::as_str);
-        EventId::derived(&["said", user.as_str(), self.cause.id().as_str(), agent, &seat])
+        EventId::derived(&["said", user.as_str(), &self.cause.key(), agent, &seat])
+    }
+
+    /// Keeps what was said on the seat whose turn it is, cut to what there is room for.
+    pub(super) fn heard(&mut self, mut advice: PanelAdvice, note: Text<64>) {
+        let room = SPOKEN_BYTES.saturating_sub(self.spoken.iter().map(bytes).sum());
+        while bytes(&advice) > room && advice.findings.pop().is_some() {}
+        while bytes(&advice) > room && !advice.message.is_empty() {
+            let half = advice.message.floor_char_boundary(advice.message.len() / 2);
+            advice.message = Text::cut(&advice.message[..half]);
+        }
+        self.spoken.push(advice);
+        self.notes.push(note);
     }
 
     /// The seat whose turn it is, and whom it has heard.
@@ -79,4 +94,9 @@ impl Panel {
             deadline,
         })
     }
+}
+
+/// The size of a piece of advice as it is saved.
+fn bytes(advice: &PanelAdvice) -> usize {
+    serde_json::to_vec(advice).map_or(usize::MAX, |saved| saved.len())
 }

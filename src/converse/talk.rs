@@ -21,8 +21,11 @@ use crate::{
 
 /// Most panels of one person that may wait at a time.
 const OPEN_MAX: usize = 8;
-/// Most findings and reasons of one answer.
+/// Most findings and reasons of one answer, and most events and alternatives of one finding: whatever an agent says,
+/// its event stays within what a record takes.
 const FINDINGS_MAX: usize = 16;
+const FINDING_EVENTS_MAX: usize = 32;
+const ALTERNATIVES_MAX: usize = 8;
 
 /// What all sessions of a hub have in common.
 #[derive(Debug, Clone)]
@@ -105,15 +108,15 @@ impl Talk {
     }
 
     fn triggered(&mut self, trigger: TriggerEvent, settings: &TalkSettings) -> Outcome {
-        if !self.memory.first_time(&trigger.trigger_id) {
-            return Outcome::default();
-        }
         let cause = Cause::Trigger {
             id: trigger.trigger_id,
             trigger_type: trigger.trigger_type,
             severity: trigger.severity,
             message: trigger.message,
         };
+        if !self.memory.first_time(&cause) {
+            return Outcome::default();
+        }
         let mut outcome = Outcome { changed: true, ..Outcome::default() };
         let panel = self.panel(cause, trigger.timestamp, trigger.recommended_agents, trigger.evidence, settings);
         self.open(panel, settings, &mut outcome);
@@ -125,13 +128,13 @@ impl Talk {
         let mut outcome = Outcome::default();
         match action {
             InboxAction::Message { text, to, .. } => {
-                if !self.memory.first_time(&event_id) {
+                let cause = Cause::Message { id: event_id, text: text.clone() };
+                if !self.memory.first_time(&cause) {
                     return outcome;
                 }
                 outcome.changed = true;
                 let last = self.memory.last_speaker.as_ref();
                 let agents = route(&text, to.as_ref(), &settings.cards, last, &settings.default_agent);
-                let cause = Cause::Message { id: event_id, text: text.clone() };
                 let panel = self.panel(cause, timestamp, agents, Vec::new(), settings);
                 let mut input =
                     self.event(&panel, "user", MessageType::UserInput, "input", Text::cut(text.into_string()));
@@ -167,7 +170,7 @@ impl Talk {
         let conversation = match self.memory.conversation.take() {
             Some((id, last)) if at.millis().saturating_sub(last) <= quiet => (id, last.max(at.millis())),
             _ => {
-                let id = ConversationId::derived(&["conversation", self.user.as_str(), cause.id().as_str()]);
+                let id = ConversationId::derived(&["conversation", self.user.as_str(), &cause.key()]);
                 (id, at.millis())
             }
         };
@@ -226,6 +229,10 @@ impl Talk {
         let Advice { message, mut findings, confidence, mut reasons, hand_off, note } = advice;
         findings.truncate(FINDINGS_MAX);
         reasons.truncate(FINDINGS_MAX);
+        for finding in &mut findings {
+            finding.events.truncate(FINDING_EVENTS_MAX);
+            finding.alternatives.truncate(ALTERNATIVES_MAX);
+        }
         let step = panel.next.to_string();
         let mut said = self.event(panel, agent.as_str(), MessageType::SpecialistResponse, &step, message.clone());
         said.event_id = panel.event_id(&self.user);
@@ -239,8 +246,7 @@ impl Talk {
             hand_off,
             ..said.metadata
         };
-        panel.spoken.push(PanelAdvice { event: said.event_id.clone(), agent, message, findings });
-        panel.notes.push(note);
+        panel.heard(PanelAdvice { event: said.event_id.clone(), agent, message, findings }, note);
         Some(said)
     }
 
@@ -274,20 +280,19 @@ impl Talk {
         step: &str,
         content: Text<16384>,
     ) -> ConversationEvent {
-        let cause = panel.cause.id();
         let (trigger_type, severity) = match &panel.cause {
             Cause::Trigger { trigger_type, severity, .. } => (Some(Text::cut(trigger_type.as_str())), Some(*severity)),
             Cause::Message { .. } => (None, None),
         };
         ConversationEvent {
-            event_id: EventId::derived(&["hub", self.user.as_str(), cause.as_str(), step]),
+            event_id: EventId::derived(&["hub", self.user.as_str(), &panel.cause.key(), step]),
             conversation_id: panel.conversation.clone(),
             user_id: self.user.clone(),
             specialist_id: AgentId::new(speaker).unwrap_or_else(|_| AgentId::derived(&[speaker])),
             message_type,
             content,
             metadata: ConversationMetadata {
-                cause: cause.clone(),
+                cause: panel.cause.id().clone(),
                 cause_type: panel.cause.kind(),
                 turn: panel.turn,
                 trigger_type,

@@ -67,16 +67,20 @@ pub(super) fn envelope(record: &Record, partitions: i32) -> Envelope {
     let Some(payload) = &record.payload else {
         return bad("no_payload", "record", "has no payload");
     };
-    if payload.len() > record.topic.max_record_bytes() {
-        let why = format!("is {} bytes long, at most {} are taken", payload.len(), record.topic.max_record_bytes());
-        return bad("too_large", "record", &why);
-    }
     let home = key_partition(key, partitions);
+    let headers = record.headers.iter().map(|(name, value)| name.len() + value.len());
+    let bytes = key.len() + payload.len() + headers.sum::<usize>();
+    let (most, moves) = (record.topic.max_record_bytes(), if home == record.partition { 0 } else { MOVED_BYTES });
+    if bytes + moves > most {
+        return bad("too_large", "record", &format!("is {bytes} bytes long, at most {} are taken", most - moves));
+    }
     if home == record.partition { Envelope::Good(user, payload.clone()) } else { Envelope::Misplaced { home } }
 }
 
 /// A header that says where a record stood before the hub put it right.
 pub(super) const MOVED_FROM: &str = "auren-moved-from";
+/// What it adds to a record at most.
+const MOVED_BYTES: usize = 64;
 
 /// The same record in the partition of its user.
 ///
@@ -94,7 +98,8 @@ pub(super) fn moved(record: &Record, home: i32) -> Outgoing {
     }
 }
 
-/// The dead letter of a record: as it came, with the cause in its headers.
+/// The dead letter of a record: as it came, with the cause in its headers. Only what is larger than even dead letters may
+/// be is left where it stands, and the dead letter says where that is.
 pub(super) fn dead_letter(record: &Record, group: &str, stage: &str, refusal: &Refusal) -> Option<Outgoing> {
     let topic: Topic = record.topic.dead_letters()?;
     let mut headers = record.headers.clone();
@@ -110,13 +115,13 @@ pub(super) fn dead_letter(record: &Record, group: &str, stage: &str, refusal: &R
     ] {
         headers.push((name.into(), value.into()));
     }
-    Some(Outgoing {
-        topic,
-        partition: Some(record.partition),
-        key: record.key.clone(),
-        payload: record.payload.clone(),
-        headers,
-    })
+    let (key, payload) = (record.key.clone(), record.payload.clone());
+    let mut letter = Outgoing { topic, partition: Some(record.partition), key, payload, headers };
+    if letter.bytes() > topic.max_record_bytes() {
+        letter.payload = None;
+        letter.headers.drain(..record.headers.len());
+    }
+    Some(letter)
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ use crate::{
     config::Role,
 };
 
+/// What the worker adds to a record: a state's key, a trace, a mark.
+const ENVELOPE_BYTES: usize = 512;
+
 /// What a role does with one user's records.
 pub trait Processor: 'static {
     /// What may come to a session later than the record that caused it.
@@ -63,6 +66,16 @@ pub struct Effects {
     pub state: Option<Bytes>,
     /// Whether the session is waiting for something that will come as [`Stimulus::Late`].
     pub open: bool,
+}
+
+impl Effects {
+    /// The topic that could not take one of these records, if there is one.
+    pub(super) fn too_large_for(&self, state_topic: Topic) -> Option<Topic> {
+        let fits = |topic: Topic, bytes: usize| bytes + ENVELOPE_BYTES <= topic.max_record_bytes();
+        let output = self.outputs.iter().find(|output| !fits(output.topic, output.bytes())).map(|output| output.topic);
+        output
+            .or_else(|| self.state.as_ref().is_some_and(|state| !fits(state_topic, state.len())).then_some(state_topic))
+    }
 }
 
 /// Brings a session what it was waiting for, through the worker, so that it is committed like everything else.

@@ -28,6 +28,7 @@ use crate::{
         key_partition,
     },
     config::Role,
+    wire::TRACEPARENT,
 };
 
 /// One commit is being written while the next waits behind it; a third batch is not begun.
@@ -38,6 +39,9 @@ const LATES: usize = 1024;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// A worker that is fenced so often within a minute gives up: somebody else has its name.
 const FENCED_LIMIT: usize = 3;
+
+/// A longer `traceparent` is none, and is not carried on: today's are 55 bytes long.
+const TRACE_MAX: usize = 128;
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -246,7 +250,7 @@ impl<P: Processor> Worker<P> {
         let refusal = match envelope(record, self.partitions) {
             Envelope::Good(user, payload) => {
                 let input = Input { topic: record.topic, cursor: record.cursor(), payload };
-                let trace = record.header(crate::wire::TRACEPARENT);
+                let trace = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
                 match self.stimulate(&user, record.partition, Stimulus::Record(input), trace, batch).await {
                     Ok(()) => return,
                     Err(refusal) => refusal,
@@ -344,15 +348,20 @@ impl<P: Processor> Worker<P> {
         addr: &Addr<P::Session>,
         stimulus: Stimulus<P::Late>,
     ) -> Result<Effects, Refusal> {
-        match addr.send(stimulus).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                // The next stimulus finds it rebuilt from its saved state.
-                self.sessions.remove(user);
-                let why = "made its session fail; the session goes on without it, and the log of this node says where";
-                Err(Refusal::new("turn_failed", "record", why))
+        let why = match addr.send(stimulus).await {
+            Ok(answer) => {
+                let effects = answer?;
+                // Written all the same it would fail its whole batch, again and again.
+                let Some(topic) = effects.too_large_for(self.role().state_topic()) else { return Ok(effects) };
+                format!("brings about a record that is larger than {topic} takes")
             }
-        }
+            Err(_) => {
+                "made its session fail; the session goes on without it, and the log of this node says where".to_owned()
+            }
+        };
+        // The next stimulus finds it rebuilt from its saved state.
+        self.sessions.remove(user);
+        Err(Refusal::new("turn_failed", "record", why))
     }
 
     /// The session of a user: the one in memory, or one begun from the saved state, which first asks for what it awaits.

@@ -3,7 +3,11 @@
 //! A [`Stage`] is an empty bus: a temporary file, or topics under a prefix that no other test uses. Everything a test
 //! waits for has a deadline; nothing sleeps for a fixed time and hopes.
 
+mod ear;
+mod player;
 mod program;
+mod records;
+mod river;
 mod role;
 
 use std::{
@@ -24,7 +28,11 @@ use auren::bus::{
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub use ear::Ear;
+pub use player::{Door, Player};
 pub use program::Program;
+pub use records::{message, mission_biometric, mission_trigger, night, stop, trigger};
+pub use river::{River, careless, data_set, event, on_system, settled, speakers};
 pub use role::{Role, after, join};
 
 /// How long anything may take before a test fails.
@@ -79,6 +87,14 @@ impl Stage {
         match &self.place {
             Place::File { folder } => folder.path().join("auren.db"),
             Place::Kafka { .. } => panic!("Kafka has no file"),
+        }
+    }
+
+    /// Every file that the bus has on this machine.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.place {
+            Place::File { folder } => folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path()).collect(),
+            Place::Kafka { .. } => Vec::new(),
         }
     }
 

@@ -104,6 +104,17 @@ pub enum CauseKind {
     Message,
 }
 
+impl CauseKind {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trigger => "trigger",
+            Self::Message => "message",
+        }
+    }
+}
+
 /// Where a speaker sat on the panel, and whom it had heard before it spoke.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PanelSeat {

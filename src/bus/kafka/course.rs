@@ -2,11 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
-    error::KafkaError,
-};
+use rdkafka::{Message, Offset, TopicPartitionList, consumer::Consumer, error::KafkaError};
 
 use super::{errors, reader};
 use crate::bus::{BusError, Record, Topic};
@@ -22,7 +18,7 @@ pub(super) struct Span {
 
 /// A pass under way.
 pub(super) struct Course<'a> {
-    consumer: &'a BaseConsumer,
+    consumer: &'a reader::Alone,
     topic: Topic,
     name: &'a str,
     /// What is not read to its end yet.
@@ -40,7 +36,7 @@ pub(super) enum Step {
 
 impl<'a> Course<'a> {
     pub(super) fn begin(
-        consumer: &'a BaseConsumer,
+        consumer: &'a reader::Alone,
         topic: Topic,
         name: &'a str,
         spans: &BTreeMap<i32, Span>,

@@ -9,10 +9,11 @@ use std::{
 
 use bytes::Bytes;
 use rdkafka::{
-    Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer},
+    ClientContext, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
+    types::RDKafkaErrorCode,
 };
 use tokio::sync::mpsc;
 
@@ -30,6 +31,23 @@ const BATCH: usize = 1000;
 
 /// How long a poll waits when there is nothing to do; also how soon a dropped receiver is noticed.
 const IDLE_POLL: Duration = Duration::from_millis(100);
+
+/// A consumer that has no group, and whose ends of partitions are no errors.
+pub(super) type Alone = BaseConsumer<Ends>;
+
+/// Hears of the consumer's trouble. Reading to the end of a partition, which the client reports in the same way, is none.
+#[derive(Debug)]
+pub(super) struct Ends;
+
+impl ClientContext for Ends {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "kafka client");
+        }
+    }
+}
+
+impl ConsumerContext for Ends {}
 
 type Batches = mpsc::Sender<Result<Vec<Record>, BusError>>;
 
@@ -58,7 +76,7 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
     let partitions = probe.partitions(read.topic, &read.partitions)?;
     // A bounded read ends with a fetch that finds nothing: that one must not wait for more.
     let patience = if read.until == ReadUntil::End { "10" } else { "500" };
-    let consumer: BaseConsumer = settings
+    let consumer: Alone = settings
         .client(&[
             ("group.id", "auren-reader"),
             ("enable.auto.commit", "false"),
@@ -69,7 +87,7 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.wait.max.ms", patience),
         ])
-        .create()
+        .create_with_context(Ends)
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
     // The reader hears of the end at once, and not after the client has closed.
     let consumer = Aside::new(consumer);
@@ -95,7 +113,7 @@ struct Reading<'a> {
     probe: &'a Probe,
     read: &'a Read,
     batches: &'a Batches,
-    consumer: &'a BaseConsumer,
+    consumer: &'a Alone,
     topic: &'a str,
 }
 
