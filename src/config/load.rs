@@ -174,6 +174,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_file_shows_every_key_with_its_default() {
+        let example = include_str!("../../config/auren.example.toml");
+        let shown: toml::Table = toml::from_str(example).unwrap();
+        assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
+        // It has no default, so it stands there as a comment.
+        assert!(example.contains("\n# master_key = "));
+    }
+
+    #[test]
     fn errors_name_the_key_and_what_it_must_be() {
         assert_eq!(
             with("topics.partitions", "0").unwrap_err().to_string(),
