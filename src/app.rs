@@ -64,7 +64,8 @@ pub enum HubError {
 pub struct Hub {
     config: Config,
     bus: SharedBus,
-    keys: Keys,
+    /// There where a role needs them.
+    keys: Option<Keys>,
     agents: Agents,
 }
 
@@ -130,7 +131,8 @@ impl Hub {
                 let arbiter = Arbiter::new();
                 match role {
                     Role::Enrich => {
-                        let enrich = Enrich::new(keys.clone(), config.phi.profile);
+                        let keys = keys.clone().expect("a hub that enriches is built with keys");
+                        let enrich = Enrich::new(keys, config.phi.profile);
                         spawn.on(&arbiter, move || enrich);
                     }
                     Role::Detect => spawn.on(&arbiter, || Detect),
@@ -208,8 +210,10 @@ impl HubBuilder {
             None => connect(&config).await?,
         };
         let keys = match self.keys {
-            Some(keys) => keys,
-            None => open_keys(&config)?,
+            Some(keys) => Some(keys),
+            // Only enrich opens tokens; a node without it needs no key and makes none.
+            None if config.node.roles.contains(&Role::Enrich) => Some(open_keys(&config)?),
+            None => None,
         };
         Ok(Hub { config, bus, keys, agents: self.agents.unwrap_or_else(Agents::built_in) })
     }

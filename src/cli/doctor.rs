@@ -73,11 +73,13 @@ async fn examine(config: &Config) -> Vec<Finding> {
     let mut findings = vec![good("node", format!("{}, runs {}", config.node.id, roles.join(", ")))];
     findings.push(key(config));
     findings.push(match config.phi.profile {
-        PrivacyProfile::Coarse => good("privacy profile", "coarse: metadata tells steps, and no mean or deviation".into()),
+        PrivacyProfile::Coarse => {
+            good("privacy profile", "coarse: metadata tells steps, and no mean or deviation".into())
+        }
         PrivacyProfile::Exact => note(
             "privacy profile",
-            "exact: with percentile, mean and deviation a value can be rebuilt within some percent; only for consumers \
-             who need it"
+            "exact: rank, mean and deviation give the sealed values away (SECURITY.md says how closely); only for \
+             consumers who need them"
                 .into(),
         ),
     });
@@ -104,7 +106,7 @@ fn key(config: &Config) -> Finding {
         Err(error) => bad("master key", error.to_string()),
         Ok(_) if config.phi.master_key.is_some() => good("master key", "from the configuration".into()),
         Ok(_) => match others_read(file) {
-            Some(mode) => bad(
+            Some(mode) => note(
                 "master key",
                 format!("{} can be read by others (mode {mode:o}); run chmod 600 on it", file.display()),
             ),

@@ -11,6 +11,9 @@ use super::exit::INTERRUPTED;
 /// How long an interrupted command may go on with what it is doing.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Signals this close together are one.
+const ONE_SIGNAL: Duration = Duration::from_millis(300);
+
 /// Whether somebody wants the command to end.
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt(watch::Receiver<bool>);
@@ -27,6 +30,11 @@ impl Interrupt {
             runtime.block_on(async {
                 signals.next().await;
                 let _ = tell.send(true);
+                // Who signals a process and its group at once means one signal.
+                tokio::time::sleep(ONE_SIGNAL).await;
+                if let Ok(fresh) = Signals::new() {
+                    signals = fresh;
+                }
                 signals.next().await;
                 process::exit(INTERRUPTED);
             });

@@ -183,6 +183,14 @@ mod tests {
     }
 
     #[test]
+    fn a_word_may_look_like_a_number_and_roles_may_stand_in_one_line() {
+        let config = with("node.id", "17").unwrap();
+        assert_eq!(config.node.id, "17");
+        let config = with("node.roles", "\"enrich, detect\"").unwrap();
+        assert_eq!(config.node.roles, [Role::Enrich, Role::Detect]);
+    }
+
+    #[test]
     fn errors_name_the_key_and_what_it_must_be() {
         assert_eq!(
             with("topics.partitions", "0").unwrap_err().to_string(),

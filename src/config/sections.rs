@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::bus::{Topic, kafka::KafkaSettings};
 
@@ -74,13 +74,52 @@ impl Role {
     }
 }
 
+/// Text, also where a variable of the environment looks like a number or a truth value.
+fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "text")]
+    enum Word {
+        Text(String),
+        Whole(i64),
+        Truth(bool),
+    }
+    Ok(match Word::deserialize(input)? {
+        Word::Text(text) => text,
+        Word::Whole(number) => number.to_string(),
+        Word::Truth(truth) => truth.to_string(),
+    })
+}
+
+/// A list of roles, or their names with commas between them.
+fn roles<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Role>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a list of roles, or their names with commas between them")]
+    enum Named {
+        List(Vec<String>),
+        Line(String),
+    }
+    let names = match Named::deserialize(input)? {
+        Named::List(names) => names,
+        Named::Line(line) => line.split(',').map(|name| name.trim().to_owned()).collect(),
+    };
+    let role = |name: &String| {
+        Role::ALL.iter().copied().find(|role| role.name() == name).ok_or_else(|| {
+            let all = Role::ALL.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
+            serde::de::Error::custom(format!("there is no role {name:?}; the roles are {all}"))
+        })
+    };
+    names.iter().map(role).collect()
+}
+
 /// This node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NodeSection {
     /// The node's own name, stable over restarts and different from every other node's.
+    #[serde(deserialize_with = "text")]
     pub id: String,
     /// The roles it runs.
+    #[serde(deserialize_with = "roles")]
     pub roles: Vec<Role>,
 }
 
@@ -130,6 +169,7 @@ pub struct KafkaSection {
     /// `host:port`, comma-separated.
     pub brokers: String,
     /// Stands before every topic, group and transactional id.
+    #[serde(deserialize_with = "text")]
     pub prefix: String,
     /// A transaction that a dead node left open blocks its partitions this long.
     pub transaction_timeout_ms: u64,
@@ -187,6 +227,7 @@ impl Default for TopicsSection {
 #[serde(deny_unknown_fields, default)]
 pub struct PhiSection {
     /// Whose installation it is; a token opens only under the tenant that sealed it.
+    #[serde(deserialize_with = "text")]
     pub tenant: String,
     /// The file with the master key. It is made where it does not exist.
     pub key_file: PathBuf,
@@ -215,7 +256,7 @@ pub enum PrivacyProfile {
     /// Rank and severity in steps, no mean, no standard deviation.
     #[default]
     Coarse,
-    /// The full numbers, from which the value can be rebuilt within some percent.
+    /// The full numbers. They give the value away: see SECURITY.md for how closely.
     Exact,
 }
 
@@ -246,6 +287,7 @@ pub struct ConverseSection {
     /// How long one agent has for one answer.
     pub agent_deadline_ms: u64,
     /// The agent that answers a message which is nobody's business in particular.
+    #[serde(deserialize_with = "text")]
     pub default_agent: String,
 }
 
