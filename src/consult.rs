@@ -3,7 +3,15 @@
 //! [`Agents`] is what a hub is built with; each arbiter that runs sessions opens a [`Desk`] of it, with agent actors of its
 //! own, so that asking costs no thread switch.
 
-use std::{cell::RefCell, collections::HashMap, future::Future, pin::Pin, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+};
 
 use actix::{Actor, MailboxError, Recipient};
 use auren_agents::{
@@ -91,6 +99,10 @@ struct Seat {
     start: Arc<dyn Fn() -> Recipient<Consult> + Send + Sync>,
 }
 
+/// How often an answer is looked for before it counts as one that takes time. A built-in agent needs two or three turns of
+/// its arbiter; one that waits for anything outside needs more than any number.
+pub const AT_ONCE: usize = 8;
+
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answered {
@@ -123,7 +135,22 @@ impl Desk {
             let Some(recipient) = recipient else {
                 return Answered { consult: id, outcome: Err(Unanswered::Failed) };
             };
-            let outcome = match tokio::time::timeout(deadline, recipient.send(consult)).await {
+            let mut sent = pin!(recipient.send(consult));
+            // Most answers are there at once, and need no timer.
+            let mut patience = AT_ONCE;
+            let soon = poll_fn(|cx| match sent.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending if patience == 0 => Poll::Ready(None),
+                Poll::Pending => {
+                    patience -= 1;
+                    Poll::Pending
+                }
+            });
+            let answer = match soon.await {
+                Some(answer) => Ok(answer),
+                None => tokio::time::timeout(deadline, sent).await,
+            };
+            let outcome = match answer {
                 Ok(Ok(Ok(advice))) => Ok(advice),
                 Ok(Ok(Err(error))) => {
                     // What an agent says of itself is its own text; it may repeat what it was asked, so only its kind is logged.

@@ -14,6 +14,9 @@ use crate::{
 /// The header that carries a W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
 
+/// A buffer that most records fit into.
+const USUAL_BYTES: usize = 1536;
+
 /// A record that has a topic, an id and a key.
 pub trait Wire: Serialize {
     /// Where it goes.
@@ -86,7 +89,8 @@ pub fn outgoing<E: Wire>(event: &E) -> Outgoing {
         ("ce_time".into(), text(event.time().as_str())),
         ("content-type".into(), Bytes::from_static(b"application/json")),
     ];
-    let payload = serde_json::to_vec(event).expect("the public records are plain data with text keys");
+    let mut payload = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut payload, event).expect("the public records are plain data with text keys");
     Outgoing { topic: E::TOPIC, partition: None, key: event.key().map(text), payload: Some(payload.into()), headers }
 }
 

@@ -1,8 +1,16 @@
 //! The trait an agent implements, and the actor that hosts it.
 
-use std::rc::Rc;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    pin::Pin,
+    rc::Rc,
+    task::{self, Poll, Waker},
+};
 
-use actix::{Actor, Context, Handler, ResponseFuture};
+use actix::{
+    Actor, Context, Handler,
+    dev::{MessageResponse, OneshotSender},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -101,10 +109,47 @@ impl<A: Agent> Actor for AgentActor<A> {
 
 /// Sent by a session actor, answered by the agent; a sender that finds the mailbox full waits until its deadline.
 impl<A: Agent> Handler<Consult> for AgentActor<A> {
-    type Result = ResponseFuture<Result<Advice, AgentError>>;
+    type Result = Reply;
 
     fn handle(&mut self, consult: Consult, _: &mut Self::Context) -> Self::Result {
         let agent = Rc::clone(&self.agent);
-        Box::pin(async move { agent.consult(consult).await })
+        let mut answer: Answering = Box::pin(async move { agent.consult(consult).await });
+        // An agent that need not wait for anything answers within the message; no task is made for it. A panic ends this
+        // one consult: whoever asks beside it is still answered.
+        let begun = panic::catch_unwind(AssertUnwindSafe(|| {
+            answer.as_mut().poll(&mut task::Context::from_waker(Waker::noop()))
+        }));
+        match begun {
+            Ok(Poll::Ready(answer)) => Reply::Now(answer),
+            Ok(Poll::Pending) => Reply::Later(answer),
+            Err(_) => Reply::Never,
+        }
+    }
+}
+
+/// An answer that is being worked on.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Advice, AgentError>>>>;
+
+/// How a hosted agent answers.
+pub enum Reply {
+    /// The answer is there.
+    Now(Result<Advice, AgentError>),
+    /// It is being worked on.
+    Later(Answering),
+    /// The agent failed; the sender is told that nothing comes.
+    Never,
+}
+
+impl<A: Agent> MessageResponse<AgentActor<A>, Consult> for Reply {
+    fn handle(self, _: &mut Context<AgentActor<A>>, sender: Option<OneshotSender<Result<Advice, AgentError>>>) {
+        // Whoever asked may have stopped waiting.
+        let tell = |answer| drop(sender.map(|sender| sender.send(answer)));
+        match self {
+            Self::Now(answer) => tell(answer),
+            Self::Later(answer) => {
+                actix::spawn(async move { tell(answer.await) });
+            }
+            Self::Never => {}
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! The names of things: opaque strings with a bound, and ids derived from a cause.
 //!
+//! An id is shared, not copied, when it is cloned: it goes with everything that is said about it.
 //! Ids arrive from other people's producers, so they are plain strings and not necessarily UUIDs.
 //! Ids that AUREN makes are UUIDv5 over what caused them: the same cause gives the same id, however often it is worked.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::text::Unfit;
@@ -20,9 +21,9 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6175_7265_6e00_5000_8000_6875_622e_763
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
         #[serde(try_from = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Takes an id of 1 to 128 bytes without control characters.
@@ -40,13 +41,15 @@ macro_rules! ids {
                 if id.chars().any(char::is_control) {
                     return Err(Unfit::Control);
                 }
-                Ok(Self(id))
+                Ok(Self(id.into()))
             }
 
             /// The id that follows from `cause`: the same parts in the same order always give the same id.
             #[must_use]
             pub fn derived(cause: &[&str]) -> Self {
-                Self(derive(stringify!($name), cause).to_string())
+                let mut text = Uuid::encode_buffer();
+                let text: &str = derive(stringify!($name), cause).hyphenated().encode_lower(&mut text);
+                Self(text.into())
             }
 
             /// The id as text.
@@ -61,6 +64,12 @@ macro_rules! ids {
 
             fn try_from(id: String) -> Result<Self, Unfit> {
                 Self::new(id)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+                output.serialize_str(&self.0)
             }
         }
 

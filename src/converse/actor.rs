@@ -11,14 +11,10 @@ use super::{
 };
 use crate::{
     config::Role,
-    consult::{Answered, Desk},
+    consult::{AT_ONCE, Answered, Desk},
     lane::{Effects, Lates, Processor, Refusal, Stimulus},
     wire,
 };
-
-/// How often a session gives way to its agent before it parks the consult. A built-in agent needs two or three turns of the
-/// arbiter; one that waits for anything outside needs more than any number.
-const TURNS: usize = 8;
 
 /// The role that converses.
 #[derive(Clone)]
@@ -118,7 +114,7 @@ impl Session {
 
 /// The future's end, if it comes within some turns of the arbiter; the future itself otherwise.
 async fn at_once<F: Future + Unpin>(mut future: F) -> Result<F::Output, F> {
-    for _ in 0..TURNS {
+    for _ in 0..AT_ONCE {
         let polled = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await;
         if let Poll::Ready(end) = polled {
             return Ok(end);

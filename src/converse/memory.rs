@@ -1,6 +1,6 @@
 //! What a session remembers of its person, and its saved form.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 use auren_agents::{AgentId, Cause, ConversationId, Score, Text, Timestamp, consult::PastAdvice};
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use crate::{
 
 /// The version of the saved state.
 const VERSION: u8 = 1;
+/// A buffer that most states fit into.
+const USUAL_BYTES: usize = 1024;
 /// Most measurements remembered of one statistic, and of all.
 const SAME_MAX: usize = 3;
 const RECENT_MAX: usize = 20;
@@ -43,13 +45,13 @@ pub(super) struct Memory {
 
 /// The saved form: small, and versioned by its first byte.
 #[derive(Serialize, Deserialize)]
-struct Saved {
+struct Saved<'a> {
     turn: u64,
-    conversation: Option<(String, i64)>,
-    recent: Vec<Seen>,
-    past: VecDeque<SavedAdvice>,
-    last_speaker: Option<String>,
-    causes: Vec<String>,
+    conversation: Option<(Cow<'a, str>, i64)>,
+    recent: Cow<'a, [Seen]>,
+    past: Cow<'a, VecDeque<SavedAdvice>>,
+    last_speaker: Option<Cow<'a, str>>,
+    causes: Cow<'a, VecDeque<String>>,
     /// As JSON: they are rare, and hold what came from outside.
     open: Vec<String>,
 }
@@ -80,10 +82,10 @@ impl Memory {
                 .map(|(id, at)| ConversationId::new(id).map(|id| (id, at)))
                 .transpose()
                 .map_err(|_| damaged())?,
-            recent: saved.recent,
-            past: saved.past,
+            recent: saved.recent.into_owned(),
+            past: saved.past.into_owned(),
             last_speaker: saved.last_speaker.map(AgentId::new).transpose().map_err(|_| damaged())?,
-            causes: saved.causes.into(),
+            causes: saved.causes.into_owned(),
             open: saved
                 .open
                 .iter()
@@ -98,14 +100,18 @@ impl Memory {
         let open = self.open.iter().map(serde_json::to_string).collect::<Result<_, _>>().map_err(|_| unwritable())?;
         let saved = Saved {
             turn: self.turn,
-            conversation: self.conversation.as_ref().map(|(id, at)| (id.as_str().to_owned(), *at)),
-            recent: self.recent.clone(),
-            past: self.past.clone(),
-            last_speaker: self.last_speaker.as_ref().map(|agent| agent.as_str().to_owned()),
-            causes: self.causes.iter().cloned().collect(),
+            conversation: self.conversation.as_ref().map(|(id, at)| (id.as_str().into(), *at)),
+            recent: self.recent.as_slice().into(),
+            past: Cow::Borrowed(&self.past),
+            last_speaker: self.last_speaker.as_ref().map(|agent| agent.as_str().into()),
+            causes: Cow::Borrowed(&self.causes),
             open,
         };
-        postcard::to_extend(&saved, vec![VERSION]).map(Bytes::from).map_err(|_| unwritable())
+        let mut state = Vec::with_capacity(USUAL_BYTES);
+        state.push(VERSION);
+        let state = postcard::to_extend(&saved, state).map_err(|_| unwritable())?;
+        // It is kept as long as its user is: without the rest of the buffer.
+        Ok(Bytes::copy_from_slice(&state))
     }
 
     /// Remembers a measurement; false where it is remembered already.
