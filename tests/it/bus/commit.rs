@@ -101,7 +101,7 @@ pub async fn commits_are_worked_in_order(stage: Stage) {
     let mut answers = Vec::new();
     for record in role.take(40).await {
         // As soon as there is room: one is being committed while the next one waits.
-        answers.push(role.send(after(&[record.clone()], vec![placed(OUT, 0, &text(&record))])).await);
+        answers.push(role.send(after(std::slice::from_ref(&record), vec![placed(OUT, 0, &text(&record))])).await);
     }
     let mut last = -1;
     for answer in answers {
