@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use auren_agents::{AgentId, Cause, ConversationId, Score, Text, Timestamp, consult::PastAdvice};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::panel::Panel;
 use crate::{
@@ -19,8 +20,8 @@ const SAME_MAX: usize = 3;
 const RECENT_MAX: usize = 20;
 /// Most pieces of advice remembered.
 const PAST_MAX: usize = 8;
-/// Most causes whose repetition is recognised.
-const CAUSES_MAX: usize = 16;
+/// Most causes whose repetition is recognised: a device that was offline may send this many messages again.
+const CAUSES_MAX: usize = 64;
 
 /// What a session remembers.
 #[derive(Debug, Default)]
@@ -35,8 +36,8 @@ pub(super) struct Memory {
     past: VecDeque<SavedAdvice>,
     /// Who spoke last.
     pub(super) last_speaker: Option<AgentId>,
-    /// The last causes worked.
-    causes: VecDeque<String>,
+    /// The last causes worked, by their digest.
+    causes: VecDeque<u64>,
     /// Panels that wait for an agent.
     pub(super) open: Vec<Panel>,
 }
@@ -49,7 +50,7 @@ struct Saved {
     recent: Vec<Seen>,
     past: VecDeque<SavedAdvice>,
     last_speaker: Option<String>,
-    causes: Vec<String>,
+    causes: VecDeque<u64>,
     /// As JSON: they are rare, and hold what came from outside.
     open: Vec<String>,
 }
@@ -83,7 +84,7 @@ impl Memory {
             recent: saved.recent,
             past: saved.past,
             last_speaker: saved.last_speaker.map(AgentId::new).transpose().map_err(|_| damaged())?,
-            causes: saved.causes.into(),
+            causes: saved.causes,
             open: saved
                 .open
                 .iter()
@@ -102,23 +103,28 @@ impl Memory {
             recent: self.recent.clone(),
             past: self.past.clone(),
             last_speaker: self.last_speaker.as_ref().map(|agent| agent.as_str().to_owned()),
-            causes: self.causes.iter().cloned().collect(),
+            causes: self.causes.clone(),
             open,
         };
         postcard::to_extend(&saved, vec![VERSION]).map(Bytes::from).map_err(|_| unwritable())
     }
 
-    /// Remembers a measurement; false where it is remembered already.
+    /// Remembers a measurement; false where it is remembered already, or older than what there is room for.
     pub(super) fn measured(&mut self, seen: Seen) -> bool {
         if self.recent.iter().any(|known| known.event == seen.event) {
             return false;
         }
         let same = |known: &Seen| known.event_type == seen.event_type && known.measure == seen.measure;
-        let oldest = self.recent.iter().position(same);
-        if self.recent.iter().filter(|known| same(known)).count() >= SAME_MAX {
-            oldest.map(|index| self.recent.remove(index));
-        } else if self.recent.len() >= RECENT_MAX {
-            self.recent.remove(0);
+        let oldest = if self.recent.iter().filter(|known| same(known)).count() >= SAME_MAX {
+            self.recent.iter().position(same)
+        } else {
+            (self.recent.len() >= RECENT_MAX).then_some(0)
+        };
+        if let Some(oldest) = oldest {
+            if seen.at < self.recent[oldest].at {
+                return false;
+            }
+            self.recent.remove(oldest);
         }
         let place = self.recent.partition_point(|known| known.at <= seen.at);
         self.recent.insert(place, seen);
@@ -146,7 +152,7 @@ impl Memory {
 
     /// Notes a cause; false where it was worked before.
     pub(super) fn first_time(&mut self, cause: &Cause) -> bool {
-        let cause = cause.key();
+        let (cause, _) = Uuid::new_v5(&Uuid::NAMESPACE_OID, cause.key().as_bytes()).as_u64_pair();
         if self.causes.contains(&cause) {
             return false;
         }
