@@ -26,6 +26,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer},
     types::RDKafkaErrorCode,
 };
@@ -77,6 +78,8 @@ impl Default for KafkaSettings {
 impl KafkaSettings {
     fn client(&self, own: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
+        // What goes wrong comes back as an error where it matters; librdkafka's own lines would say it many times over.
+        config.set_log_level(RDKafkaLogLevel::Critical);
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", "auren");
         for (name, value) in own {

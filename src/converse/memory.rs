@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::VecDeque};
 use auren_agents::{AgentId, Cause, ConversationId, Score, Text, Timestamp, consult::PastAdvice};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::panel::Panel;
 use crate::{
@@ -21,8 +22,8 @@ const SAME_MAX: usize = 3;
 const RECENT_MAX: usize = 20;
 /// Most pieces of advice remembered.
 const PAST_MAX: usize = 8;
-/// Most causes whose repetition is recognised.
-const CAUSES_MAX: usize = 16;
+/// Most causes whose repetition is recognised: a device that was offline may send this many messages again.
+const CAUSES_MAX: usize = 64;
 
 /// What a session remembers.
 #[derive(Debug, Default)]
@@ -37,8 +38,8 @@ pub(super) struct Memory {
     past: VecDeque<SavedAdvice>,
     /// Who spoke last.
     pub(super) last_speaker: Option<AgentId>,
-    /// The last causes worked.
-    causes: VecDeque<String>,
+    /// The last causes worked, by their digest.
+    causes: VecDeque<u64>,
     /// Panels that wait for an agent.
     pub(super) open: Vec<Panel>,
 }
@@ -51,7 +52,7 @@ struct Saved<'a> {
     recent: Cow<'a, [Seen]>,
     past: Cow<'a, VecDeque<SavedAdvice>>,
     last_speaker: Option<Cow<'a, str>>,
-    causes: Cow<'a, VecDeque<String>>,
+    causes: Cow<'a, VecDeque<u64>>,
     /// As JSON: they are rare, and hold what came from outside.
     open: Vec<String>,
 }
@@ -114,17 +115,22 @@ impl Memory {
         Ok(Bytes::copy_from_slice(&state))
     }
 
-    /// Remembers a measurement; false where it is remembered already.
+    /// Remembers a measurement; false where it is remembered already, or older than what there is room for.
     pub(super) fn measured(&mut self, seen: Seen) -> bool {
         if self.recent.iter().any(|known| known.event == seen.event) {
             return false;
         }
         let same = |known: &Seen| known.event_type == seen.event_type && known.measure == seen.measure;
-        let oldest = self.recent.iter().position(same);
-        if self.recent.iter().filter(|known| same(known)).count() >= SAME_MAX {
-            oldest.map(|index| self.recent.remove(index));
-        } else if self.recent.len() >= RECENT_MAX {
-            self.recent.remove(0);
+        let oldest = if self.recent.iter().filter(|known| same(known)).count() >= SAME_MAX {
+            self.recent.iter().position(same)
+        } else {
+            (self.recent.len() >= RECENT_MAX).then_some(0)
+        };
+        if let Some(oldest) = oldest {
+            if seen.at < self.recent[oldest].at {
+                return false;
+            }
+            self.recent.remove(oldest);
         }
         let place = self.recent.partition_point(|known| known.at <= seen.at);
         self.recent.insert(place, seen);
@@ -152,7 +158,7 @@ impl Memory {
 
     /// Notes a cause; false where it was worked before.
     pub(super) fn first_time(&mut self, cause: &Cause) -> bool {
-        let cause = cause.key();
+        let (cause, _) = Uuid::new_v5(&Uuid::NAMESPACE_OID, cause.key().as_bytes()).as_u64_pair();
         if self.causes.contains(&cause) {
             return false;
         }

@@ -86,6 +86,16 @@ struct Series {
     points: Vec<(i64, f32)>,
 }
 
+/// What became of a value that was to be entered.
+enum Added {
+    /// It was entered; these are those before it, oldest first.
+    New(Vec<Point>),
+    /// It was there already.
+    Known,
+    /// It is older than all that is kept, and as much is kept as may be.
+    TooOld,
+}
+
 impl Drop for Series {
     fn drop(&mut self) {
         for (_, value) in &mut self.points {
@@ -103,9 +113,14 @@ impl Reduce for Session {
         let measured = reading.open(&self.role.keys).map_err(unopened)?;
         possible(&measured)?;
         let at = reading.timestamp.millis().div_euclid(1000);
-        let Some(past) = self.history.add(&measured, &reading.source_device, at) else {
-            // The same reading again: its event has been written.
-            return Ok(Effects::default());
+        let past = match self.history.add(&measured, &reading.source_device, at) {
+            Added::New(past) => past,
+            // Its event has been written.
+            Added::Known => return Ok(Effects::default()),
+            Added::TooOld => {
+                let why = "is older than everything that is remembered of its kind: it is here again, or months late";
+                return Err(Refusal::new("too_old", "timestamp", why));
+            }
         };
         let judged = judge(&measured.measure, Point { at, value: measured.value }, &past);
         let metadata = metadata(&reading, &measured, &judged, self.role.profile);
@@ -134,16 +149,17 @@ impl Session {
 }
 
 impl History {
-    /// Enters a value; answers with those before it, oldest first. None where it is there already.
-    fn add(&mut self, measured: &Measured, device: &str, at: i64) -> Option<Vec<Point>> {
+    /// Enters a value.
+    fn add(&mut self, measured: &Measured, device: &str, at: i64) -> Added {
         let of = |series: &Series| series.measure == measured.measure && series.device == device;
         let index = match self.series.iter().position(of) {
             Some(index) => index,
             None => {
                 if self.series.len() == SERIES_MAX {
                     let newest = |series: &Series| series.points.last().map_or(i64::MIN, |(at, _)| *at);
-                    let idle = (0..self.series.len()).min_by_key(|index| newest(&self.series[*index]))?;
-                    self.series.swap_remove(idle);
+                    if let Some(idle) = (0..self.series.len()).min_by_key(|index| newest(&self.series[*index])) {
+                        self.series.swap_remove(idle);
+                    }
                 }
                 let (measure, device) = (measured.measure.clone(), device.to_owned());
                 self.series.push(Series { measure, device, points: Vec::new() });
@@ -152,7 +168,9 @@ impl History {
         };
         let points = &mut self.series[index].points;
         let place = match points.binary_search_by_key(&at, |(at, _)| *at) {
-            Ok(_) => return None,
+            Ok(_) => return Added::Known,
+            // It cannot be told from one that was here and has been forgotten since.
+            Err(0) if points.len() == POINTS_MAX => return Added::TooOld,
             Err(place) => place,
         };
         let past = points[..place].iter().map(|(at, value)| Point { at: *at, value: f64::from(*value) }).collect();
@@ -161,7 +179,7 @@ impl History {
         if points.len() > POINTS_MAX {
             points.remove(0);
         }
-        Some(past)
+        Added::New(past)
     }
 }
 

@@ -31,6 +31,15 @@ impl Refusal {
         !matches!(self.class, "turn_failed" | "state_unreadable" | "state_unwritable")
     }
 
+    /// A record whose producer put it elsewhere than its user's records are.
+    pub(super) fn misplaced(partition: i32, home: i32) -> Self {
+        let why = format!(
+            "is in partition {partition}, its user's is {home}: it was moved there; set the producer's partitioner to \
+             murmur2 (librdkafka: partitioner=murmur2_random)"
+        );
+        Self::new("wrong_partition", "key", why)
+    }
+
     /// A record whose payload is about somebody else than its key.
     #[must_use]
     pub fn other_user() -> Self {

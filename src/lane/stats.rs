@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
+use super::batch::Counts;
+
 /// Counters of one role on this node, over all its workers.
 #[derive(Debug, Default)]
 pub struct LaneStats {
@@ -45,6 +47,15 @@ pub struct Totals {
 }
 
 impl LaneStats {
+    /// One more transaction, which held so much.
+    pub(super) fn committed(&self, counts: Counts) {
+        self.records.fetch_add(counts.records, Relaxed);
+        self.outputs.fetch_add(counts.outputs, Relaxed);
+        self.dead_letters.fetch_add(counts.dead_letters, Relaxed);
+        self.moved.fetch_add(counts.moved, Relaxed);
+        self.commits.fetch_add(1, Relaxed);
+    }
+
     /// The counters now.
     #[must_use]
     pub fn totals(&self) -> Totals {

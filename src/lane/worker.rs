@@ -5,26 +5,28 @@
 //! lost and none happens twice.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet, VecDeque},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
-use actix::{Actor, Addr};
+use actix::Addr;
 use auren_agents::UserId;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Effects, Input, LaneStats, Lates, Processor, Refusal, Stimulus,
     batch::{Batch, Counts},
+    flight::Flights,
     refusal::{Envelope, dead_letter, envelope, moved},
+    residents::Residents,
     state::States,
     stats::Share,
 };
 use crate::{
     bus::{
-        Begin, BusError, Commit, Cursor, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member, Record, SharedBus, Topic,
+        Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member, Record, SharedBus, Topic,
         key_partition,
     },
     config::Role,
@@ -61,33 +63,22 @@ pub struct Worker<P: Processor> {
     settings: WorkerSettings,
     stats: Arc<LaneStats>,
     partitions: i32,
-    sessions: HashMap<UserId, Resident<P>>,
+    sessions: Residents<P>,
     states: States,
     held: Vec<i32>,
     /// The next offset to read of every input partition worked or committed so far.
     positions: BTreeMap<(Topic, i32), i64>,
     lates: Lates<P::Late>,
     late: mpsc::Receiver<(UserId, P::Late)>,
-    in_flight: VecDeque<InFlight>,
-    tick: u64,
+    in_flight: Flights,
     /// The kinds of dead letters that were warned of.
     warned: HashSet<(Topic, &'static str)>,
     shares: [Share; 4],
 }
 
-struct Resident<P: Processor> {
-    addr: Addr<P::Session>,
-    used: u64,
-}
-
-struct InFlight {
-    done: oneshot::Receiver<Result<Vec<Cursor>, BusError>>,
-    counts: Counts,
-}
-
 enum Next<L> {
     Stop,
-    Committed(Result<Vec<Cursor>, BusError>),
+    Committed(Result<Counts, BusError>),
     Late(UserId, L),
     Inlet(Option<Inlet>),
 }
@@ -102,14 +93,13 @@ impl<P: Processor> Worker<P> {
             settings,
             stats,
             partitions: 0,
-            sessions: HashMap::new(),
+            sessions: Residents::new(),
             states: States::default(),
             held: Vec::new(),
             positions: BTreeMap::new(),
             lates: Lates::new(sender),
             late,
-            in_flight: VecDeque::new(),
-            tick: 0,
+            in_flight: Flights::default(),
             warned: HashSet::new(),
             shares: std::array::from_fn(|_| Share::new()),
         }
@@ -169,7 +159,7 @@ impl<P: Processor> Worker<P> {
             let next = tokio::select! {
                 biased;
                 () = stopped(stop) => Next::Stop,
-                done = committed(&mut self.in_flight) => Next::Committed(done),
+                done = self.in_flight.decided() => Next::Committed(done),
                 Some((user, late)) = self.late.recv(), if free => Next::Late(user, late),
                 event = inlet.recv(), if free => Next::Inlet(event),
             };
@@ -225,7 +215,7 @@ impl<P: Processor> Worker<P> {
         self.held.retain(|held| !partitions.contains(held));
         self.positions.retain(|(_, partition), _| !partitions.contains(partition));
         let count = self.partitions;
-        self.sessions.retain(|user, _| !partitions.contains(&key_partition(user.as_str().as_bytes(), count)));
+        self.sessions.retain(|user| !partitions.contains(&key_partition(user.as_str().as_bytes(), count)));
         self.states.forget(partitions);
         self.show();
         tracing::info!(group = self.role().group(), member = %self.settings.member, ?partitions, lost, "partitions released");
@@ -241,7 +231,7 @@ impl<P: Processor> Worker<P> {
             batch.worked(record.topic, record.partition, next);
             batch.counts.records += 1;
         }
-        self.passivate();
+        self.sessions.passivate(self.settings.max_resident, &self.states);
         batch
     }
 
@@ -259,12 +249,7 @@ impl<P: Processor> Worker<P> {
             Envelope::Misplaced { .. } if !answers => return,
             Envelope::Misplaced { home } => {
                 batch.moved(moved(record, home));
-                let why = format!(
-                    "is in partition {}, its user's is {home}: it was moved there; set the producer's partitioner to \
-                     murmur2 (librdkafka: partitioner=murmur2_random)",
-                    record.partition
-                );
-                Refusal::new("wrong_partition", "key", why)
+                Refusal::misplaced(record.partition, home)
             }
             Envelope::Bad(refusal) => refusal,
         };
@@ -366,37 +351,16 @@ impl<P: Processor> Worker<P> {
 
     /// The session of a user: the one in memory, or one begun from the saved state, which first asks for what it awaits.
     async fn session(&mut self, user: &UserId, partition: i32, batch: &mut Batch) -> Result<Addr<P::Session>, Refusal> {
-        self.tick += 1;
-        if let Some(resident) = self.sessions.get_mut(user) {
-            resident.used = self.tick;
-            return Ok(resident.addr.clone());
+        if let Some(addr) = self.sessions.get(user) {
+            return Ok(addr);
         }
         let session = self.processor.open(user, self.states.get(user), self.lates.clone())?;
-        let addr = session.start();
-        self.sessions.insert(user.clone(), Resident { addr: addr.clone(), used: self.tick });
+        let addr = self.sessions.start(user.clone(), session);
         if self.states.is_open(user) {
             let effects = self.send(user, &addr, Stimulus::Resumed).await?;
             batch.take(user, partition, None, effects, &mut self.states);
         }
         Ok(addr)
-    }
-
-    /// Puts those to sleep that have been idle longest, where there are too many; an eighth more makes room for a while.
-    fn passivate(&mut self) {
-        let most = self.settings.max_resident;
-        if self.sessions.len() <= most {
-            return;
-        }
-        let states = &self.states;
-        let mut idle: Vec<u64> =
-            self.sessions.iter().filter(|(user, _)| !states.is_open(user)).map(|(_, resident)| resident.used).collect();
-        let leave = (self.sessions.len() - most + most / 8).min(idle.len());
-        if leave == 0 {
-            return;
-        }
-        let (_, last, _) = idle.select_nth_unstable(leave - 1);
-        let last = *last;
-        self.sessions.retain(|user, resident| resident.used > last || states.is_open(user));
     }
 
     async fn commit(&mut self, outlet: &mpsc::Sender<Commit>, batch: Batch) -> Result<(), BusError> {
@@ -410,29 +374,21 @@ impl<P: Processor> Worker<P> {
             // A commit before this one failed, and says why.
             return self.finish().await.and(Err(BusError::Closed));
         }
-        self.in_flight.push_back(InFlight { done, counts });
+        self.in_flight.push(done, counts);
         self.show();
         Ok(())
     }
 
-    fn committed(&mut self, done: Result<Vec<Cursor>, BusError>) -> Result<(), BusError> {
-        let flight = self.in_flight.pop_front();
+    fn committed(&mut self, done: Result<Counts, BusError>) -> Result<(), BusError> {
         self.show();
-        done?;
-        if let Some(InFlight { counts, .. }) = flight {
-            self.stats.records.fetch_add(counts.records, Relaxed);
-            self.stats.outputs.fetch_add(counts.outputs, Relaxed);
-            self.stats.dead_letters.fetch_add(counts.dead_letters, Relaxed);
-            self.stats.moved.fetch_add(counts.moved, Relaxed);
-            self.stats.commits.fetch_add(1, Relaxed);
-        }
+        self.stats.committed(done?);
         Ok(())
     }
 
     /// Waits for what is in flight.
     async fn finish(&mut self) -> Result<(), BusError> {
-        while !self.in_flight.is_empty() {
-            match tokio::time::timeout(HAND_OVER_LIMIT, committed(&mut self.in_flight)).await {
+        while self.in_flight.len() > 0 {
+            match tokio::time::timeout(HAND_OVER_LIMIT, self.in_flight.decided()).await {
                 Ok(done) => self.committed(done)?,
                 Err(_) => {
                     let why = format!("it took longer than {} s", HAND_OVER_LIMIT.as_secs());
@@ -460,14 +416,6 @@ impl<P: Processor> Worker<P> {
         sessions.set(&self.stats.sessions, self.sessions.len());
         open.set(&self.stats.open, self.states.open());
         unfinished.set(&self.stats.unfinished, self.in_flight.len());
-    }
-}
-
-/// The oldest commit in flight, once it is decided; never where none is.
-async fn committed(in_flight: &mut VecDeque<InFlight>) -> Result<Vec<Cursor>, BusError> {
-    match in_flight.front_mut() {
-        Some(flight) => (&mut flight.done).await.unwrap_or(Err(BusError::Closed)),
-        None => std::future::pending().await,
     }
 }
 

@@ -19,7 +19,7 @@ macro_rules! behaviours {
                 the_mission_s_biometric_event_becomes_a_trigger_and_a_conversation,
                 an_event_without_cause_for_concern_says_nothing,
                 the_same_trigger_twice_is_answered_once,
-                the_same_reading_twice_is_one_event,
+                the_same_reading_twice_is_one_event, a_long_past_that_is_sent_again_brings_no_event_twice,
                 a_trace_goes_on_from_the_cause_to_its_answers;
             messages: a_message_goes_to_whom_it_names_or_concerns_or_who_spoke_last,
                 a_message_that_is_sent_again_is_answered_once, a_conversation_lasts_until_a_quiet_spell,

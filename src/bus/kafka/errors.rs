@@ -5,13 +5,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{error::KafkaError, types::RDKafkaErrorCode};
+use rdkafka::{ClientContext, consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode};
 
 use super::ASK_LIMIT;
 use crate::bus::BusError;
 
 /// How long to wait before a question is asked again.
 const MOVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// A client whose every call says itself what went wrong, so that the client's own words about it are not repeated.
+#[derive(Debug, Default)]
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "kafka client");
+    }
+}
+
+impl ConsumerContext for Quiet {}
 
 pub(super) fn unreachable(brokers: &str, error: &KafkaError) -> BusError {
     BusError::Unreachable { what: format!("Kafka at {brokers}"), why: words(error) }

@@ -16,7 +16,6 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, TopicPartitionList,
-    config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, Rebalance},
     error::KafkaError,
     types::RDKafkaErrorCode,
@@ -33,6 +32,9 @@ use crate::bus::{Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Joi
 
 /// How long a poll waits when there is nothing to do; also how soon a dropped member is noticed.
 const IDLE_POLL: Duration = Duration::from_millis(50);
+
+/// While the brokers are away it is said this often.
+const TROUBLE_SAID: Duration = Duration::from_secs(30);
 
 pub(super) type GroupConsumer = BaseConsumer<Group>;
 
@@ -121,6 +123,7 @@ fn poll_loop(
     let most = join.max_batch.max(1);
     let (mut batch, mut bytes) = (Vec::new(), 0);
     let mut epoch = consumer.context().epoch();
+    let mut trouble: Option<Instant> = None;
     loop {
         let wait = if batch.is_empty() { IDLE_POLL } else { Duration::ZERO };
         let polled = consumer.poll(wait);
@@ -134,6 +137,9 @@ fn poll_loop(
         let drained = match polled {
             Some(Ok(message)) => {
                 if let Some(topic) = settings.named(message_topic(&message)) {
+                    if trouble.take().is_some() {
+                        tracing::info!(group = %join.group, "kafka answers again");
+                    }
                     let record = reader::record(topic, &message);
                     bytes += record.payload.as_ref().map_or(0, bytes::Bytes::len);
                     batch.push(record);
@@ -150,7 +156,13 @@ fn poll_loop(
             }
             Some(Err(error)) => match error.rdkafka_error_code() {
                 Some(code) if errors::passes(code) => {
-                    tracing::warn!(group = %join.group, %code, "kafka connection trouble, the client retries");
+                    if trouble.is_none_or(|said| said.elapsed() >= TROUBLE_SAID) {
+                        trouble = Some(Instant::now());
+                        tracing::warn!(
+                            group = %join.group, brokers = %settings.brokers, %code,
+                            "kafka does not answer, the client keeps trying; check that the brokers run"
+                        );
+                    }
                     true
                 }
                 Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
@@ -195,7 +207,7 @@ pub(super) fn config(settings: &KafkaSettings, join: &Join) -> ClientConfig {
         Begin::Earliest => "earliest",
         Begin::Latest => "latest",
     };
-    let mut config = settings.client(&[
+    settings.client(&[
         ("group.id", &group),
         // A restart under the same name takes its partitions over at once.
         ("group.instance.id", &join.member),
@@ -211,9 +223,7 @@ pub(super) fn config(settings: &KafkaSettings, join: &Join) -> ClientConfig {
         ("queued.max.messages.kbytes", "32768"),
         ("fetch.queue.backoff.ms", "10"),
         ("topic.metadata.refresh.interval.ms", "30000"),
-    ]);
-    config.set_log_level(RDKafkaLogLevel::Warning);
-    config
+    ])
 }
 
 /// Hears of assignments, on the poll thread, and holds it until the role is ready for them.
@@ -297,7 +307,8 @@ impl Group {
 
 impl ClientContext for Group {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka client");
+        // The poll loop hears of it too, and says what matters once.
+        tracing::debug!(%error, reason, "kafka client");
     }
 }
 

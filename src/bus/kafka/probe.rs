@@ -7,13 +7,17 @@ use std::{
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use super::{ASK_LIMIT, KafkaSettings, aside::Aside, errors};
+use super::{
+    ASK_LIMIT, KafkaSettings,
+    aside::Aside,
+    errors::{self, Quiet},
+};
 use crate::bus::{BusError, Topic, TopicInfo};
 
 /// Asks the brokers. It sees uncommitted records: where the log ends is asked of it.
 pub(super) struct Probe {
     settings: Arc<KafkaSettings>,
-    consumer: Aside<BaseConsumer>,
+    consumer: Aside<BaseConsumer<Quiet>>,
     /// The topics that were there.
     seen: Mutex<BTreeSet<Topic>>,
 }
@@ -26,9 +30,9 @@ impl std::fmt::Debug for Probe {
 
 impl Probe {
     pub(super) fn new(settings: Arc<KafkaSettings>) -> Result<Self, BusError> {
-        let consumer: BaseConsumer = settings
+        let consumer: BaseConsumer<Quiet> = settings
             .client(&[("group.id", "auren-probe"), ("isolation.level", "read_uncommitted")])
-            .create()
+            .create_with_context(Quiet)
             .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
         Ok(Self { settings, consumer: Aside::new(consumer), seen: Mutex::default() })
     }

@@ -34,7 +34,12 @@ struct Deliveries;
 
 type Delivered = oneshot::Sender<Result<Cursor, KafkaError>>;
 
-impl ClientContext for Deliveries {}
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // What it means for a record is that record's answer.
+        tracing::debug!(%error, reason, "kafka producer");
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Delivered>;

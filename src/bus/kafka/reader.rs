@@ -9,11 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use rdkafka::{
-    ClientContext, Message, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
     error::KafkaError,
     message::{BorrowedMessage, Headers as _},
-    types::RDKafkaErrorCode,
 };
 use tokio::sync::mpsc;
 
@@ -32,22 +31,8 @@ const BATCH: usize = 1000;
 /// How long a poll waits when there is nothing to do; also how soon a dropped receiver is noticed.
 const IDLE_POLL: Duration = Duration::from_millis(100);
 
-/// A consumer that has no group, and whose ends of partitions are no errors.
-pub(super) type Alone = BaseConsumer<Ends>;
-
-/// Hears of the consumer's trouble. Reading to the end of a partition, which the client reports in the same way, is none.
-#[derive(Debug)]
-pub(super) struct Ends;
-
-impl ClientContext for Ends {
-    fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "kafka client");
-        }
-    }
-}
-
-impl ConsumerContext for Ends {}
+/// A consumer that has no group.
+pub(super) type Alone = BaseConsumer<errors::Quiet>;
 
 type Batches = mpsc::Sender<Result<Vec<Record>, BusError>>;
 
@@ -87,7 +72,7 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.wait.max.ms", patience),
         ])
-        .create_with_context(Ends)
+        .create_with_context(errors::Quiet)
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
     // The reader hears of the end at once, and not after the client has closed.
     let consumer = Aside::new(consumer);

@@ -10,7 +10,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 
-use crate::support::{Kind, River, mission_trigger, settled, speakers};
+use crate::support::{Kind, River, mission_trigger, settled, speakers, until};
 
 /// A topic that somebody else created takes larger records than AUREN does.
 pub async fn a_record_of_two_megabytes_is_a_dead_letter_and_the_next_is_answered(_: River) {
@@ -26,6 +26,7 @@ pub async fn a_record_of_two_megabytes_is_a_dead_letter_and_the_next_is_answered
     let admin: AdminClient<DefaultClientContext> = client().create().unwrap();
     let wide = NewTopic::new(&topic, 2, TopicReplication::Fixed(1)).set("max.message.bytes", "4194304");
     admin.create_topics(&[wide], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
+    until("the brokers have told each other", || async { river.stage.bus.partitions().await.is_ok() }).await;
     let hub = river.hub().await;
     let producer: BaseProducer = client().create().unwrap();
     let good = mission_trigger().to_string();

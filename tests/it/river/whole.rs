@@ -43,7 +43,7 @@ pub async fn a_data_set_always_gives_the_same_conversation(river: River) {
     let ids: HashSet<_> = said.iter().map(|event| &event.event_id).collect();
     assert_eq!(ids.len(), said.len(), "every event has an id of its own");
     let triggers = river.stage.all(Topic::Triggers).await;
-    assert!(triggers.len() >= 4, "{} triggers", triggers.len());
+    assert!(triggers.len() >= 8, "{} triggers", triggers.len());
     for trigger in &triggers {
         let trigger: TriggerEvent = events::parse(trigger.payload.as_deref().unwrap()).unwrap();
         for agent in &trigger.recommended_agents {
@@ -84,7 +84,7 @@ pub async fn a_restart_in_the_middle_changes_nothing(river: River) {
 pub async fn sessions_that_were_put_to_sleep_say_the_same(river: River) {
     let mut river = river;
     river.config.lanes.max_resident = 1;
-    river.config.lanes.max_batch = 10;
+    river.config.lanes.max_batch = 40;
     let hub = river.hub().await;
     let said = data_set().run(&hub, &river.keys).await.unwrap();
     for role in Role::ALL {
