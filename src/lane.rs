@@ -7,10 +7,12 @@
 //! offsets; nothing is ever half remembered.
 //!
 //! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
-//! [`residents`] (the actors in memory), [`flight`] (commits under way), [`state`], [`refusal`] (dead letters), [`stats`].
+//! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`state`],
+//! [`refusal`] (dead letters), [`stats`].
 
 mod batch;
 mod flight;
+mod patience;
 mod refusal;
 mod residents;
 mod session;

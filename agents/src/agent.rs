@@ -143,7 +143,11 @@ pub enum Reply {
 impl<A: Agent> MessageResponse<AgentActor<A>, Consult> for Reply {
     fn handle(self, _: &mut Context<AgentActor<A>>, sender: Option<OneshotSender<Result<Advice, AgentError>>>) {
         // Whoever asked may have stopped waiting.
-        let tell = |answer| drop(sender.map(|sender| sender.send(answer)));
+        let tell = |answer| {
+            if let Some(sender) = sender {
+                drop(sender.send(answer));
+            }
+        };
         match self {
             Self::Now(answer) => tell(answer),
             Self::Later(answer) => {

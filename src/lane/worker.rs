@@ -5,10 +5,10 @@
 //! lost and none happens twice.
 
 use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashSet},
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use actix::Addr;
@@ -19,6 +19,7 @@ use super::{
     Effects, Input, LaneStats, Lates, Processor, Refusal, Stimulus,
     batch::{Batch, Counts},
     flight::Flights,
+    patience::Patience,
     refusal::{Envelope, dead_letter, envelope, moved},
     residents::Residents,
     state::States,
@@ -37,10 +38,6 @@ use crate::{
 const IN_FLIGHT: usize = 2;
 /// How many late stimuli may wait for the worker.
 const LATES: usize = 1024;
-/// The pause before a new life: from the shortest, doubled up to the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// A worker that is fenced so often within a minute gives up: somebody else has its name.
-const FENCED_LIMIT: usize = 3;
 
 /// A longer `traceparent` is none, and is not carried on: today's are 55 bytes long.
 const TRACE_MAX: usize = 128;
@@ -110,23 +107,14 @@ impl<P: Processor> Worker<P> {
     /// # Errors
     /// [`BusError::Fenced`] where somebody else keeps working under this worker's name.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), BusError> {
-        let mut pause = PAUSES.0;
-        let mut fenced: VecDeque<Instant> = VecDeque::new();
+        let mut patience = Patience::new();
         loop {
             let committed = self.stats.commits.load(Relaxed);
             let end = self.life(&mut stop).await;
             self.forget_everything();
             let Err(error) = end else { return Ok(()) };
-            if matches!(error, BusError::Fenced { .. }) {
-                fenced.push_back(Instant::now());
-                fenced.retain(|at| at.elapsed() < Duration::from_secs(60));
-                if fenced.len() >= FENCED_LIMIT {
-                    return Err(error);
-                }
-            }
-            if self.stats.commits.load(Relaxed) > committed {
-                pause = PAUSES.0;
-            }
+            let good = self.stats.commits.load(Relaxed) > committed;
+            let Some(pause) = patience.pause(&error, good) else { return Err(error) };
             self.stats.rejoins.fetch_add(1, Relaxed);
             tracing::warn!(
                 group = self.role().group(), member = %self.settings.member, %error, pause_ms = pause.as_millis(),
@@ -136,7 +124,6 @@ impl<P: Processor> Worker<P> {
                 () = stopped(&mut stop) => return Ok(()),
                 () = tokio::time::sleep(pause) => {}
             }
-            pause = (pause * 2).min(PAUSES.1);
         }
     }
 
@@ -285,14 +272,13 @@ impl<P: Processor> Worker<P> {
 
     async fn late(&mut self, user: UserId, late: P::Late, batch: &mut Batch) {
         let partition = key_partition(user.as_str().as_bytes(), self.partitions);
-        if !self.held.contains(&partition) {
-            // Whoever holds the partition now asks again.
-            return;
+        // Otherwise whoever holds the partition now asks again.
+        if self.held.contains(&partition) {
+            self.without_record(&user, partition, Some(late), batch).await;
         }
-        self.without_record(&user, partition, Some(late), batch).await;
     }
 
-    /// Wakes the sessions that were waiting for something when their partitions were last held.
+    /// Wakes the sessions that were waiting for something when these were last held.
     async fn resume(&mut self, partitions: &[i32]) -> Batch {
         let mut batch = Batch::default();
         for user in self.states.waiting(partitions) {

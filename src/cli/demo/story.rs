@@ -114,7 +114,7 @@ impl Question {
     /// Behind the last answer to every second trigger a wearer asks something, later that day.
     pub(super) fn about(event: &ConversationEvent) -> Option<Self> {
         let last = event.metadata.panel.as_ref().is_some_and(|panel| panel.seat == panel.seats);
-        if event.metadata.trigger_type.is_none() || !last || event.metadata.turn % 2 == 0 {
+        if event.metadata.trigger_type.is_none() || !last || event.metadata.turn.is_multiple_of(2) {
             return None;
         }
         let texts = [
