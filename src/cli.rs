@@ -8,6 +8,7 @@ mod config;
 mod console;
 mod context;
 mod demo;
+mod dlq;
 mod doctor;
 mod exit;
 mod import;
@@ -94,6 +95,9 @@ enum Command {
     Send(send::Args),
     /// Show the records of a topic, as they come.
     Tail(tail::Args),
+    /// Look at records that nobody could use, and send them again.
+    #[command(subcommand)]
+    Dlq(dlq::Args),
     /// Invent wearers and publish what their devices measure.
     Simulate(simulate::Args),
     /// Import the exports of wearables.
@@ -137,7 +141,7 @@ impl Args {
         match self.command {
             Command::Serve(_) => true,
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
-            Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) => false,
+            Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -164,6 +168,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Serve(_) => serve::run(context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Bench(args) => bench::run(args, context).await,
+        Command::Dlq(args) => dlq::run(args, context).await,
         Command::Topics(args) => topics::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Tail(args) => tail::run(args, context).await,

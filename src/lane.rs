@@ -8,9 +8,10 @@
 //!
 //! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
 //! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`state`],
-//! [`refusal`] (dead letters), [`stats`].
+//! [`refusal`] and [`dead_letter`] (what nobody can use), [`stats`].
 
 mod batch;
+mod dead_letter;
 mod flight;
 mod patience;
 mod refusal;
@@ -20,6 +21,7 @@ mod state;
 mod stats;
 mod worker;
 
+pub use dead_letter::DeadLetter;
 pub use refusal::Refusal;
 pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulus};
 pub use stats::{LaneStats, Totals};

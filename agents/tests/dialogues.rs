@@ -1,7 +1,7 @@
 //! What the built-in experts say: every case in `dialogues/*.toml`, and what holds for every case there could be.
 //!
 //! A case gives a cause, what was measured (as metadata) and what was said before, and names words that the answer has
-//! to hold or must not hold. `cargo test -p auren-agents --test dialogues -- --ignored --nocapture` prints the answers.
+//! to hold or must not hold. `cargo test -p auren-agents --test dialogues dialogue -- --nocapture` prints the answers.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of it is test code; clippy exempts only the tests")]
 
 #[path = "dialogues/case.rs"]
@@ -33,6 +33,7 @@ fn every_dialogue_says_what_it_should() {
     assert!(cases.len() >= 30, "only {} cases", cases.len());
     let mut failures = Vec::new();
     for (name, case) in &cases {
+        println!("## {name}\n{}\n", &*case.answer(&case.user).message);
         // What is expected holds in every wording, and persons differ in theirs.
         for person in std::iter::once(case.user.clone()).chain((0..24).map(|person| format!("person-{person}"))) {
             let advice = case.answer(&person);
@@ -51,23 +52,4 @@ fn every_dialogue_says_what_it_should() {
         cases.len(),
         failures.join("\n\n")
     );
-}
-
-#[test]
-#[ignore = "prints all the answers, for somebody who wants to read them"]
-fn read_them() {
-    for (name, case) in cases() {
-        let advice = case.answer(&case.user);
-        println!("## {name}\n{}", &*advice.message);
-        for found in &advice.findings {
-            println!("   - {} ({}): {}", &*found.subject, found.confidence.get(), &*found.statement);
-        }
-        println!("   note: {}\n", &*advice.note);
-    }
-}
-
-#[test]
-#[ignore = "prints three nights of a panel for several persons, for somebody who wants to read them"]
-fn read_three_nights() {
-    grid::print_three_nights();
 }

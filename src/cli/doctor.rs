@@ -204,7 +204,7 @@ async fn dead_letters(bus: &SharedBus) -> Result<Finding, BusError> {
     Ok(if counts.is_empty() {
         good("dead letters", "none".into())
     } else {
-        let found = format!("{}; look at them with `auren tail TOPIC --until-end --json`", counts.join(", "));
+        let found = format!("{}; look at them with `auren dlq list`", counts.join(", "));
         note("dead letters", found)
     })
 }

@@ -1,9 +1,9 @@
-//! Records that nobody can use: why, and the dead letter that keeps them.
+//! Records that nobody can use, and why: what their envelope says, and what a session says.
 
 use auren_agents::{Rejected, UserId};
 use bytes::Bytes;
 
-use crate::bus::{Outgoing, Record, Topic, key_partition};
+use crate::bus::{Outgoing, Record, key_partition};
 
 /// Why a record cannot be used. Neither field nor reason ever repeats what the record holds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,35 +107,10 @@ pub(super) fn moved(record: &Record, home: i32) -> Outgoing {
     }
 }
 
-/// The dead letter of a record: as it came, with the cause in its headers. Only what is larger than even dead letters may
-/// be is left where it stands, and the dead letter says where that is.
-pub(super) fn dead_letter(record: &Record, group: &str, stage: &str, refusal: &Refusal) -> Option<Outgoing> {
-    let topic: Topic = record.topic.dead_letters()?;
-    let mut headers = record.headers.clone();
-    for (name, value) in [
-        ("auren-dlq-topic", record.topic.name().to_owned()),
-        ("auren-dlq-partition", record.partition.to_string()),
-        ("auren-dlq-offset", record.offset.to_string()),
-        ("auren-dlq-timestamp", record.timestamp_ms.to_string()),
-        ("auren-dlq-group", group.to_owned()),
-        ("auren-dlq-stage", stage.to_owned()),
-        ("auren-dlq-class", refusal.class.to_owned()),
-        ("auren-dlq-error", refusal.to_string()),
-    ] {
-        headers.push((name.into(), value.into()));
-    }
-    let (key, payload) = (record.key.clone(), record.payload.clone());
-    let mut letter = Outgoing { topic, partition: Some(record.partition), key, payload, headers };
-    if letter.bytes() > topic.max_record_bytes() {
-        letter.payload = None;
-        letter.headers.drain(..record.headers.len());
-    }
-    Some(letter)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::Topic;
 
     fn record(key: Option<&'static str>, payload: Option<&'static str>) -> Record {
         let partition = key.map_or(0, |key| key_partition(key.as_bytes(), 12));
@@ -170,21 +145,5 @@ mod tests {
         let mut elsewhere = record(Some("u-1"), Some("{}"));
         elsewhere.partition = (elsewhere.partition + 1) % 12;
         assert_eq!(class(&elsewhere), "misplaced");
-    }
-
-    #[test]
-    fn a_dead_letter_is_the_record_as_it_came_with_its_cause() {
-        let record = record(Some("u-1"), Some("not json"));
-        let refusal = Refusal::new("broken_json", "record", "is not JSON (line 1, column 2)");
-        let letter = dead_letter(&record, "auren-converse", "converse", &refusal).unwrap();
-        assert_eq!((letter.topic, &letter.payload, &letter.key), (Topic::TriggersDlq, &record.payload, &record.key));
-        let header = |name: &str| {
-            let (_, value) = letter.headers.iter().find(|(known, _)| known == name).unwrap();
-            std::str::from_utf8(value).unwrap()
-        };
-        assert_eq!(header("traceparent"), "t");
-        assert_eq!(header("auren-dlq-offset"), "7");
-        assert_eq!(header("auren-dlq-class"), "broken_json");
-        assert_eq!(header("auren-dlq-error"), "record: is not JSON (line 1, column 2)");
     }
 }

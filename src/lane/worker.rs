@@ -18,9 +18,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     Effects, Input, LaneStats, Lates, Processor, Refusal, Stimulus,
     batch::{Batch, Counts},
+    dead_letter::dead_letter,
     flight::Flights,
     patience::Patience,
-    refusal::{Envelope, dead_letter, envelope, moved},
+    refusal::{Envelope, envelope, moved},
     residents::Residents,
     state::States,
     stats::Share,

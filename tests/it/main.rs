@@ -7,5 +7,6 @@
 mod bus;
 mod cli;
 mod kill;
+mod layers;
 mod river;
 mod support;

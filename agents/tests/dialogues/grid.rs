@@ -290,25 +290,3 @@ fn the_experts_do_not_compete_for_words() {
     assert!(explains.topics.iter().all(|topic| !plans.topics.contains(topic)));
     assert!(explains.topics.iter().chain(&plans.topics).all(|topic| *topic == topic.to_lowercase()));
 }
-
-pub(crate) fn print_three_nights() {
-    for (user, trigger, mask) in [
-        ("anna", "hrv_drop", 0b1001),
-        ("bo", "hrv_drop", 0b111),
-        ("cleo", "stress_escalation", 0b100000),
-        ("dan", "overtraining", 0b10001),
-        ("eve", "cognitive_fatigue", 0b1000),
-        ("finn", "blood_pressure_spike", 0b1000000),
-        ("gus", "inflammation_risk", 0b110),
-    ] {
-        let mut past = Vec::new();
-        for day in 14..17 {
-            let mut template = consult("coach", user, trigger, 0.6, &format!("2024-05-{day:02}T07:10:00+02:00"));
-            template.recent = (13..=day).flat_map(|day| readings(day, mask, 0.6, "")).collect();
-            println!("## {user} {trigger} {day}");
-            for advice in panel(&template, &mut past) {
-                println!("{}\n", &*advice.message);
-            }
-        }
-    }
-}

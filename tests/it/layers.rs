@@ -1,0 +1,80 @@
+//! Who may name whom: client libraries in one folder each, and imports in one direction.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every source file of a folder by its path, without its comments.
+fn code(folder: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    sources(&root.join(folder), &mut found);
+    assert!(!found.is_empty());
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        (path.strip_prefix(root).unwrap().display().to_string(), lines.join("\n"))
+    };
+    found.into_iter().map(read).collect()
+}
+
+#[test]
+fn a_client_library_is_named_in_one_folder_only() {
+    for (library, homes) in [
+        ("rdkafka::", &["src/bus/kafka"][..]),
+        ("sqlx::", &["src/bus/embedded"]),
+        ("aes_gcm", &["src/phi/"]),
+        ("hkdf::", &["src/phi/"]),
+        ("figment", &["src/config/"]),
+        ("csv::", &["src/import/"]),
+        ("indicatif", &["src/cli/"]),
+        ("anyhow", &["src/cli", "src/main.rs"]),
+    ] {
+        let named: Vec<_> = code("src").into_iter().filter(|(_, code)| code.contains(library)).collect();
+        assert!(!named.is_empty(), "{library} is named nowhere: take it out of this test and of Cargo.toml");
+        for (path, _) in named {
+            assert!(homes.iter().any(|home| path.starts_with(home)), "{path} names {library}");
+        }
+    }
+}
+
+#[test]
+fn imports_go_down_the_river_s_bed_and_never_up() {
+    for (below, above) in [
+        ("src/bus", &["lane", "enrich", "detect", "converse", "consult", "app", "client", "config", "phi"][..]),
+        ("src/lane", &["enrich", "detect", "converse", "consult", "app", "client", "phi", "intake"]),
+        ("src/phi", &["bus", "lane", "enrich", "detect", "converse", "consult", "app", "config", "intake"]),
+        ("src/detect", &["phi", "enrich", "converse", "consult", "app", "intake"]),
+        ("src/converse", &["phi", "enrich", "detect", "app", "intake"]),
+        ("src/enrich", &["detect", "converse", "consult", "app"]),
+    ] {
+        for (path, code) in code("src").iter().filter(|(path, _)| path.starts_with(below)) {
+            for module in above {
+                let named = format!("crate::{module}::");
+                let listed = format!("\n    {module}::");
+                assert!(!code.contains(&named) && !code.contains(&listed), "{path} imports {module}");
+            }
+        }
+    }
+}
+
+#[test]
+fn agents_know_no_hub() {
+    for (path, code) in code("agents/src") {
+        for name in ["rdkafka", "sqlx", "auren::", "aes_gcm", "tokio::net"] {
+            assert!(!code.contains(name), "{path} names {name}");
+        }
+    }
+}
