@@ -25,7 +25,6 @@ use async_trait::async_trait;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
-    client::DefaultClientContext,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer},
     types::RDKafkaErrorCode,
@@ -188,9 +187,9 @@ impl Bus for KafkaBus {
         let group = format!("{}{group}", settings.prefix);
         self.ask(move |probe| {
             let name = settings.topic(topic);
-            let consumer: BaseConsumer = settings
+            let consumer: BaseConsumer<errors::Quiet> = settings
                 .client(&[("group.id", &group)])
-                .create()
+                .create_with_context(errors::Quiet)
                 .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
             let consumer = Aside::new(consumer);
             let mut asked = TopicPartitionList::new();
@@ -221,8 +220,10 @@ impl Bus for KafkaBus {
 }
 
 async fn create(settings: &KafkaSettings, missing: &[&TopicSpec]) -> Result<Vec<Topic>, BusError> {
-    let admin: AdminClient<DefaultClientContext> =
-        settings.client(&[]).create().map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+    let admin: AdminClient<errors::Quiet> = settings
+        .client(&[])
+        .create_with_context(errors::Quiet)
+        .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
     let names: Vec<_> = missing.iter().map(|spec| settings.topic(spec.topic)).collect();
     let sizes: Vec<_> =
         missing.iter().map(|spec| (spec.topic.max_record_bytes() + BATCH_OVERHEAD).to_string()).collect();

@@ -10,8 +10,8 @@ use tracing_subscriber::EnvFilter;
 
 use super::Args;
 
-/// For a command that answers one question: librdkafka's client repeats what librdkafka says and what the answer will say.
-const QUIET: &str = "warn,rdkafka::client=off";
+/// For a command that answers one question.
+const QUIET: &str = "warn";
 
 /// Starts logging.
 pub(crate) fn telemetry(log: &LogSection, args: &Args) {
