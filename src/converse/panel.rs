@@ -22,6 +22,8 @@ pub(super) struct Panel {
     pub(super) agents: Vec<AgentId>,
     /// Index of the agent whose turn it is.
     pub(super) next: usize,
+    /// The question that is open.
+    pub(super) asked: Option<ConsultId>,
     /// What was said so far.
     pub(super) spoken: Vec<PanelAdvice>,
     /// What those who spoke want to remember, in the same order.
@@ -36,8 +38,8 @@ impl Panel {
         self.agents.get(self.next)
     }
 
-    /// The id of the question that is open; the same however often it is asked.
-    pub(super) fn consult_id(&self, user: &UserId) -> Option<ConsultId> {
+    /// The id of the question to the agent whose turn it is; the same however often it is asked.
+    fn consult_id(&self, user: &UserId) -> Option<ConsultId> {
         let seat = self.next.to_string();
         let agent = self.agent()?;
         Some(ConsultId::derived(&["consult", user.as_str(), &self.cause.key(), agent.as_str(), &seat]))
@@ -52,14 +54,20 @@ impl Panel {
 
     /// Keeps what was said on the seat whose turn it is, cut to what there is room for.
     pub(super) fn heard(&mut self, mut advice: PanelAdvice, note: Text<64>) {
-        let room = SPOKEN_BYTES.saturating_sub(self.spoken.iter().map(bytes).sum());
-        while bytes(&advice) > room && advice.findings.pop().is_some() {}
-        while bytes(&advice) > room && !advice.message.is_empty() {
-            let half = advice.message.floor_char_boundary(advice.message.len() / 2);
-            advice.message = Text::cut(&advice.message[..half]);
+        if self.spoken.iter().chain([&advice]).map(at_most).sum::<usize>() > SPOKEN_BYTES {
+            self.cut(&mut advice);
         }
         self.spoken.push(advice);
         self.notes.push(note);
+    }
+
+    fn cut(&self, advice: &mut PanelAdvice) {
+        let room = SPOKEN_BYTES.saturating_sub(self.spoken.iter().map(bytes).sum());
+        while bytes(advice) > room && advice.findings.pop().is_some() {}
+        while bytes(advice) > room && !advice.message.is_empty() {
+            let half = advice.message.floor_char_boundary(advice.message.len() / 2);
+            advice.message = Text::cut(&advice.message[..half]);
+        }
     }
 
     /// The seat whose turn it is, and whom it has heard.
@@ -74,14 +82,15 @@ impl Panel {
 
     /// The question to the agent whose turn it is.
     pub(super) fn consult(
-        &self,
+        &mut self,
         user: &UserId,
         remembered: impl FnOnce() -> Vec<Observation>,
         past: Vec<PastAdvice>,
         deadline: Duration,
     ) -> Option<Consult> {
+        self.asked = self.consult_id(user);
         Some(Consult {
-            id: self.consult_id(user)?,
+            id: self.asked.clone()?,
             agent: self.agent()?.clone(),
             user: user.clone(),
             conversation: self.conversation.clone(),
@@ -94,6 +103,16 @@ impl Panel {
             deadline,
         })
     }
+}
+
+/// More than a piece of advice takes when it is saved: JSON makes at most six bytes of one.
+fn at_most(advice: &PanelAdvice) -> usize {
+    let findings = advice.findings.iter().map(|finding| {
+        let ids = finding.events.iter().map(|event| event.as_str().len() + 8);
+        let alternatives = finding.alternatives.iter().map(|text| text.len() + 8);
+        256 + finding.subject.len() + finding.statement.len() + ids.chain(alternatives).sum::<usize>()
+    });
+    6 * (256 + advice.message.len() + findings.sum::<usize>())
 }
 
 /// The size of a piece of advice as it is saved.

@@ -80,8 +80,7 @@ impl Talk {
 
     /// Takes an answer, or that there is none. An answer that nobody awaits any more changes nothing.
     pub(super) fn answered(&mut self, answered: Answered, settings: &TalkSettings) -> Outcome {
-        let user = &self.user;
-        let awaited = |panel: &Panel| panel.consult_id(user).as_ref() == Some(&answered.consult);
+        let awaited = |panel: &Panel| panel.asked.as_ref() == Some(&answered.consult);
         let Some(index) = self.memory.open.iter().position(awaited) else { return Outcome::default() };
         let mut panel = self.memory.open.remove(index);
         let mut outcome = Outcome { changed: true, ..Outcome::default() };
@@ -136,8 +135,9 @@ impl Talk {
                 let last = self.memory.last_speaker.as_ref();
                 let agents = route(&text, to.as_ref(), &settings.cards, last, &settings.default_agent);
                 let panel = self.panel(cause, timestamp, agents, Vec::new(), settings);
-                let mut input =
-                    self.event(&panel, "user", MessageType::UserInput, "input", Text::cut(text.into_string()));
+                let id = self.hub_event_id(&panel, "input");
+                let words = Text::cut(text.into_string());
+                let mut input = self.event(&panel, name("user"), MessageType::UserInput, id, words);
                 input.metadata.client_id = client_id;
                 outcome.said.push(input);
                 self.open(panel, settings, &mut outcome);
@@ -177,7 +177,18 @@ impl Talk {
         let id = conversation.0.clone();
         self.memory.conversation = Some(conversation);
         let turn = self.memory.turn;
-        Panel { cause, at, conversation: id, turn, agents, next: 0, spoken: Vec::new(), notes: Vec::new(), evidence }
+        Panel {
+            cause,
+            at,
+            conversation: id,
+            turn,
+            agents,
+            next: 0,
+            asked: None,
+            spoken: Vec::new(),
+            notes: Vec::new(),
+            evidence,
+        }
     }
 
     fn open(&mut self, panel: Panel, settings: &TalkSettings, outcome: &mut Outcome) {
@@ -193,7 +204,8 @@ impl Talk {
     fn go_on(&mut self, mut panel: Panel, settings: &TalkSettings, outcome: &mut Outcome) {
         while let Some(agent) = panel.agent() {
             if settings.cards.iter().any(|card| card.id == *agent) {
-                let remembered = || self.memory.recent(&panel.at);
+                let at = panel.at.clone();
+                let remembered = || self.memory.recent(&at);
                 outcome.asks.extend(panel.consult(&self.user, remembered, self.memory.past(), settings.deadline));
                 self.memory.open.push(panel);
                 return;
@@ -233,11 +245,10 @@ impl Talk {
             finding.events.truncate(FINDING_EVENTS_MAX);
             finding.alternatives.truncate(ALTERNATIVES_MAX);
         }
-        let step = panel.next.to_string();
-        let mut said = self.event(panel, agent.as_str(), MessageType::SpecialistResponse, &step, message.clone());
-        said.event_id = panel.event_id(&self.user);
+        let id = panel.event_id(&self.user);
+        let mut said = self.event(panel, agent.clone(), MessageType::SpecialistResponse, id, message.clone());
         said.metadata = ConversationMetadata {
-            consult_id: panel.consult_id(&self.user),
+            consult_id: panel.asked.clone(),
             agent_version: card.map(|card| card.version.clone()),
             panel: Some(panel.seat()),
             findings: findings.clone(),
@@ -258,26 +269,31 @@ impl Talk {
         };
         let partial = if panel.agents.len() > 1 { " This answer is therefore incomplete." } else { "" };
         let mut said = self.hub_says(panel, code, format!("{words}{partial}"));
-        said.metadata.consult_id = panel.consult_id(&self.user);
+        said.metadata.consult_id = panel.asked.clone();
         Some(said)
     }
 
     /// What the hub says in the place of the agent whose turn it is.
     fn hub_says(&self, panel: &Panel, code: &str, words: String) -> ConversationEvent {
-        let agent = panel.agent().map_or("auren", AgentId::as_str);
-        let step = format!("{code} {}", panel.next);
-        let mut said = self.event(panel, agent, MessageType::SystemMessage, &step, Text::cut(words));
+        let agent = panel.agent().cloned().unwrap_or_else(|| name("auren"));
+        let id = self.hub_event_id(panel, &format!("{code} {}", panel.next));
+        let mut said = self.event(panel, agent, MessageType::SystemMessage, id, Text::cut(words));
         said.metadata.code = Some(Text::cut(code));
         said.metadata.panel = Some(panel.seat());
         said
     }
 
+    /// The id of what no agent says.
+    fn hub_event_id(&self, panel: &Panel, step: &str) -> EventId {
+        EventId::derived(&["hub", self.user.as_str(), &panel.cause.key(), step])
+    }
+
     fn event(
         &self,
         panel: &Panel,
-        speaker: &str,
+        specialist_id: AgentId,
         message_type: MessageType,
-        step: &str,
+        event_id: EventId,
         content: Text<16384>,
     ) -> ConversationEvent {
         let (trigger_type, severity) = match &panel.cause {
@@ -285,10 +301,10 @@ impl Talk {
             Cause::Message { .. } => (None, None),
         };
         ConversationEvent {
-            event_id: EventId::derived(&["hub", self.user.as_str(), &panel.cause.key(), step]),
+            event_id,
             conversation_id: panel.conversation.clone(),
             user_id: self.user.clone(),
-            specialist_id: AgentId::new(speaker).unwrap_or_else(|_| AgentId::derived(&[speaker])),
+            specialist_id,
             message_type,
             content,
             metadata: ConversationMetadata {
@@ -312,4 +328,9 @@ impl Talk {
             extra: Map::new(),
         }
     }
+}
+
+/// Who speaks where no agent does.
+fn name(speaker: &str) -> AgentId {
+    AgentId::new(speaker).expect("`user` and `auren` are ids")
 }

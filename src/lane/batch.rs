@@ -18,6 +18,8 @@ pub(super) struct Batch {
     /// Whose state has changed, in the order in which it first did.
     touched: Vec<UserId>,
     known: HashSet<UserId>,
+    /// How many stimuli it has taken.
+    pub(super) stimuli: usize,
     pub(super) counts: Counts,
 }
 

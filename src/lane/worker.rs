@@ -4,44 +4,37 @@
 //! states, what was in flight) and the next life begins with the committed offsets and states, so that no effect is
 //! lost and none happens twice.
 
+mod work;
+
 use std::{
     collections::{BTreeMap, HashSet},
+    mem,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
 
-use actix::Addr;
 use auren_agents::UserId;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Effects, Input, LaneStats, Lates, Processor, Refusal, Stimulus,
+    LaneStats, Lates, Processor,
     batch::{Batch, Counts},
-    dead_letter::dead_letter,
     flight::Flights,
     patience::Patience,
-    refusal::{Envelope, envelope, moved},
     residents::Residents,
     state::States,
     stats::Share,
 };
 use crate::{
-    bus::{
-        Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member, Record, SharedBus, Topic,
-        key_partition,
-    },
+    bus::{Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member, SharedBus, Topic, key_partition},
     config::Role,
-    wire::TRACEPARENT,
 };
 
-/// One commit is being written while the next waits behind it; a third batch is not begun.
+/// One commit is being written while a full one waits behind it; nothing more is begun then.
 const IN_FLIGHT: usize = 2;
 /// How many late stimuli may wait for the worker.
 const LATES: usize = 1024;
-
-/// A longer `traceparent` is none, and is not carried on: today's are 55 bytes long.
-const TRACE_MAX: usize = 128;
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -68,6 +61,8 @@ pub struct Worker<P: Processor> {
     positions: BTreeMap<(Topic, i32), i64>,
     lates: Lates<P::Late>,
     late: mpsc::Receiver<(UserId, P::Late)>,
+    /// What has been worked and not handed over: it grows while a commit is under way.
+    next: Batch,
     in_flight: Flights,
     /// The kinds of dead letters that were warned of.
     warned: HashSet<(Topic, &'static str)>,
@@ -97,6 +92,7 @@ impl<P: Processor> Worker<P> {
             positions: BTreeMap::new(),
             lates: Lates::new(sender),
             late,
+            next: Batch::default(),
             in_flight: Flights::default(),
             warned: HashSet::new(),
             shares: std::array::from_fn(|_| Share::new()),
@@ -140,10 +136,11 @@ impl<P: Processor> Worker<P> {
             topics: self.role().inputs().to_vec(),
             begin: Begin::Earliest,
             guarantee: Guarantee::ExactlyOnce,
-            max_batch: self.settings.max_batch,
+            max_batch: self.share(),
         })?;
         loop {
-            let free = self.in_flight.len() < IN_FLIGHT;
+            self.fly(&outlet).await?;
+            let free = !self.is_full();
             let next = tokio::select! {
                 biased;
                 () = stopped(stop) => Next::Stop,
@@ -152,24 +149,17 @@ impl<P: Processor> Worker<P> {
                 event = inlet.recv(), if free => Next::Inlet(event),
             };
             match next {
-                Next::Stop => return self.finish().await,
+                Next::Stop => return self.finish(&outlet).await,
                 Next::Committed(done) => self.committed(done)?,
-                Next::Late(user, late) => {
-                    let batch = self.work_late(user, late).await;
-                    self.commit(&outlet, batch).await?;
-                }
-                Next::Inlet(Some(Inlet::Batch(records))) => {
-                    let batch = self.work(records).await;
-                    self.commit(&outlet, batch).await?;
-                }
+                Next::Late(user, late) => self.work_late(user, late).await,
+                Next::Inlet(Some(Inlet::Batch(records))) => self.work(records).await,
                 Next::Inlet(Some(Inlet::Assigned { partitions, ready })) => {
                     self.assigned(&partitions).await?;
                     let _ = ready.send(());
-                    let batch = self.resume(&partitions).await;
-                    self.commit(&outlet, batch).await?;
+                    self.resume(&partitions).await;
                 }
                 Next::Inlet(Some(Inlet::Revoked { partitions, lost, released })) => {
-                    let end = self.finish().await;
+                    let end = self.finish(&outlet).await;
                     self.revoked(&partitions, lost);
                     let _ = released.send(());
                     end?;
@@ -209,148 +199,26 @@ impl<P: Processor> Worker<P> {
         tracing::info!(group = self.role().group(), member = %self.settings.member, ?partitions, lost, "partitions released");
     }
 
-    /// Works a batch of records, one after the other.
-    async fn work(&mut self, records: Vec<Record>) -> Batch {
-        let mut batch = Batch::default();
-        for record in records {
-            self.record(&record, &mut batch).await;
-            let next = record.offset + 1;
-            self.positions.insert((record.topic, record.partition), next);
-            batch.worked(record.topic, record.partition, next);
-            batch.counts.records += 1;
-        }
-        self.sessions.passivate(self.settings.max_resident, &self.states);
-        batch
+    /// Most records that one inlet batch brings: two of them fill a commit.
+    fn share(&self) -> usize {
+        self.settings.max_batch.div_ceil(2)
     }
 
-    async fn record(&mut self, record: &Record, batch: &mut Batch) {
-        let answers = self.role().answers_for(record.topic);
-        let refusal = match envelope(record, self.partitions) {
-            Envelope::Good(user, payload) => {
-                let input = Input { topic: record.topic, cursor: record.cursor(), payload };
-                let trace = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
-                match self.stimulate(&user, record.partition, Stimulus::Record(input), trace, batch).await {
-                    Ok(()) => return,
-                    Err(refusal) => refusal,
-                }
-            }
-            Envelope::Misplaced { .. } if !answers => return,
-            Envelope::Misplaced { home } => {
-                batch.moved(moved(record, home));
-                Refusal::misplaced(record.partition, home)
-            }
-            Envelope::Bad(refusal) => refusal,
-        };
-        if refusal.is_of_record() && !answers {
-            return;
-        }
-        // A producer that errs, errs often: the first of a kind is a warning, the dead letters hold all.
-        if self.warned.insert((record.topic, refusal.class)) {
-            tracing::warn!(
-                topic = %record.topic, cursor = %record.cursor(), class = refusal.class, error = %refusal,
-                "dead letter; further ones of this class are logged at debug level"
-            );
-        } else {
-            tracing::debug!(
-                topic = %record.topic, cursor = %record.cursor(), class = refusal.class, error = %refusal, "dead letter"
-            );
-        }
-        if let Some(letter) = dead_letter(record, self.role().group(), self.role().name(), &refusal) {
-            batch.dead_letter(letter);
-        }
+    /// Whether another inlet batch might make the next commit too large.
+    fn is_full(&self) -> bool {
+        self.next.stimuli + self.share() > self.settings.max_batch.max(self.share())
     }
 
-    /// Works what came late for a user, and whatever else has come late meanwhile.
-    async fn work_late(&mut self, user: UserId, late: P::Late) -> Batch {
-        let mut batch = Batch::default();
-        self.late(user, late, &mut batch).await;
-        for _ in 1..self.settings.max_batch {
-            let Ok((user, late)) = self.late.try_recv() else { break };
-            self.late(user, late, &mut batch).await;
-        }
-        batch
+    /// Hands over what has been worked, at once where nothing is under way. Behind a commit that is under way it waits and
+    /// grows, so that a slow commit makes the next one larger and not the queue longer; once full it goes and waits there.
+    async fn fly(&mut self, outlet: &mpsc::Sender<Commit>) -> Result<(), BusError> {
+        let under_way = self.in_flight.len();
+        let goes = under_way == 0 || under_way < IN_FLIGHT && self.is_full();
+        if goes { self.commit(outlet).await } else { Ok(()) }
     }
 
-    async fn late(&mut self, user: UserId, late: P::Late, batch: &mut Batch) {
-        let partition = key_partition(user.as_str().as_bytes(), self.partitions);
-        // Otherwise whoever holds the partition now asks again.
-        if self.held.contains(&partition) {
-            self.without_record(&user, partition, Some(late), batch).await;
-        }
-    }
-
-    /// Wakes the sessions that were waiting for something when these were last held.
-    async fn resume(&mut self, partitions: &[i32]) -> Batch {
-        let mut batch = Batch::default();
-        for user in self.states.waiting(partitions) {
-            let partition = key_partition(user.as_str().as_bytes(), self.partitions);
-            self.without_record(&user, partition, None, &mut batch).await;
-        }
-        batch
-    }
-
-    async fn without_record(&mut self, user: &UserId, partition: i32, late: Option<P::Late>, batch: &mut Batch) {
-        let done = match late {
-            Some(late) => self.stimulate(user, partition, Stimulus::Late(late), None, batch).await,
-            None => self.session(user, partition, batch).await.map(drop),
-        };
-        if let Err(refusal) = done {
-            tracing::error!(partition, class = refusal.class, error = %refusal, "a session could not go on");
-        }
-        batch.guard(self.positions.iter().filter(|((_, p), _)| *p == partition).map(|(place, next)| (*place, *next)));
-    }
-
-    async fn stimulate(
-        &mut self,
-        user: &UserId,
-        partition: i32,
-        stimulus: Stimulus<P::Late>,
-        trace: Option<&str>,
-        batch: &mut Batch,
-    ) -> Result<(), Refusal> {
-        let addr = self.session(user, partition, batch).await?;
-        let effects = self.send(user, &addr, stimulus).await?;
-        batch.take(user, partition, trace, effects, &mut self.states);
-        Ok(())
-    }
-
-    async fn send(
-        &mut self,
-        user: &UserId,
-        addr: &Addr<P::Session>,
-        stimulus: Stimulus<P::Late>,
-    ) -> Result<Effects, Refusal> {
-        let why = match addr.send(stimulus).await {
-            Ok(answer) => {
-                let effects = answer?;
-                // Written all the same it would fail its whole batch, again and again.
-                let Some(topic) = effects.too_large_for(self.role().state_topic()) else { return Ok(effects) };
-                format!("brings about a record that is larger than {topic} takes")
-            }
-            Err(_) => {
-                "made its session fail; the session goes on without it, and the log of this node says where".to_owned()
-            }
-        };
-        // The next stimulus finds it rebuilt from its saved state.
-        self.sessions.remove(user);
-        Err(Refusal::new("turn_failed", "record", why))
-    }
-
-    /// The session of a user: the one in memory, or one begun from the saved state, which first asks for what it awaits.
-    async fn session(&mut self, user: &UserId, partition: i32, batch: &mut Batch) -> Result<Addr<P::Session>, Refusal> {
-        if let Some(addr) = self.sessions.get(user) {
-            return Ok(addr);
-        }
-        let session = self.processor.open(user, self.states.get(user), self.lates.clone())?;
-        let addr = self.sessions.start(user.clone(), session);
-        if self.states.is_open(user) {
-            let effects = self.send(user, &addr, Stimulus::Resumed).await?;
-            batch.take(user, partition, None, effects, &mut self.states);
-        }
-        Ok(addr)
-    }
-
-    async fn commit(&mut self, outlet: &mpsc::Sender<Commit>, batch: Batch) -> Result<(), BusError> {
+    async fn commit(&mut self, outlet: &mpsc::Sender<Commit>) -> Result<(), BusError> {
+        let batch = mem::take(&mut self.next);
         if batch.is_empty() {
             return Ok(());
         }
@@ -359,7 +227,7 @@ impl<P: Processor> Worker<P> {
         let (sender, done) = oneshot::channel();
         if outlet.send(Commit { transaction, done: sender }).await.is_err() {
             // A commit before this one failed, and says why.
-            return self.finish().await.and(Err(BusError::Closed));
+            return self.land().await.and(Err(BusError::Closed));
         }
         self.in_flight.push(done, counts);
         self.show();
@@ -372,8 +240,13 @@ impl<P: Processor> Worker<P> {
         Ok(())
     }
 
-    /// Waits for what is in flight.
-    async fn finish(&mut self) -> Result<(), BusError> {
+    /// Hands over what has been worked, and waits until all is decided.
+    async fn finish(&mut self, outlet: &mpsc::Sender<Commit>) -> Result<(), BusError> {
+        self.commit(outlet).await?;
+        self.land().await
+    }
+
+    async fn land(&mut self) -> Result<(), BusError> {
         while self.in_flight.len() > 0 {
             match tokio::time::timeout(HAND_OVER_LIMIT, self.in_flight.decided()).await {
                 Ok(done) => self.committed(done)?,
@@ -391,6 +264,7 @@ impl<P: Processor> Worker<P> {
         self.states.clear();
         self.held.clear();
         self.positions.clear();
+        self.next = Batch::default();
         self.in_flight.clear();
         // What came late belongs to sessions that are gone; those that follow ask again.
         while self.late.try_recv().is_ok() {}
@@ -402,7 +276,7 @@ impl<P: Processor> Worker<P> {
         partitions.set(&self.stats.partitions, self.held.len());
         sessions.set(&self.stats.sessions, self.sessions.len());
         open.set(&self.stats.open, self.states.open());
-        unfinished.set(&self.stats.unfinished, self.in_flight.len());
+        unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));
     }
 }
 
