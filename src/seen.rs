@@ -4,6 +4,9 @@ use auren_agents::{BiometricEvent, BiometricType, EventId, Observation, Score, T
 use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 
+/// The trend of a value that there is too little past for.
+pub const BASELINE_FORMING: &str = "baseline_forming";
+
 /// One biometric event as it is remembered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Seen {

@@ -6,7 +6,7 @@
 use auren_agents::TriggerType;
 
 use super::History;
-use crate::seen::Seen;
+use crate::seen::{BASELINE_FORMING, Seen};
 
 /// A rule: what it looks at, and what it finds.
 pub struct Rule {
@@ -114,8 +114,12 @@ fn hrv_week_below_baseline(history: &History, newest: &Seen) -> Judgement {
     Judgement::Found(Found { severity: severity.clamp(0.0, 1.0), message, events: week })
 }
 
-/// Three nights or more in a row of less than six hours of sleep.
+/// Three nights or more in a row of less than six hours of sleep, of a person whose usual sleep is known: agents compare
+/// with it.
 fn short_nights_in_a_row(history: &History, newest: &Seen) -> Judgement {
+    if newest.trend == BASELINE_FORMING {
+        return Judgement::Between;
+    }
     let short = |seen: &Seen| match &*seen.band {
         "" => seen.measure.is_empty() && seen.severity >= SEVERE,
         band => matches!(band, "short" | "very_short"),

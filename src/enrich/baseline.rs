@@ -4,7 +4,7 @@
 //! week is compared with what came before it by the mean of at least three nights (Plews et al. 2014: 3 valid days a week
 //! are enough), in standard deviations of single nights.
 
-use crate::wearable::Measure;
+use crate::{seen::BASELINE_FORMING, wearable::Measure};
 
 /// How far back a person's usual range reaches.
 const BASELINE_DAYS: i64 = 42;
@@ -81,11 +81,9 @@ pub struct Judged {
 pub fn judge(measure: &str, value: Point, past: &[Point]) -> Judged {
     let begin = value.at - BASELINE_DAYS * DAY;
     let past: &[Point] = &past[past.partition_point(|point| point.at < begin)..];
-    let trend = trend(measure, value, past);
     let known: Vec<f64> = past.iter().map(|point| scale(measure, point.value)).collect();
     if known.len() < MIN_SAMPLE {
-        let trend = trend.unwrap_or_else(|| "baseline_forming".to_owned());
-        return Judged { rank: 0.5, severity: 0.0, trend, summary: None, week: None };
+        return Judged { rank: 0.5, severity: 0.0, trend: BASELINE_FORMING.to_owned(), summary: None, week: None };
     }
     let scaled = scale(measure, value.value);
     let (mean, sd) = usual(&known);
@@ -95,7 +93,7 @@ pub fn judge(measure: &str, value: Point, past: &[Point]) -> Judged {
     Judged {
         rank: rank(scaled, &known),
         severity: ((away - 1.0) / 2.5).clamp(0.0, 1.0),
-        trend: trend.unwrap_or_else(|| "stable".to_owned()),
+        trend: trend(measure, value, past).unwrap_or_else(|| "stable".to_owned()),
         summary: Some((plain_mean, plain_sd)),
         week: week(measure, value, past),
     }
@@ -130,7 +128,7 @@ fn trend(measure: &str, value: Point, past: &[Point]) -> Option<String> {
     }
     let known: Vec<f64> = past.iter().map(|point| scale(measure, point.value)).collect();
     let moved = (scale(measure, value.value) - scale(measure, newer.value)).abs();
-    let enough = known.len() < MIN_SAMPLE || moved >= 0.5 * usual(&known).1;
+    let enough = moved >= 0.5 * usual(&known).1;
     let word = if falls? { "declining" } else { "rising" };
     (run >= TREND && enough).then(|| format!("{word}_{}_days", run.min(14)))
 }

@@ -107,9 +107,9 @@ pub(super) fn of_sign(reading: &Reading<'_>, voice: &Voice, sign: Sign) -> Strin
         ]
     } else {
         &[
-            "I have no recent {name} reading of yours, so I can only speak in general.",
-            "Nothing recent about your {name} has reached me, so please take this as general.",
-            "Your {name} has not been read lately, which is why I stay general here.",
+            "I do not know your usual {name} well enough yet, so I can only speak in general.",
+            "For your {name} I have too little to compare with so far, so please take this as general.",
+            "What is usual for your {name} I cannot say yet, which is why I stay general here.",
         ]
     };
     fill(voice.pick(wordings), &[("name", sign.name()), ("side", side), ("when", &when)])
