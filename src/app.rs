@@ -22,16 +22,17 @@
 //! }
 //! ```
 
+mod open;
 mod settle;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use actix::{Arbiter, Recipient};
 use auren_agents::{Agent, AgentCard, AgentId, Consult, EventId, SystemEvent, Text, Timestamp};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
-    bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
+    bus::{BusError, SharedBus},
     config::{BusKind, Config, ConfigError, Role, Source},
     consult::Agents,
     converse::{Converse, TalkSettings},
@@ -41,6 +42,8 @@ use crate::{
     phi::{KeyError, Keys},
     wire,
 };
+
+pub use open::{connect, create_topics, open_keys};
 
 /// How long stopping may take: what is in flight is committed within it.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
@@ -338,44 +341,6 @@ impl Spawn {
             });
         });
     }
-}
-
-/// The bus that the configuration names.
-///
-/// # Errors
-/// [`BusError`] where it cannot be opened. A Kafka cluster is connected to when it is first used.
-pub async fn connect(config: &Config) -> Result<SharedBus, BusError> {
-    Ok(match config.bus.kind {
-        BusKind::Embedded => Arc::new(EmbeddedBus::open(&config.embedded.file).await?),
-        BusKind::Kafka => Arc::new(KafkaBus::new(config.kafka.settings())?),
-    })
-}
-
-/// The keys that the configuration names: `phi.master_key` where it is set, else the key file, which is made where it does
-/// not exist.
-///
-/// # Errors
-/// [`HubError`] where there are none.
-pub fn open_keys(config: &Config) -> Result<Keys, HubError> {
-    let tenant = config.phi.tenant.as_str();
-    match &config.phi.master_key {
-        Some(key) => Keys::from_base64(tenant, key.reveal()).map_err(|error| {
-            HubError::Config(ConfigError::Value { key: "phi.master_key", why: format!("cannot be used: {error}") })
-        }),
-        None => Ok(Keys::from_file(tenant, Path::new(&config.phi.key_file))?),
-    }
-}
-
-/// Creates the topics that are missing; returns those it created.
-///
-/// # Errors
-/// [`BusError`] where the bus refuses one.
-pub async fn create_topics(bus: &SharedBus, config: &Config) -> Result<Vec<Topic>, BusError> {
-    let existing = bus.topics().await?;
-    // Topics that are there already decide the partition count, or a user would be in two places.
-    let partitions = existing.first().map_or(config.topics.partitions, |topic| topic.partitions);
-    let spec = |topic: &Topic| TopicSpec { topic: *topic, partitions, replication: config.topics.replication };
-    bus.create_topics(&Topic::ALL.iter().map(spec).collect::<Vec<_>>()).await
 }
 
 /// Ends when the process is told to.

@@ -6,6 +6,8 @@ use auren::{
     config::{BusKind, Config},
 };
 
+use auren_agents::{AgentId, UserId};
+
 use super::{Console, Interrupt};
 
 /// What every command is given.
@@ -36,6 +38,16 @@ pub(crate) async fn open_topic(config: &Config, topic: Topic) -> anyhow::Result<
         return Err(BusError::TopicMissing { topic: format!("{}{topic}", config.kafka.prefix) }.into());
     }
     Ok(bus)
+}
+
+/// A person's id, as a flag takes it.
+pub(super) fn user(text: &str) -> Result<UserId, String> {
+    UserId::new(text).map_err(|unfit| unfit.to_string())
+}
+
+/// An agent's name, as a flag takes it.
+pub(super) fn agent(text: &str) -> Result<AgentId, String> {
+    AgentId::new(text).map_err(|unfit| unfit.to_string())
 }
 
 #[cfg(test)]

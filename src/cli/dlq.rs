@@ -14,7 +14,7 @@ use clap::{
 };
 use serde_json::json;
 
-use super::{Context, Exit, open_bus, send};
+use super::{Context, Exit, context, open_bus};
 
 /// Records sent again in one call.
 const CHUNK: usize = 500;
@@ -84,7 +84,7 @@ pub(super) struct Which {
     #[arg(long, value_name = "CLASS")]
     class: Vec<String>,
     /// Only this person's.
-    #[arg(long, value_name = "USER", value_parser = send::user)]
+    #[arg(long, value_name = "USER", value_parser = context::user)]
     user: Option<UserId>,
     /// Only the one that stands here in the .dlq topic, as partition:offset.
     #[arg(long, value_name = "CURSOR")]

@@ -19,7 +19,7 @@ use indicatif::HumanCount;
 use super::{
     Context, Exit,
     console::{Console, Unit},
-    input, open_topic, send,
+    context, input, open_topic,
     ship::{Ship, Survey},
 };
 
@@ -61,7 +61,7 @@ pub(super) struct Csv {
     #[arg(long, conflicts_with = "print_map")]
     dry_run: bool,
     /// Whose values they are, for a file of one person.
-    #[arg(long, value_name = "USER", value_parser = send::user)]
+    #[arg(long, value_name = "USER", value_parser = context::user)]
     user: Option<UserId>,
     /// Which device measured them.
     #[arg(long, value_name = "NAME")]

@@ -24,6 +24,7 @@ use serde_json::json;
 use super::{
     Context, Exit,
     console::Unit,
+    context,
     input::{Document, Documents},
     open_topic,
 };
@@ -100,10 +101,10 @@ pub(super) enum Args {
         #[arg(value_name = "FILE | TEXT")]
         words: Vec<String>,
         /// Who says it.
-        #[arg(long, value_name = "USER", value_parser = user, requires = "words")]
+        #[arg(long, value_name = "USER", value_parser = context::user, requires = "words")]
         user: Option<UserId>,
         /// The agent it is meant for.
-        #[arg(long, value_name = "AGENT", value_parser = agent, requires = "user")]
+        #[arg(long, value_name = "AGENT", value_parser = context::agent, requires = "user")]
         to: Option<AgentId>,
         /// Print one JSON object a message: {line, id, cursor} or {line, error}.
         #[arg(long)]
@@ -396,15 +397,6 @@ fn is_of_the_record(error: &BusError) -> bool {
 /// This moment, with the offset of this place: agents greet by the person's own time of day.
 fn now() -> Timestamp {
     Timestamp::from(chrono::Local::now().fixed_offset().trunc_subsecs(3))
-}
-
-/// A person's id, as a flag takes it.
-pub(super) fn user(text: &str) -> Result<UserId, String> {
-    UserId::new(text).map_err(|unfit| unfit.to_string())
-}
-
-fn agent(text: &str) -> Result<AgentId, String> {
-    AgentId::new(text).map_err(|unfit| unfit.to_string())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use auren_agents::UserId;
 use chrono::DateTime;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use super::{Context, Exit, open_topic, send};
+use super::{Context, Exit, context, open_topic};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,7 +29,7 @@ pub(super) struct Args {
     #[arg(value_parser = topics())]
     topic: Topic,
     /// Only this person's records; only their partition is read.
-    #[arg(long, value_name = "USER", value_parser = send::user)]
+    #[arg(long, value_name = "USER", value_parser = context::user)]
     user: Option<UserId>,
     /// Where to begin: earliest, latest, an offset, -N for the last N records (of the person, or of each partition), or a
     /// time such as 2024-01-31T00:00:00Z [default: latest; with --until-end: earliest]

@@ -94,6 +94,30 @@ pub struct ConversationMetadata {
     pub extra: Extra,
 }
 
+impl ConversationMetadata {
+    /// Metadata that names the cause, and nothing else yet.
+    #[must_use]
+    pub fn new(cause: EventId, cause_type: CauseKind, turn: u64) -> Self {
+        Self {
+            cause,
+            cause_type,
+            turn,
+            trigger_type: None,
+            severity: None,
+            consult_id: None,
+            agent_version: None,
+            panel: None,
+            findings: Vec::new(),
+            confidence: None,
+            reasons: Vec::new(),
+            hand_off: None,
+            code: None,
+            client_id: None,
+            extra: Extra::new(),
+        }
+    }
+}
+
 /// What kind of thing made somebody speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

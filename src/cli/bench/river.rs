@@ -20,8 +20,8 @@ use auren::{
     wire,
 };
 use auren_agents::{
-    Advice, Agent, AgentCard, AgentError, AgentId, Consult, ConversationEvent, EventId, Score, Text, Timestamp,
-    TriggerEvent, TriggerType, UserId, events,
+    Advice, Agent, AgentCard, AgentError, AgentId, Consult, ConsultId, ConversationEvent, ConversationId,
+    ConversationMetadata, EventId, MessageType, Score, Text, Timestamp, TriggerEvent, TriggerType, UserId, events,
 };
 
 use crate::cli::{Context, Exit};
@@ -312,27 +312,18 @@ fn echo(trigger: &TriggerEvent, agent: &AgentId) -> ConversationEvent {
     let ids = [trigger.user_id.as_str(), trigger.trigger_id.as_str(), agent.as_str()];
     ConversationEvent {
         event_id: EventId::derived(&ids),
-        conversation_id: auren_agents::ConversationId::derived(&ids[..2]),
+        conversation_id: ConversationId::derived(&ids[..2]),
         user_id: trigger.user_id.clone(),
         specialist_id: agent.clone(),
-        message_type: auren_agents::MessageType::SpecialistResponse,
+        message_type: MessageType::SpecialistResponse,
         content: Text::cut(SENTENCE),
-        metadata: auren_agents::ConversationMetadata {
-            cause: trigger.trigger_id.clone(),
-            cause_type: events::CauseKind::Trigger,
-            turn: 1,
+        metadata: ConversationMetadata {
             trigger_type: Some(Text::cut(trigger.trigger_type.as_str())),
             severity: Some(trigger.severity),
-            consult_id: Some(auren_agents::ConsultId::derived(&ids)),
+            consult_id: Some(ConsultId::derived(&ids)),
             agent_version: Some(Text::cut("1")),
             panel: Some(events::PanelSeat { seat: 1, seats: 2, read: Vec::new() }),
-            findings: Vec::new(),
-            confidence: None,
-            reasons: Vec::new(),
-            hand_off: None,
-            code: None,
-            client_id: None,
-            extra: serde_json::Map::new(),
+            ..ConversationMetadata::new(trigger.trigger_id.clone(), events::CauseKind::Trigger, 1)
         },
         timestamp: trigger.timestamp.clone(),
         extra: serde_json::Map::new(),
