@@ -91,7 +91,12 @@ impl Writer {
                 return Err(refused(format!("the group does not read {topic}")));
             }
             if !held.as_ref().is_some_and(|held| held.partitions.contains(partition)) {
-                return Err(refused(format!("partition {partition} was handed over")));
+                // A member that was fenced hears of the loss before it is told why.
+                let fatal = self.consumer.client().fatal_error().map(|(code, _)| KafkaError::MessageProduction(code));
+                return Err(match fatal {
+                    Some(error) => errors::not_committed(&self.join.member, &error),
+                    None => refused(format!("partition {partition} was handed over")),
+                });
             }
         }
         Ok(held)
