@@ -91,14 +91,22 @@ impl DataSet {
     /// [`DemoError`] where the bus fails.
     pub async fn run(&self, hub: &Running, keys: &Keys) -> Result<Vec<ConversationEvent>, DemoError> {
         for rows in self.readings.chunks(CHUNK) {
-            let sealed = rows.iter().map(|row| SealedReading::seal(row, keys)).collect::<Result<Vec<_>, _>>()?;
-            publish(hub.bus(), sealed.iter().map(wire::outgoing).collect()).await?;
+            publish_readings(hub.bus(), rows, keys).await?;
         }
         hub.settled().await?;
         publish(hub.bus(), self.messages.iter().map(wire::outgoing).collect()).await?;
         hub.settled().await?;
         conversation(hub.bus()).await
     }
+}
+
+/// Seals readings and publishes them; they must all be taken.
+///
+/// # Errors
+/// [`DemoError`] where a reading is refused or the bus fails.
+pub async fn publish_readings(bus: &SharedBus, rows: &[Row], keys: &Keys) -> Result<(), DemoError> {
+    let sealed = rows.iter().map(|row| SealedReading::seal(row, keys)).collect::<Result<Vec<_>, _>>()?;
+    Ok(publish(bus, sealed.iter().map(wire::outgoing).collect()).await?)
 }
 
 /// Publishes records that must all be taken.

@@ -2,15 +2,14 @@
 
 mod story;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use auren::{
     app::{Hub, Running, connect, create_topics},
     bus::{Read, ReadFrom, ReadUntil, Topic},
     config::{BusKind, Config},
-    demo::{DataSet, publish},
-    intake::SealedReading,
+    demo::{DataSet, publish, publish_readings},
     phi::Keys,
     simulate::{Settings, Simulation},
     wearable::Row,
@@ -122,7 +121,7 @@ async fn watch(args: &Args, stage: &Stage, context: &mut Context) -> anyhow::Res
             () = tokio::time::sleep_until(next) => match days.next() {
                 Some((day, rows)) => {
                     let past = days.lived() <= PAST_DAYS;
-                    stage.publish(&running, &rows).await?;
+                    publish_readings(running.bus(), &rows, &stage.keys).await?;
                     if !past {
                         story.day(day, &mut context.console)?;
                         next = tokio::time::Instant::now() + Duration::from_millis(args.day_ms);
@@ -170,12 +169,6 @@ impl Stage {
     async fn start(&self) -> anyhow::Result<Running> {
         let hub = Hub::builder().config(self.config.clone()).keys(self.keys.clone()).build().await?;
         Ok(hub.start().await?)
-    }
-
-    async fn publish(&self, running: &Running, rows: &[Row]) -> anyhow::Result<()> {
-        let sealed = rows.iter().map(|row| SealedReading::seal(row, &self.keys)).collect::<Result<Vec<_>, _>>()?;
-        publish(&Arc::clone(running.bus()), sealed.iter().map(wire::outgoing).collect()).await?;
-        Ok(())
     }
 
     fn clear(self) {

@@ -93,7 +93,7 @@ pub fn judge(measure: &str, value: Point, past: &[Point]) -> Judged {
     Judged {
         rank: rank(scaled, &known),
         severity: ((away - 1.0) / 2.5).clamp(0.0, 1.0),
-        trend: trend(measure, value, past).unwrap_or_else(|| "stable".to_owned()),
+        trend: trend(measure, value, past, sd).unwrap_or_else(|| "stable".to_owned()),
         summary: Some((plain_mean, plain_sd)),
         week: week(measure, value, past),
     }
@@ -113,7 +113,7 @@ fn week(measure: &str, value: Point, past: &[Point]) -> Option<f64> {
 }
 
 /// The run of days on which the value went one way, where it is long enough and adds up to half a standard deviation.
-fn trend(measure: &str, value: Point, past: &[Point]) -> Option<String> {
+fn trend(measure: &str, value: Point, past: &[Point], sd: f64) -> Option<String> {
     let mut newer = value;
     let mut run = 1_usize;
     let mut falls: Option<bool> = None;
@@ -126,9 +126,8 @@ fn trend(measure: &str, value: Point, past: &[Point]) -> Option<String> {
         run += 1;
         newer = *older;
     }
-    let known: Vec<f64> = past.iter().map(|point| scale(measure, point.value)).collect();
     let moved = (scale(measure, value.value) - scale(measure, newer.value)).abs();
-    let enough = moved >= 0.5 * usual(&known).1;
+    let enough = moved >= 0.5 * sd;
     let word = if falls? { "declining" } else { "rising" };
     (run >= TREND && enough).then(|| format!("{word}_{}_days", run.min(14)))
 }

@@ -28,6 +28,13 @@ async fn passed(river: &River, user: &str) {
     .await;
 }
 
+/// A trigger whose first agent keeps the door closed: its offset is committed, its panel open.
+async fn parks_a_trigger(river: &River, door: &Door) {
+    river.json(Topic::Triggers, "u-1", &trigger("u-1", "t-1", &["slow", "coach"])).await;
+    door.asked_times(1).await;
+    passed(river, "u-1").await;
+}
+
 fn ids(consults: &[Consult]) -> Vec<&str> {
     consults.iter().map(|consult| consult.id.as_str()).collect()
 }
@@ -36,9 +43,7 @@ pub async fn a_parked_answer_has_a_commit_of_its_own(river: River) {
     let door = Door::closed();
     let river = with(river, &door);
     let hub = river.hub().await;
-    river.json(Topic::Triggers, "u-1", &trigger("u-1", "t-1", &["slow", "coach"])).await;
-    door.asked_times(1).await;
-    passed(&river, "u-1").await;
+    parks_a_trigger(&river, &door).await;
     assert_eq!(hub.stats(Role::Converse).unwrap().totals().open, 1);
     assert_eq!(river.said().await.len(), 0);
     door.lets(1);
@@ -54,9 +59,7 @@ pub async fn what_was_open_when_its_hub_died_is_asked_again_and_answered_once(ri
     let door = Door::closed();
     let river = with(river, &door);
     let hub = river.apart().await;
-    river.json(Topic::Triggers, "u-1", &trigger("u-1", "t-1", &["slow", "coach"])).await;
-    door.asked_times(1).await;
-    passed(&river, "u-1").await;
+    parks_a_trigger(&river, &door).await;
     hub.abandon();
     asked_again_and_answered_once(&river, &door).await;
 }
@@ -65,9 +68,7 @@ pub async fn what_was_open_when_its_hub_stopped_is_asked_again_and_answered_once
     let door = Door::closed();
     let river = with(river, &door);
     let hub = river.hub().await;
-    river.json(Topic::Triggers, "u-1", &trigger("u-1", "t-1", &["slow", "coach"])).await;
-    door.asked_times(1).await;
-    passed(&river, "u-1").await;
+    parks_a_trigger(&river, &door).await;
     hub.stop().await;
     asked_again_and_answered_once(&river, &door).await;
 }
