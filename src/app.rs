@@ -98,6 +98,7 @@ impl Hub {
             create_topics(&bus, &config).await?;
         }
         bus.partitions().await?;
+        let snapshots = open::snapshots(&config)?;
         let (stop, stopped) = watch::channel(false);
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let mut running = Running {
@@ -126,6 +127,7 @@ impl Hub {
                         member: format!("{}-{}-{thread}", config.node.id, role.name()),
                         max_batch: config.lanes.max_batch,
                         max_resident: config.lanes.max_resident,
+                        snapshots: snapshots.clone(),
                     },
                     stats: Arc::clone(&stats),
                     stopped: stopped.clone(),

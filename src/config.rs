@@ -9,7 +9,7 @@ mod sections;
 pub use load::{ConfigError, Source, load};
 pub use sections::{
     BusKind, BusSection, ConverseSection, EmbeddedSection, KafkaSection, LanesSection, LogFormat, LogSection,
-    NodeSection, PhiSection, PrivacyProfile, Role, Secret, TopicsSection,
+    NodeSection, PhiSection, PrivacyProfile, RedisSection, Role, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub struct Config {
     pub embedded: EmbeddedSection,
     /// The bus on Kafka.
     pub kafka: KafkaSection,
+    /// Redis, as session storage.
+    pub redis: RedisSection,
     /// The topics that `topics create` creates.
     pub topics: TopicsSection,
     /// The sealed boundary.

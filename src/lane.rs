@@ -7,16 +7,18 @@
 //! offsets; nothing is ever half remembered.
 //!
 //! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
-//! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`state`],
-//! [`refusal`] and [`dead_letter`] (what nobody can use), [`stats`].
+//! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`state`], [`mirror`]
+//! and [`snapshots`] (states in Redis), [`refusal`] and [`dead_letter`] (what nobody can use), [`stats`].
 
 mod batch;
 mod dead_letter;
 mod flight;
+mod mirror;
 mod patience;
 mod refusal;
 mod residents;
 mod session;
+mod snapshots;
 mod state;
 mod stats;
 mod worker;
@@ -24,5 +26,6 @@ mod worker;
 pub use dead_letter::DeadLetter;
 pub use refusal::Refusal;
 pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulus};
+pub use snapshots::{SnapshotError, SnapshotSettings};
 pub use stats::{LaneStats, Totals};
 pub use worker::{Worker, WorkerSettings};

@@ -1,11 +1,12 @@
 //! What a configuration names: the bus, the keys, and the topics there must be.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::HubError;
 use crate::{
     bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
     config::{BusKind, Config, ConfigError},
+    lane::SnapshotSettings,
     phi::Keys,
 };
 
@@ -33,6 +34,25 @@ pub fn open_keys(config: &Config) -> Result<Keys, HubError> {
         }),
         None => Ok(Keys::from_file(tenant, Path::new(&config.phi.key_file))?),
     }
+}
+
+/// Where states are mirrored, if the configuration names a Redis. It is connected to when it is first used.
+///
+/// # Errors
+/// [`ConfigError`] where its address cannot be one.
+pub(super) fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigError> {
+    let Some(url) = &config.redis.url else { return Ok(None) };
+    let settings = SnapshotSettings {
+        url: url.reveal().to_owned(),
+        // Hubs that share a cluster under different prefixes have different states.
+        prefix: format!("{}{}", config.redis.prefix, config.kafka.prefix),
+        limit: Duration::from_millis(config.redis.timeout_ms),
+        every: Duration::from_millis(config.redis.flush_ms),
+    };
+    settings
+        .check()
+        .map_err(|error| ConfigError::Value { key: "redis.url", why: format!("cannot be used: {error}") })?;
+    Ok(Some(settings))
 }
 
 /// Creates the topics that are missing; returns those it created.

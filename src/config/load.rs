@@ -116,6 +116,18 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !(6_000..=300_000).contains(&config.kafka.session_timeout_ms) {
         return wrong("kafka.session_timeout_ms", "must be from 6000 to 300000, as brokers take by default");
     }
+    if config.redis.url.as_ref().is_some_and(|url| !url.reveal().starts_with("redis://")) {
+        return wrong("redis.url", "must be redis://[user:password@]host:port/[database]");
+    }
+    if config.redis.prefix.len() > 64 {
+        return wrong("redis.prefix", "must be at most 64 bytes");
+    }
+    if !(10..=60_000).contains(&config.redis.timeout_ms) {
+        return wrong("redis.timeout_ms", "must be from 10 to 60000");
+    }
+    if !(1..=60_000).contains(&config.redis.flush_ms) {
+        return wrong("redis.flush_ms", "must be from 1 to 60000");
+    }
     if !(1..=1024).contains(&config.topics.partitions) {
         return wrong("topics.partitions", "must be from 1 to 1024");
     }
@@ -178,8 +190,8 @@ mod tests {
         let example = include_str!("../../config/auren.example.toml");
         let shown: toml::Table = toml::from_str(example).unwrap();
         assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
-        // It has no default, so it stands there as a comment.
-        assert!(example.contains("\n# master_key = "));
+        // They have no default, so they stand there as comments.
+        assert!(example.contains("\n# master_key = ") && example.contains("\n# url = "));
     }
 
     #[test]

@@ -206,6 +206,28 @@ impl KafkaSection {
     }
 }
 
+/// Redis, as session storage: snapshots of states. It may be emptied at any moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisSection {
+    /// `redis://[user:password@]host:port/[database]`. Without it all states of the partitions held are in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+    /// Stands before every key; another installation on the same Redis needs another one.
+    #[serde(deserialize_with = "text")]
+    pub prefix: String,
+    /// A Redis that takes longer than this for an answer counts as away.
+    pub timeout_ms: u64,
+    /// How often what was committed is written.
+    pub flush_ms: u64,
+}
+
+impl Default for RedisSection {
+    fn default() -> Self {
+        Self { url: None, prefix: "auren:".to_owned(), timeout_ms: 1_000, flush_ms: 500 }
+    }
+}
+
 /// The topics that `topics create` creates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

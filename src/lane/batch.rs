@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use auren_agents::UserId;
 
-use super::{Effects, state::States};
+use super::{
+    Effects,
+    state::{States, Written},
+};
 use crate::{
     bus::{Outgoing, Topic, Transaction},
     wire::TRACEPARENT,
@@ -51,7 +54,7 @@ impl Batch {
             self.counts.outputs += 1;
         }
         if let Some(state) = effects.state {
-            states.put(user.clone(), partition, state, effects.open);
+            states.worked(user.clone(), partition, state, effects.open);
             if self.known.insert(user.clone()) {
                 self.touched.push(user.clone());
             }
@@ -84,10 +87,16 @@ impl Batch {
         self.outputs.is_empty() && self.offsets.is_empty() && self.touched.is_empty()
     }
 
-    /// The transaction: the newest state of every touched user goes behind the outputs.
-    pub(super) fn transaction(self, states: &States, topic: Topic) -> Transaction {
+    /// The transaction: the newest state of every touched user goes behind the outputs. With it come the states as they
+    /// are written, where somebody mirrors them.
+    pub(super) fn transaction(self, states: &States) -> (Transaction, Vec<Written>) {
         let mut outputs = self.outputs;
-        outputs.extend(self.touched.iter().filter_map(|user| states.record(topic, user)));
-        Transaction { outputs, offsets: self.offsets }
+        outputs.extend(self.touched.iter().filter_map(|user| states.record(user)));
+        let written = if states.are_mirrored() {
+            self.touched.iter().filter_map(|user| states.being_written(user)).collect()
+        } else {
+            Vec::new()
+        };
+        (Transaction { outputs, offsets: self.offsets }, written)
     }
 }

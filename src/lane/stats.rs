@@ -17,6 +17,7 @@ pub struct LaneStats {
     pub(super) rejoins: AtomicU64,
     pub(super) partitions: AtomicU64,
     pub(super) sessions: AtomicU64,
+    pub(super) states: AtomicU64,
     pub(super) open: AtomicU64,
     pub(super) unfinished: AtomicU64,
 }
@@ -40,6 +41,8 @@ pub struct Totals {
     pub partitions: u64,
     /// Session actors in memory now.
     pub sessions: u64,
+    /// Saved states in memory now: all of them, or those that Redis lacks.
+    pub states: u64,
     /// Sessions that wait for an agent now.
     pub open: u64,
     /// Batches worked and not yet committed now.
@@ -68,6 +71,7 @@ impl LaneStats {
             rejoins: self.rejoins.load(Relaxed),
             partitions: self.partitions.load(Relaxed),
             sessions: self.sessions.load(Relaxed),
+            states: self.states.load(Relaxed),
             open: self.open.load(Relaxed),
             unfinished: self.unfinished.load(Relaxed),
         }

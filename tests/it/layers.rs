@@ -35,6 +35,7 @@ fn a_client_library_is_named_in_one_folder_only() {
     for (library, homes) in [
         ("rdkafka::", &["src/bus/kafka"][..]),
         ("sqlx::", &["src/bus/embedded"]),
+        ("redis::", &["src/lane/snapshots.rs"]),
         ("aes_gcm", &["src/phi/"]),
         ("hkdf::", &["src/phi/"]),
         ("figment", &["src/config/"]),

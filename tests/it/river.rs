@@ -7,6 +7,7 @@ mod limits;
 mod messages;
 mod nodes;
 mod parking;
+mod redis;
 mod trigger;
 mod whole;
 
@@ -42,6 +43,9 @@ macro_rules! behaviours {
             whole: a_data_set_always_gives_the_same_conversation, a_restart_in_the_middle_changes_nothing,
                 sessions_that_were_put_to_sleep_say_the_same, two_nodes_share_the_work_and_one_finishes_it_alone,
                 no_measured_value_leaves_the_sealed_boundary;
+            redis: sessions_that_redis_keeps_say_the_same, a_redis_that_is_emptied_again_and_again_changes_nothing,
+                a_redis_that_goes_away_and_comes_back_changes_nothing, what_happened_without_redis_is_known_with_it,
+                who_waited_when_the_hub_died_is_known_from_redis;
         }
     };
 }

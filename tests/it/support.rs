@@ -4,6 +4,7 @@
 //! waits for has a deadline; nothing sleeps for a fixed time and hopes.
 
 mod ear;
+mod line;
 mod player;
 mod program;
 mod records;
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub use ear::Ear;
+pub use line::Line;
 pub use player::{Door, Player};
 pub use program::Program;
 pub use records::{message, mission_biometric, mission_trigger, night, stop, trigger};

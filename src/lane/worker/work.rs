@@ -7,7 +7,7 @@ use auren_agents::UserId;
 
 use super::Worker;
 use crate::{
-    bus::{Record, key_partition},
+    bus::{BusError, Record, key_partition},
     lane::{
         Effects, Input, Processor, Refusal, Stimulus,
         batch::Batch,
@@ -22,10 +22,16 @@ const TRACE_MAX: usize = 128;
 
 impl<P: Processor> Worker<P> {
     /// Works a batch of records, one after the other.
-    pub(super) async fn work(&mut self, records: Vec<Record>) {
+    pub(super) async fn work(&mut self, records: Vec<Record>) -> Result<(), BusError> {
+        if self.states.are_mirrored() {
+            let users = records.iter().filter_map(|record| Some((user_of(record)?, record.partition)));
+            let users = users.filter(|(user, _)| !self.sessions.has(user)).collect::<Vec<_>>();
+            self.states.load(&self.bus, users).await?;
+        }
         let mut batch = mem::take(&mut self.next);
         for record in records {
             self.record(&record, &mut batch).await;
+            self.load_fallen().await?;
             let next = record.offset + 1;
             self.positions.insert((record.topic, record.partition), next);
             batch.worked(record.topic, record.partition, next);
@@ -33,7 +39,9 @@ impl<P: Processor> Worker<P> {
             batch.stimuli += 1;
         }
         self.next = batch;
+        self.states.batch_worked();
         self.sessions.passivate(self.settings.max_resident, &self.states);
+        Ok(())
     }
 
     async fn record(&mut self, record: &Record, batch: &mut Batch) {
@@ -74,23 +82,31 @@ impl<P: Processor> Worker<P> {
     }
 
     /// Works what came late for a user, and whatever else has come late meanwhile.
-    pub(super) async fn work_late(&mut self, user: UserId, late: P::Late) {
+    pub(super) async fn work_late(&mut self, user: UserId, late: P::Late) -> Result<(), BusError> {
+        let mut lates = vec![(user, late)];
+        while lates.len() < self.share()
+            && let Ok(late) = self.late.try_recv()
+        {
+            lates.push(late);
+        }
+        let count = self.partitions;
+        // Otherwise whoever holds the partition now asks again.
+        let here = lates.into_iter().filter_map(|(user, late)| {
+            let partition = key_partition(user.as_str().as_bytes(), count);
+            self.held.contains(&partition).then_some((user, partition, late))
+        });
+        let lates: Vec<_> = here.collect();
+        let users = lates.iter().filter(|(user, ..)| !self.sessions.has(user));
+        self.states.load(&self.bus, users.map(|(user, partition, _)| (user.clone(), *partition))).await?;
         let mut batch = mem::take(&mut self.next);
-        self.late(user, late, &mut batch).await;
-        for _ in 1..self.share() {
-            let Ok((user, late)) = self.late.try_recv() else { break };
-            self.late(user, late, &mut batch).await;
+        for (user, partition, late) in lates {
+            batch.stimuli += 1;
+            self.without_record(&user, partition, Some(late), &mut batch).await;
+            self.load_fallen().await?;
         }
         self.next = batch;
-    }
-
-    async fn late(&mut self, user: UserId, late: P::Late, batch: &mut Batch) {
-        let partition = key_partition(user.as_str().as_bytes(), self.partitions);
-        // Otherwise whoever holds the partition now asks again.
-        if self.held.contains(&partition) {
-            batch.stimuli += 1;
-            self.without_record(&user, partition, Some(late), batch).await;
-        }
+        self.states.batch_worked();
+        Ok(())
     }
 
     /// Wakes the sessions that were waiting for something when these were last held.
@@ -147,7 +163,15 @@ impl<P: Processor> Worker<P> {
         };
         // The next stimulus finds it rebuilt from its saved state.
         self.sessions.remove(user);
+        self.fallen = Some(user.clone());
         Err(Refusal::new("turn_failed", "record", why))
+    }
+
+    /// Loads the state of a session that failed, which nobody expected to be needed again so soon.
+    async fn load_fallen(&mut self) -> Result<(), BusError> {
+        let Some(user) = self.fallen.take() else { return Ok(()) };
+        let partition = key_partition(user.as_str().as_bytes(), self.partitions);
+        self.states.load(&self.bus, [(user, partition)]).await
     }
 
     /// The session of a user: the one in memory, or one begun from the saved state, which first asks for what it awaits.
@@ -155,6 +179,7 @@ impl<P: Processor> Worker<P> {
         if let Some(addr) = self.sessions.get(user) {
             return Ok(addr);
         }
+        debug_assert!(self.states.knows(user, partition), "a state that was not loaded is not one that does not exist");
         let session = self.processor.open(user, self.states.get(user), self.lates.clone())?;
         let addr = self.sessions.start(user.clone(), session);
         if self.states.is_open(user) {
@@ -163,4 +188,9 @@ impl<P: Processor> Worker<P> {
         }
         Ok(addr)
     }
+}
+
+/// Whose record it is, as far as its key says so.
+fn user_of(record: &Record) -> Option<UserId> {
+    UserId::new(std::str::from_utf8(record.key.as_deref()?).ok()?).ok()
 }
