@@ -38,7 +38,7 @@ use crate::{
     converse::{Converse, TalkSettings},
     detect::Detect,
     enrich::Enrich,
-    lane::{LaneStats, Processor, Worker, WorkerSettings},
+    lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
     wire,
 };
@@ -130,6 +130,10 @@ impl Hub {
                         member: format!("{}-{}-{thread}", config.node.id, role.name()),
                         max_batch: config.lanes.max_batch,
                         max_resident: config.lanes.max_resident,
+                        parking: Parking {
+                            after: config.lanes.park_after,
+                            pause: Duration::from_millis(config.lanes.park_ms),
+                        },
                     },
                     stats: Arc::clone(&stats),
                     stopped: stopped.clone(),

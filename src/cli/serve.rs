@@ -69,6 +69,7 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
                     partitions = totals.partitions,
                     sessions = totals.sessions,
                     open_consults = totals.open,
+                    parked_users = totals.parked,
                     "lane totals"
                 );
             }

@@ -134,6 +134,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.lanes.max_resident == 0 {
         return wrong("lanes.max_resident", "must be at least 1");
     }
+    if config.lanes.park_after == 0 {
+        return wrong("lanes.park_after", "must be at least 1");
+    }
+    if !(1..=86_400_000).contains(&config.lanes.park_ms) {
+        return wrong("lanes.park_ms", "must be from 1 to 86400000");
+    }
     if config.converse.quiet_minutes == 0 {
         return wrong("converse.quiet_minutes", "must be at least 1");
     }

@@ -273,11 +273,15 @@ pub struct LanesSection {
     pub max_batch: usize,
     /// Most session actors that one thread keeps; those idle longest go first and come back when needed.
     pub max_resident: usize,
+    /// A user of whom so many turns in a row failed is parked: their records become dead letters untried.
+    pub park_after: u32,
+    /// The time after which one record of a parked user is tried.
+    pub park_ms: u64,
 }
 
 impl Default for LanesSection {
     fn default() -> Self {
-        Self { threads_per_role: 1, max_batch: 1000, max_resident: 50_000 }
+        Self { threads_per_role: 1, max_batch: 1000, max_resident: 50_000, park_after: 3, park_ms: 60_000 }
     }
 }
 

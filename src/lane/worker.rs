@@ -21,6 +21,7 @@ use super::{
     LaneStats, Lates, Processor,
     batch::{Batch, Counts},
     flight::Flights,
+    parked::{Parked, Parking},
     patience::Patience,
     residents::Residents,
     state::States,
@@ -45,6 +46,8 @@ pub struct WorkerSettings {
     pub max_batch: usize,
     /// Most session actors in memory.
     pub max_resident: usize,
+    /// When a user whose turns fail is parked.
+    pub parking: Parking,
 }
 
 /// One group member of one role.
@@ -66,7 +69,9 @@ pub struct Worker<P: Processor> {
     in_flight: Flights,
     /// The kinds of dead letters that were warned of.
     warned: HashSet<(Topic, &'static str)>,
-    shares: [Share; 4],
+    /// Users whose turns fail.
+    parked: Parked,
+    shares: [Share; 5],
 }
 
 enum Next<L> {
@@ -83,6 +88,7 @@ impl<P: Processor> Worker<P> {
         Self {
             bus,
             processor: Rc::new(processor),
+            parked: Parked::new(settings.parking),
             settings,
             stats,
             partitions: 0,
@@ -193,7 +199,9 @@ impl<P: Processor> Worker<P> {
         self.held.retain(|held| !partitions.contains(held));
         self.positions.retain(|(_, partition), _| !partitions.contains(partition));
         let count = self.partitions;
-        self.sessions.retain(|user| !partitions.contains(&key_partition(user.as_str().as_bytes(), count)));
+        let stays = |user: &UserId| !partitions.contains(&key_partition(user.as_str().as_bytes(), count));
+        self.sessions.retain(stays);
+        self.parked.retain(stays);
         self.states.forget(partitions);
         self.show();
         tracing::info!(group = self.role().group(), member = %self.settings.member, ?partitions, lost, "partitions released");
@@ -261,6 +269,7 @@ impl<P: Processor> Worker<P> {
 
     fn forget_everything(&mut self) {
         self.sessions.clear();
+        self.parked.retain(|_| false);
         self.states.clear();
         self.held.clear();
         self.positions.clear();
@@ -272,10 +281,11 @@ impl<P: Processor> Worker<P> {
     }
 
     fn show(&mut self) {
-        let [partitions, sessions, open, unfinished] = &mut self.shares;
+        let [partitions, sessions, open, unfinished, parked] = &mut self.shares;
         partitions.set(&self.stats.partitions, self.held.len());
         sessions.set(&self.stats.sessions, self.sessions.len());
         open.set(&self.stats.open, self.states.open());
+        parked.set(&self.stats.parked, self.parked.len());
         unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));
     }
 }

@@ -3,6 +3,7 @@
 mod agents;
 mod bad_input;
 mod failing;
+mod failing_user;
 mod kafka_only;
 mod limits;
 mod messages;
@@ -42,6 +43,11 @@ macro_rules! behaviours {
                 a_stopped_turn_is_not_asked_again, an_answer_of_five_megabytes_is_cut_to_what_a_record_takes,
                 an_actor_that_has_ended_is_started_again_where_the_hub_knows_how,
                 an_actor_that_has_ended_for_good_opens_its_circuit;
+            failing_user: a_user_whose_turns_panic_is_parked_alone_and_comes_back,
+                a_parked_user_is_tried_now_and_then_and_goes_on_once_a_turn_succeeds,
+                what_a_user_waits_for_comes_although_a_turn_behind_it_fails,
+                what_fails_whenever_it_comes_is_not_waited_for_for_ever,
+                a_user_whose_state_cannot_be_read_is_parked_alone_and_comes_back;
             parking: a_parked_answer_has_a_commit_of_its_own,
                 what_was_open_when_its_hub_died_is_asked_again_and_answered_once,
                 what_was_open_when_its_hub_stopped_is_asked_again_and_answered_once,
