@@ -44,6 +44,7 @@ macro_rules! behaviours {
                 an_actor_that_has_ended_is_started_again_where_the_hub_knows_how,
                 an_actor_that_has_ended_for_good_opens_its_circuit;
             failing_user: a_user_whose_turns_panic_is_parked_alone_and_comes_back,
+                a_session_that_fails_at_its_beginning_takes_nobody_with_it,
                 a_parked_user_is_tried_now_and_then_and_goes_on_once_a_turn_succeeds,
                 what_a_user_waits_for_comes_although_a_turn_behind_it_fails,
                 what_fails_whenever_it_comes_is_not_waited_for_for_ever,

@@ -32,6 +32,7 @@ Examples:
   auren bench isolation                                         on an embedded bus of its own
   auren --brokers 127.0.0.1:9092 bench isolation --rounds 5
   auren bench isolation --slow-ms 2000 --seconds 2              a quick look
+  auren bench isolation --slow-ms 1                             no slow agent at all: what the machine itself adds
 
 All users, and the one with the slow agent, are in one partition. Every round measures once without and once with that \
 user's triggers, which come once a second; both in one run, on one hub, by turns. On Kafka the topics begin with `bench-` \

@@ -1,6 +1,10 @@
 //! What a worker does with records and with what comes late: session by session, into the next commit.
 
-use std::{mem, time::Instant};
+use std::{
+    mem,
+    panic::{self, AssertUnwindSafe},
+    time::Instant,
+};
 
 use actix::Addr;
 use auren_agents::UserId;
@@ -207,7 +211,11 @@ impl<P: Processor> Worker<P> {
         if let Some(addr) = self.sessions.get(user) {
             return Ok(addr);
         }
-        let session = self.processor.open(user, self.states.get(user), self.lates.clone())?;
+        // It runs on the worker itself, which nobody would begin again.
+        let begun = AssertUnwindSafe(|| self.processor.open(user, self.states.get(user), self.lates.clone()));
+        let session = panic::catch_unwind(begun).unwrap_or_else(|_| {
+            Err(Refusal::new("state_unreadable", "state", "makes its session fail; the log of this node says where"))
+        })?;
         let addr = self.sessions.start(user.clone(), session);
         if self.states.is_open(user) {
             let effects = self.send(user, &addr, Stimulus::Resumed).await?;

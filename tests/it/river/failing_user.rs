@@ -93,6 +93,7 @@ impl Processor for Fragile {
     }
 
     fn open(&self, user: &UserId, saved: Option<&[u8]>, lates: Lates<()>) -> Result<Session, Refusal> {
+        assert!(user.as_str() != "u-0", "the test wants it");
         let turns = saved.and_then(|saved| saved.first()).copied().unwrap_or(0);
         Ok(Session { user: user.clone(), role: self.clone(), turns, lates })
     }
@@ -178,6 +179,17 @@ pub async fn a_user_whose_turns_panic_is_parked_alone_and_comes_back(river: Rive
     river.stage.publish(again.collect()).await;
     working.has_worked(10).await;
     assert_eq!((heard(&river, "u-1").await, working.stats.totals().parked), (10, 0));
+    working.stop().await;
+}
+
+pub async fn a_session_that_fails_at_its_beginning_takes_nobody_with_it(river: River) {
+    let working = Working::on(&river, Duration::from_secs(3600));
+    let both = (0..5).flat_map(|_| [word("u-0", "hello"), word("u-2", "hello")]);
+    river.stage.publish(both.collect()).await;
+    working.has_worked(10).await;
+    assert_eq!((heard(&river, "u-0").await, heard(&river, "u-2").await), (0, 5));
+    let classes = letters(&river, Topic::BiometricsDlq).await;
+    assert_eq!(classes, BTreeMap::from([("state_unreadable".to_owned(), 3), ("parked".to_owned(), 2)]));
     working.stop().await;
 }
 
