@@ -34,11 +34,11 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     bus::{BusError, SharedBus},
     config::{BusKind, Config, ConfigError, Role, Source},
-    consult::Agents,
+    consult::{Agents, Hosted},
     converse::{Converse, TalkSettings},
     detect::Detect,
     enrich::Enrich,
-    lane::{LaneStats, Processor, Worker, WorkerSettings},
+    lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
     wire,
 };
@@ -101,9 +101,12 @@ impl Hub {
         let snapshots = open::snapshots(&config)?;
         let (stop, stopped) = watch::channel(false);
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
+        let cards = agents.cards();
+        let agents = agents.hosted(config.converse.consults());
         let mut running = Running {
             bus,
             node: config.node.id.clone(),
+            agents: agents.clone(),
             stats: BTreeMap::new(),
             stop,
             ends,
@@ -111,11 +114,12 @@ impl Hub {
             working: 0,
         };
         let talk = TalkSettings {
-            cards: agents.cards(),
+            cards,
             quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
             deadline: Duration::from_millis(config.converse.agent_deadline_ms),
             default_agent: AgentId::new(config.converse.default_agent.as_str())
                 .unwrap_or_else(|_| AgentId::derived(&["default"])),
+            fallback_agent: AgentId::new(config.converse.fallback_agent.as_str()).ok(),
         };
         for role in &config.node.roles {
             let stats = Arc::new(LaneStats::default());
@@ -128,6 +132,10 @@ impl Hub {
                         max_batch: config.lanes.max_batch,
                         max_resident: config.lanes.max_resident,
                         snapshots: snapshots.clone(),
+                        parking: Parking {
+                            after: config.lanes.park_after,
+                            pause: Duration::from_millis(config.lanes.park_ms),
+                        },
                     },
                     stats: Arc::clone(&stats),
                     stopped: stopped.clone(),
@@ -201,6 +209,18 @@ impl HubBuilder {
         self
     }
 
+    /// Adds an actor that handles [`Consult`] itself and that `start` starts: once on every thread that converses, and again
+    /// wherever it has ended.
+    #[must_use]
+    pub fn recipient_from(
+        mut self,
+        card: AgentCard,
+        start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
+    ) -> Self {
+        self.agents = Some(self.agents.unwrap_or_else(Agents::built_in).with_recipient_from(card, start));
+        self
+    }
+
     /// The hub, put together.
     ///
     /// # Errors
@@ -238,6 +258,7 @@ impl HubBuilder {
 pub struct Running {
     bus: SharedBus,
     node: String,
+    agents: Hosted,
     stats: BTreeMap<Role, Arc<LaneStats>>,
     stop: watch::Sender<bool>,
     ends: mpsc::Receiver<Result<(), BusError>>,
@@ -257,6 +278,12 @@ impl Running {
     #[must_use]
     pub fn stats(&self, role: Role) -> Option<Arc<LaneStats>> {
         self.stats.get(&role).cloned()
+    }
+
+    /// The agents of this node, and how they do.
+    #[must_use]
+    pub fn agents(&self) -> &Hosted {
+        &self.agents
     }
 
     /// Waits until everything that is on the bus now has been worked, with all that follows from it.

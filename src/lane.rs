@@ -8,12 +8,14 @@
 //!
 //! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
 //! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`state`], [`mirror`]
-//! and [`snapshots`] (states in Redis), [`refusal`] and [`dead_letter`] (what nobody can use), [`stats`].
+//! and [`snapshots`] (states in Redis), [`refusal`] and [`dead_letter`] (what nobody can use), [`parked`] (users whose turns
+//! keep failing), [`stats`].
 
 mod batch;
 mod dead_letter;
 mod flight;
 mod mirror;
+mod parked;
 mod patience;
 mod refusal;
 mod residents;
@@ -24,6 +26,7 @@ mod stats;
 mod worker;
 
 pub use dead_letter::DeadLetter;
+pub use parked::Parking;
 pub use refusal::Refusal;
 pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulus};
 pub use snapshots::{SnapshotError, SnapshotSettings};

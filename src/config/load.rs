@@ -146,6 +146,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.lanes.max_resident == 0 {
         return wrong("lanes.max_resident", "must be at least 1");
     }
+    if config.lanes.park_after == 0 {
+        return wrong("lanes.park_after", "must be at least 1");
+    }
+    if !(1..=86_400_000).contains(&config.lanes.park_ms) {
+        return wrong("lanes.park_ms", "must be from 1 to 86400000");
+    }
     if config.converse.quiet_minutes == 0 {
         return wrong("converse.quiet_minutes", "must be at least 1");
     }
@@ -154,6 +160,25 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if AgentId::new(config.converse.default_agent.as_str()).is_err() {
         return wrong("converse.default_agent", "must be an agent's name");
+    }
+    let fallback = config.converse.fallback_agent.as_str();
+    if !fallback.is_empty() && AgentId::new(fallback).is_err() {
+        return wrong("converse.fallback_agent", "must be an agent's name, or empty");
+    }
+    if !(1..=100).contains(&config.converse.agent_attempts) {
+        return wrong("converse.agent_attempts", "must be from 1 to 100");
+    }
+    if !(1..=3_600_000).contains(&config.converse.agent_retry_ms) {
+        return wrong("converse.agent_retry_ms", "must be from 1 to 3600000");
+    }
+    if config.converse.agent_max_open == 0 {
+        return wrong("converse.agent_max_open", "must be at least 1");
+    }
+    if config.converse.agent_circuit_failures == 0 {
+        return wrong("converse.agent_circuit_failures", "must be at least 1");
+    }
+    if !(1..=3_600_000).contains(&config.converse.agent_circuit_ms) {
+        return wrong("converse.agent_circuit_ms", "must be from 1 to 3600000");
     }
     if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         return wrong("log.level", "must be a level, or directives such as info,auren::lane=debug");

@@ -20,6 +20,7 @@ pub struct LaneStats {
     pub(super) states: AtomicU64,
     pub(super) open: AtomicU64,
     pub(super) unfinished: AtomicU64,
+    pub(super) parked: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -47,6 +48,8 @@ pub struct Totals {
     pub open: u64,
     /// Batches worked and not yet committed now.
     pub unfinished: u64,
+    /// Users parked now, because their turns kept failing.
+    pub parked: u64,
 }
 
 impl LaneStats {
@@ -74,6 +77,7 @@ impl LaneStats {
             states: self.states.load(Relaxed),
             open: self.open.load(Relaxed),
             unfinished: self.unfinished.load(Relaxed),
+            parked: self.parked.load(Relaxed),
         }
     }
 }

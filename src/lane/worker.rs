@@ -22,6 +22,7 @@ use super::{
     batch::{Batch, Counts},
     flight::Flights,
     mirror::{Mirror, Turn},
+    parked::{Parked, Parking},
     patience::Patience,
     residents::Residents,
     snapshots::SnapshotSettings,
@@ -49,6 +50,8 @@ pub struct WorkerSettings {
     pub max_resident: usize,
     /// Where states are mirrored, if they are.
     pub snapshots: Option<SnapshotSettings>,
+    /// When a user whose turns fail is parked.
+    pub parking: Parking,
 }
 
 /// One group member of one role.
@@ -72,7 +75,9 @@ pub struct Worker<P: Processor> {
     fallen: Option<UserId>,
     /// The kinds of dead letters that were warned of.
     warned: HashSet<(Topic, &'static str)>,
-    shares: [Share; 5],
+    /// Users whose turns fail.
+    parked: Parked,
+    shares: [Share; 6],
 }
 
 enum Next<L> {
@@ -96,6 +101,7 @@ impl<P: Processor> Worker<P> {
         Self {
             bus,
             processor: Rc::new(processor),
+            parked: Parked::new(settings.parking),
             settings,
             stats,
             partitions: 0,
@@ -218,7 +224,9 @@ impl<P: Processor> Worker<P> {
         self.held.retain(|held| !partitions.contains(held));
         self.positions.retain(|(_, partition), _| !partitions.contains(partition));
         let count = self.partitions;
-        self.sessions.retain(|user| !partitions.contains(&key_partition(user.as_str().as_bytes(), count)));
+        let stays = |user: &UserId| !partitions.contains(&key_partition(user.as_str().as_bytes(), count));
+        self.sessions.retain(stays);
+        self.parked.retain(stays);
         self.states.forget(partitions);
         self.show();
         tracing::info!(group = self.role().group(), member = %self.settings.member, ?partitions, lost, "partitions released");
@@ -288,6 +296,7 @@ impl<P: Processor> Worker<P> {
 
     fn forget_everything(&mut self) {
         self.sessions.clear();
+        self.parked.retain(|_| false);
         self.states.clear();
         self.held.clear();
         self.positions.clear();
@@ -299,11 +308,12 @@ impl<P: Processor> Worker<P> {
     }
 
     fn show(&mut self) {
-        let [partitions, sessions, states, open, unfinished] = &mut self.shares;
+        let [partitions, sessions, states, open, unfinished, parked] = &mut self.shares;
         partitions.set(&self.stats.partitions, self.held.len());
         sessions.set(&self.stats.sessions, self.sessions.len());
         states.set(&self.stats.states, self.states.len());
         open.set(&self.stats.open, self.states.open());
+        parked.set(&self.stats.parked, self.parked.len());
         unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));
     }
 }

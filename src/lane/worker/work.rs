@@ -1,9 +1,14 @@
 //! What a worker does with records and with what comes late: session by session, into the next commit.
 
-use std::mem;
+use std::{
+    mem,
+    panic::{self, AssertUnwindSafe},
+    time::Instant,
+};
 
 use actix::Addr;
 use auren_agents::UserId;
+use bytes::Bytes;
 
 use super::Worker;
 use crate::{
@@ -47,14 +52,10 @@ impl<P: Processor> Worker<P> {
     async fn record(&mut self, record: &Record, batch: &mut Batch) {
         let answers = self.role().answers_for(record.topic);
         let refusal = match envelope(record, self.partitions) {
-            Envelope::Good(user, payload) => {
-                let input = Input { topic: record.topic, cursor: record.cursor(), payload };
-                let trace = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
-                match self.stimulate(&user, record.partition, Stimulus::Record(input), trace, batch).await {
-                    Ok(()) => return,
-                    Err(refusal) => refusal,
-                }
-            }
+            Envelope::Good(user, payload) => match self.turn(&user, record, payload, batch).await {
+                Ok(()) => return,
+                Err(refusal) => refusal,
+            },
             Envelope::Misplaced { .. } if !answers => return,
             Envelope::Misplaced { home } => {
                 batch.moved(moved(record, home));
@@ -79,6 +80,27 @@ impl<P: Processor> Worker<P> {
         if let Some(letter) = dead_letter(record, self.role().group(), self.role().name(), &refusal) {
             batch.dead_letter(letter);
         }
+    }
+
+    /// Works a good record of a user, unless the user is parked.
+    async fn turn(&mut self, user: &UserId, record: &Record, payload: Bytes, batch: &mut Batch) -> Result<(), Refusal> {
+        if let Some(refusal) = self.parked.refuses(user, Instant::now) {
+            return Err(refusal);
+        }
+        let input = Input { topic: record.topic, cursor: record.cursor(), payload };
+        let trace = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
+        let end = self.stimulate(user, record.partition, Stimulus::Record(input), trace, batch).await;
+        match &end {
+            Ok(()) if self.parked.went_well(user) => {
+                tracing::info!(role = self.role().name(), partition = record.partition, "a user is no longer parked");
+            }
+            Err(refusal) if !refusal.is_of_record() => {
+                self.failed(user, record.partition, refusal);
+                self.await_again(user, record.partition, batch).await;
+            }
+            _ => {}
+        }
+        end
     }
 
     /// Works what came late for a user, and whatever else has come late meanwhile.
@@ -120,12 +142,18 @@ impl<P: Processor> Worker<P> {
     }
 
     async fn without_record(&mut self, user: &UserId, partition: i32, late: Option<P::Late>, batch: &mut Batch) {
+        let was_late = late.is_some();
         let done = match late {
             Some(late) => self.stimulate(user, partition, Stimulus::Late(late), None, batch).await,
             None => self.session(user, partition, batch).await.map(drop),
         };
         if let Err(refusal) = done {
             tracing::error!(partition, class = refusal.class, error = %refusal, "a session could not go on");
+            self.failed(user, partition, &refusal);
+            // What fails whenever it comes is not waited for again and again.
+            if was_late && !self.parked.holds(user) {
+                self.await_again(user, partition, batch).await;
+            }
         }
         batch.guard(self.positions.iter().filter(|((_, p), _)| *p == partition).map(|(place, next)| (*place, *next)));
     }
@@ -144,6 +172,26 @@ impl<P: Processor> Worker<P> {
         Ok(())
     }
 
+    /// Counts a turn that failed, and says where it parks its user.
+    fn failed(&mut self, user: &UserId, partition: i32, refusal: &Refusal) {
+        if let Some(times) = self.parked.failed(user, refusal.class, Instant::now()) {
+            // The dead letters say who it is.
+            tracing::warn!(
+                role = self.role().name(), partition, times, class = refusal.class, error = %refusal,
+                "a user whose turns keep failing is parked: further records become dead letters of class parked untried"
+            );
+        }
+    }
+
+    /// Begins the session of a user again that has gone with a failed turn, where somebody is still to answer it.
+    async fn await_again(&mut self, user: &UserId, partition: i32, batch: &mut Batch) {
+        if self.states.is_open(user)
+            && let Err(refusal) = self.session(user, partition, batch).await
+        {
+            tracing::error!(partition, class = refusal.class, error = %refusal, "a session could not go on");
+        }
+    }
+
     async fn send(
         &mut self,
         user: &UserId,
@@ -152,7 +200,15 @@ impl<P: Processor> Worker<P> {
     ) -> Result<Effects, Refusal> {
         let why = match addr.send(stimulus).await {
             Ok(answer) => {
-                let effects = answer?;
+                let effects = match answer {
+                    Ok(effects) => effects,
+                    Err(refusal) => {
+                        if !refusal.is_of_record() {
+                            self.let_fall(user);
+                        }
+                        return Err(refusal);
+                    }
+                };
                 // Written all the same it would fail its whole batch, again and again.
                 let Some(topic) = effects.too_large_for(self.role().state_topic()) else { return Ok(effects) };
                 format!("brings about a record that is larger than {topic} takes")
@@ -162,9 +218,13 @@ impl<P: Processor> Worker<P> {
             }
         };
         // The next stimulus finds it rebuilt from its saved state.
+        self.let_fall(user);
+        Err(Refusal::new("turn_failed", "record", why))
+    }
+
+    fn let_fall(&mut self, user: &UserId) {
         self.sessions.remove(user);
         self.fallen = Some(user.clone());
-        Err(Refusal::new("turn_failed", "record", why))
     }
 
     /// Loads the state of a session that failed, which nobody expected to be needed again so soon.
@@ -180,7 +240,11 @@ impl<P: Processor> Worker<P> {
             return Ok(addr);
         }
         debug_assert!(self.states.knows(user, partition), "a state that was not loaded is not one that does not exist");
-        let session = self.processor.open(user, self.states.get(user), self.lates.clone())?;
+        // It runs on the worker itself, which nobody would begin again.
+        let begun = AssertUnwindSafe(|| self.processor.open(user, self.states.get(user), self.lates.clone()));
+        let session = panic::catch_unwind(begun).unwrap_or_else(|_| {
+            Err(Refusal::new("state_unreadable", "state", "makes its session fail; the log of this node says where"))
+        })?;
         let addr = self.sessions.start(user.clone(), session);
         if self.states.is_open(user) {
             let effects = self.send(user, &addr, Stimulus::Resumed).await?;
