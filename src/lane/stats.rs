@@ -19,6 +19,19 @@ pub struct LaneStats {
     pub(super) sessions: AtomicU64,
     pub(super) open: AtomicU64,
     pub(super) unfinished: AtomicU64,
+    pub(super) restoring: AtomicU64,
+    pub(super) working: AtomicU64,
+}
+
+/// Where a worker's life stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has no assignment: it is joining, or waits to begin again.
+    Joining,
+    /// It reads the saved states of what it was assigned.
+    Restoring,
+    /// It works what it was assigned, be it nothing.
+    Working,
 }
 
 /// The counters at one moment.
@@ -44,6 +57,10 @@ pub struct Totals {
     pub open: u64,
     /// Batches worked and not yet committed now.
     pub unfinished: u64,
+    /// Workers that restore the states of their partitions now.
+    pub restoring: u64,
+    /// Workers that hold what they were assigned now.
+    pub working: u64,
 }
 
 impl LaneStats {
@@ -70,6 +87,8 @@ impl LaneStats {
             sessions: self.sessions.load(Relaxed),
             open: self.open.load(Relaxed),
             unfinished: self.unfinished.load(Relaxed),
+            restoring: self.restoring.load(Relaxed),
+            working: self.working.load(Relaxed),
         }
     }
 }

@@ -24,7 +24,7 @@ use super::{
     patience::Patience,
     residents::Residents,
     state::States,
-    stats::Share,
+    stats::{Share, Standing},
 };
 use crate::{
     bus::{Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member, SharedBus, Topic, key_partition},
@@ -66,7 +66,8 @@ pub struct Worker<P: Processor> {
     in_flight: Flights,
     /// The kinds of dead letters that were warned of.
     warned: HashSet<(Topic, &'static str)>,
-    shares: [Share; 4],
+    standing: Standing,
+    shares: [Share; 6],
 }
 
 enum Next<L> {
@@ -95,6 +96,7 @@ impl<P: Processor> Worker<P> {
             next: Batch::default(),
             in_flight: Flights::default(),
             warned: HashSet::new(),
+            standing: Standing::Joining,
             shares: std::array::from_fn(|_| Share::new()),
         }
     }
@@ -172,6 +174,7 @@ impl<P: Processor> Worker<P> {
 
     async fn assigned(&mut self, partitions: &[i32]) -> Result<(), BusError> {
         let began = Instant::now();
+        self.stand(Standing::Restoring);
         self.states.restore(&self.bus, self.role().state_topic(), partitions).await?;
         for topic in self.role().inputs() {
             for (partition, next) in self.bus.committed(self.role().group(), *topic).await? {
@@ -181,7 +184,7 @@ impl<P: Processor> Worker<P> {
             }
         }
         self.held.extend_from_slice(partitions);
-        self.show();
+        self.stand(Standing::Working);
         tracing::info!(
             group = self.role().group(), member = %self.settings.member, ?partitions,
             restored_ms = began.elapsed().as_millis(), "partitions taken"
@@ -195,7 +198,7 @@ impl<P: Processor> Worker<P> {
         let count = self.partitions;
         self.sessions.retain(|user| !partitions.contains(&key_partition(user.as_str().as_bytes(), count)));
         self.states.forget(partitions);
-        self.show();
+        self.stand(if self.held.is_empty() { Standing::Joining } else { Standing::Working });
         tracing::info!(group = self.role().group(), member = %self.settings.member, ?partitions, lost, "partitions released");
     }
 
@@ -268,15 +271,22 @@ impl<P: Processor> Worker<P> {
         self.in_flight.clear();
         // What came late belongs to sessions that are gone; those that follow ask again.
         while self.late.try_recv().is_ok() {}
+        self.stand(Standing::Joining);
+    }
+
+    fn stand(&mut self, standing: Standing) {
+        self.standing = standing;
         self.show();
     }
 
     fn show(&mut self) {
-        let [partitions, sessions, open, unfinished] = &mut self.shares;
+        let [partitions, sessions, open, unfinished, restoring, working] = &mut self.shares;
         partitions.set(&self.stats.partitions, self.held.len());
         sessions.set(&self.stats.sessions, self.sessions.len());
         open.set(&self.stats.open, self.states.open());
         unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));
+        restoring.set(&self.stats.restoring, usize::from(self.standing == Standing::Restoring));
+        working.set(&self.stats.working, usize::from(self.standing == Standing::Working));
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod bus;
 mod cli;
+mod gateway;
 mod kill;
 mod layers;
 mod river;
