@@ -39,6 +39,7 @@ use crate::{
     detect::Detect,
     enrich::Enrich,
     gateway::{Gateway, GatewayError, Ops, RoleWatch},
+    guarantee,
     lane::{LaneStats, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
     wire,
@@ -110,7 +111,8 @@ impl Hub {
             workers: config.lanes.threads_per_role,
         };
         let watched: Vec<_> = config.node.roles.iter().map(watched).collect();
-        let ops = Ops::new(&config.node.id, Arc::clone(&bus), watched.clone(), stopped.clone());
+        let facts = guarantee::watch(Arc::clone(&bus), config.node.roles.clone());
+        let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), stopped.clone());
         let gateway = Gateway::open(&config.http, vec![ops.part()]).await?;
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let mut running = Running {

@@ -30,7 +30,7 @@
 //! 6. [`phi`], [`wearable`] and [`intake`]: a measured value, and how it becomes a sealed reading;
 //! 7. [`enrich`], [`seen`] and [`detect`]: readings become metadata, metadata becomes triggers;
 //! 8. [`consult`] and [`converse`]: who can be asked, and how a person's conversation goes;
-//! 9. [`gateway`]: the node's own HTTP server;
+//! 9. [`guarantee`] and [`gateway`]: which guarantee is in force, and the node's own HTTP server that tells of it;
 //! 10. [`config`] and [`app`]: settings, wiring, and the order of starting and stopping;
 //! 11. [`simulate`], [`import`] and [`demo`]: invented wearers, CSV files, and a fixed data set.
 //!
@@ -47,6 +47,7 @@ pub mod demo;
 pub mod detect;
 pub mod enrich;
 pub mod gateway;
+pub mod guarantee;
 pub mod import;
 pub mod intake;
 pub mod lane;

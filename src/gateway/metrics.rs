@@ -10,8 +10,14 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use tokio::sync::watch;
+
 use super::ops::RoleWatch;
-use crate::lane::Totals;
+use crate::{
+    bus::{Copies, Facts},
+    guarantee::Level,
+    lane::Totals,
+};
 
 /// The media type of [`Metrics::text`].
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -48,14 +54,20 @@ const LANES: &[Figure] = &[
     gauge("auren_lane_workers_working", "Workers that hold what they were assigned", |totals| totals.working),
 ];
 
+/// 1 for the level that is in force for a role, 0 for the others; a role whose bus has not answered yet has `none`.
+const GUARANTEE: (&str, &str) = ("auren_guarantee", "Whether this guarantee is in force (1) or not (0)");
+/// Not there while it is not known.
+const COPIES: (&str, &str) = ("auren_durable_copies", "Disks that have a record at least when it is acknowledged");
+
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
 pub(super) struct Metrics(Registry);
 
 impl Metrics {
-    pub(super) fn new(roles: Vec<RoleWatch>) -> Self {
+    pub(super) fn new(roles: Vec<RoleWatch>, facts: watch::Receiver<Option<Facts>>) -> Self {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Lanes(roles)));
+        registry.register_collector(Box::new(Lanes(roles.clone())));
+        registry.register_collector(Box::new(Guarantees { roles, facts }));
         Self(registry)
     }
 
@@ -89,6 +101,38 @@ impl Collector for Lanes {
     }
 }
 
+#[derive(Debug)]
+struct Guarantees {
+    roles: Vec<RoleWatch>,
+    facts: watch::Receiver<Option<Facts>>,
+}
+
+impl Collector for Guarantees {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let facts = self.facts.borrow();
+        let (name, help) = GUARANTEE;
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for watch in &self.roles {
+            let force = watch.in_force(facts.as_ref()).level;
+            for level in Level::ALL {
+                let labels = [("role", watch.role.name()), ("level", level.name())];
+                ConstGauge::new(i64::from(*level == force)).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let copies = match facts.as_ref().map(|facts| &facts.copies) {
+            Some(Copies::File) => Some(1),
+            Some(Copies::Brokers { sure, .. }) => *sure,
+            None => None,
+        };
+        if let Some(copies) = copies {
+            let (name, help) = COPIES;
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(i64::from(copies)).encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, sync::Arc};
@@ -100,7 +144,7 @@ mod tests {
     fn every_role_has_every_figure_under_its_own_name() {
         let roles =
             Role::ALL.iter().map(|role| RoleWatch { role: *role, stats: Arc::new(LaneStats::default()), workers: 1 });
-        let text = Metrics::new(roles.collect()).text().unwrap();
+        let text = Metrics::new(roles.collect(), watch::channel(None).1).text().unwrap();
         assert!(
             text.contains("# TYPE auren_lane_records counter\nauren_lane_records_total{role=\"enrich\"} 0\n"),
             "{text}"
@@ -109,6 +153,8 @@ mod tests {
         assert!(text.ends_with("# EOF\n"), "{text}");
         let names: BTreeSet<_> = LANES.iter().map(|figure| figure.name).collect();
         assert_eq!(names.len(), LANES.len());
-        assert_eq!(text.lines().filter(|line| !line.starts_with('#')).count(), LANES.len() * Role::ALL.len());
+        assert!(text.contains("\nauren_guarantee{role=\"detect\",level=\"none\"} 1\n"), "{text}");
+        let figures = text.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(figures, (LANES.len() + Level::ALL.len()) * Role::ALL.len());
     }
 }

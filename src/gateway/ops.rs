@@ -1,7 +1,7 @@
 //! What an operator and their machines ask: does the process live, can the node work, what has it done.
 //!
 //! `/livez` asks nobody: who answers lives. `/readyz` has a line for every dependency, and is 200 where all are as they must
-//! be, else 503. `/metrics` is for Prometheus.
+//! be, else 503; it also says which guarantee is in force. `/metrics` is for Prometheus.
 
 use std::{
     sync::Arc,
@@ -25,7 +25,12 @@ use super::{
     Part, Problem,
     metrics::{MEDIA_TYPE, Metrics},
 };
-use crate::{bus::SharedBus, config::Role, lane::LaneStats};
+use crate::{
+    bus::{Facts, SharedBus},
+    config::Role,
+    guarantee::{Condition, InForce, Level},
+    lane::LaneStats,
+};
 
 /// How long the bus may take to answer before it counts as away.
 const BUS_LIMIT: Duration = Duration::from_secs(3);
@@ -49,6 +54,8 @@ pub struct Ops {
     node: String,
     bus: SharedBus,
     roles: Vec<RoleWatch>,
+    /// What is known of the bus.
+    facts: watch::Receiver<Option<Facts>>,
     stopping: watch::Receiver<bool>,
     metrics: Metrics,
     /// What the bus answered last, and when.
@@ -63,12 +70,35 @@ struct Check {
     detail: String,
 }
 
+/// The guarantee in force for a role.
+#[derive(Debug, Serialize)]
+struct Promise {
+    role: &'static str,
+    guarantee: Level,
+    why: Vec<String>,
+}
+
+impl RoleWatch {
+    /// The guarantee in force for the role, by what is known of the bus.
+    pub(super) fn in_force(&self, facts: Option<&Facts>) -> InForce {
+        let condition = Condition { restoring: self.stats.totals().restoring, snapshots: None };
+        facts.map_or_else(InForce::unknown, |facts| InForce::of(self.role, facts, condition))
+    }
+}
+
 impl Ops {
-    /// Answers for a node of this name, on this bus, with these roles, which ends when `stopping` says so.
+    /// Answers for a node of this name, on this bus, of which `facts` tells, with these roles, which ends when `stopping`
+    /// says so.
     #[must_use]
-    pub fn new(node: &str, bus: SharedBus, roles: Vec<RoleWatch>, stopping: watch::Receiver<bool>) -> Self {
-        let metrics = Metrics::new(roles.clone());
-        Self { node: node.to_owned(), bus, roles, stopping, metrics, asked: Mutex::new(None) }
+    pub fn new(
+        node: &str,
+        bus: SharedBus,
+        facts: watch::Receiver<Option<Facts>>,
+        roles: Vec<RoleWatch>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let metrics = Metrics::new(roles.clone(), facts.clone());
+        Self { node: node.to_owned(), bus, roles, facts, stopping, metrics, asked: Mutex::new(None) }
     }
 
     /// Its routes.
@@ -83,6 +113,15 @@ impl Ops {
         let mut checks = vec![self.node_check(), self.bus_check().await];
         checks.extend(self.roles.iter().map(role_check));
         checks
+    }
+
+    fn guarantees(&self) -> Vec<Promise> {
+        let facts = self.facts.borrow();
+        let promise = |watch: &RoleWatch| {
+            let force = watch.in_force(facts.as_ref());
+            Promise { role: watch.role.name(), guarantee: force.level, why: [force.reasons, force.remarks].concat() }
+        };
+        self.roles.iter().map(promise).collect()
     }
 
     fn node_check(&self) -> Check {
@@ -132,11 +171,17 @@ async fn live() -> &'static str {
 async fn ready(State(ops): State<Arc<Ops>>) -> Result<Response, Problem> {
     let checks = ops.checks().await;
     let ready = checks.iter().all(|check| check.ready);
-    let lines = checks.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
-    let lines = lines.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the checks cannot be written"))?;
-    let body = format!("{{\"ready\":{ready},\"checks\":[\n  {}\n]}}\n", lines.join(",\n  "));
+    let (checks, guarantees) = (lines(&checks)?, lines(&ops.guarantees())?);
+    let body = format!("{{\"ready\":{ready},\"checks\":[\n{checks}\n],\"guarantees\":[\n{guarantees}\n]}}\n");
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response())
+}
+
+/// The elements of a JSON array, a line each, for the people who read it in a terminal.
+fn lines(elements: &[impl Serialize]) -> Result<String, Problem> {
+    let lines = elements.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+    let lines = lines.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the checks cannot be written"))?;
+    Ok(lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join(",\n"))
 }
 
 async fn metrics(State(ops): State<Arc<Ops>>) -> Result<Response, Problem> {

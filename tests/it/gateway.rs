@@ -58,6 +58,11 @@ async fn a_node_is_ready_and_counts_what_it_does(kind: Kind) {
         assert!(metrics.body.lines().any(|said| said == line), "{line} is not in {}", metrics.body);
     }
     assert!(!metrics.body.contains("user_hash"));
+    let promised = || async { get(address, "/readyz").await.json()["guarantees"][2]["guarantee"] == "exactly_once" };
+    until("the guarantee is known", promised).await;
+    let metrics = get(address, "/metrics").await.body;
+    assert!(metrics.contains("\nauren_guarantee{role=\"converse\",level=\"exactly_once\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("\nauren_durable_copies 1\n"), "{metrics}");
     hub.stop().await;
     TcpStream::connect(address).await.unwrap_err();
 }

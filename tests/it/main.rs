@@ -7,6 +7,7 @@
 mod bus;
 mod cli;
 mod gateway;
+mod guarantee;
 mod kill;
 mod layers;
 mod river;
