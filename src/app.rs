@@ -140,6 +140,7 @@ impl Hub {
                         member: format!("{}-{}-{thread}", config.node.id, role.name()),
                         max_batch: config.lanes.max_batch,
                         max_resident: config.lanes.max_resident,
+                        stalled_after: Duration::from_secs(config.lanes.watchdog_seconds),
                     },
                     stats: Arc::clone(stats),
                     stopped: stopped.clone(),

@@ -134,6 +134,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.lanes.max_resident == 0 {
         return wrong("lanes.max_resident", "must be at least 1");
     }
+    if !(1..=3600).contains(&config.lanes.watchdog_seconds) {
+        return wrong("lanes.watchdog_seconds", "must be from 1 to 3600");
+    }
     if config.converse.quiet_minutes == 0 {
         return wrong("converse.quiet_minutes", "must be at least 1");
     }

@@ -270,11 +270,13 @@ pub struct LanesSection {
     pub max_batch: usize,
     /// Most session actors that one thread keeps; those idle longest go first and come back when needed.
     pub max_resident: usize,
+    /// A thread to whom nothing comes for so long, although records wait in its partitions, joins again.
+    pub watchdog_seconds: u64,
 }
 
 impl Default for LanesSection {
     fn default() -> Self {
-        Self { threads_per_role: 1, max_batch: 1000, max_resident: 50_000 }
+        Self { threads_per_role: 1, max_batch: 1000, max_resident: 50_000, watchdog_seconds: 30 }
     }
 }
 

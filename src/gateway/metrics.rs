@@ -46,6 +46,7 @@ const LANES: &[Figure] = &[
     counter("auren_lane_moved", "Records moved into their user's own partition", |totals| totals.moved),
     counter("auren_lane_commits", "Transactions committed", |totals| totals.commits),
     counter("auren_lane_rejoins", "Times that a worker began again", |totals| totals.rejoins),
+    counter("auren_lane_stalls", "Times that nothing came to a worker although records waited", |totals| totals.stalls),
     gauge("auren_lane_partitions", "Partitions held", |totals| totals.partitions),
     gauge("auren_lane_sessions", "Session actors in memory", |totals| totals.sessions),
     gauge("auren_lane_open_consults", "Sessions that wait for an agent", |totals| totals.open),

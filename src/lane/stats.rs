@@ -15,6 +15,7 @@ pub struct LaneStats {
     pub(super) moved: AtomicU64,
     pub(super) commits: AtomicU64,
     pub(super) rejoins: AtomicU64,
+    pub(super) stalls: AtomicU64,
     pub(super) partitions: AtomicU64,
     pub(super) sessions: AtomicU64,
     pub(super) open: AtomicU64,
@@ -49,6 +50,8 @@ pub struct Totals {
     pub commits: u64,
     /// Times that a worker had to begin again.
     pub rejoins: u64,
+    /// Times that nothing came to a worker although records waited.
+    pub stalls: u64,
     /// Partitions held now.
     pub partitions: u64,
     /// Session actors in memory now.
@@ -83,6 +86,7 @@ impl LaneStats {
             moved: self.moved.load(Relaxed),
             commits: self.commits.load(Relaxed),
             rejoins: self.rejoins.load(Relaxed),
+            stalls: self.stalls.load(Relaxed),
             partitions: self.partitions.load(Relaxed),
             sessions: self.sessions.load(Relaxed),
             open: self.open.load(Relaxed),

@@ -11,7 +11,7 @@ use std::{
     mem,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use auren_agents::UserId;
@@ -25,6 +25,7 @@ use super::{
     residents::Residents,
     state::States,
     stats::{Share, Standing},
+    watchdog::{self, Pulse},
 };
 use crate::{
     bus::{Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member, SharedBus, Topic, key_partition},
@@ -45,6 +46,8 @@ pub struct WorkerSettings {
     pub max_batch: usize,
     /// Most session actors in memory.
     pub max_resident: usize,
+    /// A worker to whom nothing comes for so long although records wait begins again.
+    pub stalled_after: Duration,
 }
 
 /// One group member of one role.
@@ -67,6 +70,8 @@ pub struct Worker<P: Processor> {
     /// The kinds of dead letters that were warned of.
     warned: HashSet<(Topic, &'static str)>,
     standing: Standing,
+    /// What the watchdog sees.
+    pulse: Rc<Pulse>,
     shares: [Share; 6],
 }
 
@@ -97,6 +102,7 @@ impl<P: Processor> Worker<P> {
             in_flight: Flights::default(),
             warned: HashSet::new(),
             standing: Standing::Joining,
+            pulse: Rc::new(Pulse::new()),
             shares: std::array::from_fn(|_| Share::new()),
         }
     }
@@ -109,12 +115,20 @@ impl<P: Processor> Worker<P> {
         let mut patience = Patience::new();
         loop {
             let committed = self.stats.commits.load(Relaxed);
-            let end = self.life(&mut stop).await;
+            let (bus, pulse) = (Arc::clone(&self.bus), Rc::clone(&self.pulse));
+            let (role, member, after) = (self.role(), self.settings.member.clone(), self.settings.stalled_after);
+            let end = tokio::select! {
+                end = self.life(&mut stop) => end,
+                error = watchdog::stalled(&bus, role, &member, &pulse, after) => Err(error),
+            };
             self.forget_everything();
             let Err(error) = end else { return Ok(()) };
             let good = self.stats.commits.load(Relaxed) > committed;
             let Some(pause) = patience.pause(&error, good) else { return Err(error) };
             self.stats.rejoins.fetch_add(1, Relaxed);
+            if matches!(error, BusError::Stalled { .. }) {
+                self.stats.stalls.fetch_add(1, Relaxed);
+            }
             tracing::warn!(
                 group = self.role().group(), member = %self.settings.member, %error, pause_ms = pause.as_millis(),
                 "a worker begins again at the committed offsets"
@@ -150,6 +164,7 @@ impl<P: Processor> Worker<P> {
                 Some((user, late)) = self.late.recv(), if free => Next::Late(user, late),
                 event = inlet.recv(), if free => Next::Inlet(event),
             };
+            self.pulse.beat();
             match next {
                 Next::Stop => return self.finish(&outlet).await,
                 Next::Committed(done) => self.committed(done)?,
@@ -276,6 +291,7 @@ impl<P: Processor> Worker<P> {
 
     fn stand(&mut self, standing: Standing) {
         self.standing = standing;
+        self.pulse.stand(standing, &self.held);
         self.show();
     }
 
@@ -285,6 +301,7 @@ impl<P: Processor> Worker<P> {
         sessions.set(&self.stats.sessions, self.sessions.len());
         open.set(&self.stats.open, self.states.open());
         unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));
+        self.pulse.under_way(self.in_flight.len());
         restoring.set(&self.stats.restoring, usize::from(self.standing == Standing::Restoring));
         working.set(&self.stats.working, usize::from(self.standing == Standing::Working));
     }

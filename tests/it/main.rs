@@ -12,3 +12,4 @@ mod kill;
 mod layers;
 mod river;
 mod support;
+mod watchdog;
