@@ -8,8 +8,8 @@ mod sections;
 
 pub use load::{ConfigError, Source, load};
 pub use sections::{
-    BusKind, BusSection, ConverseSection, EmbeddedSection, KafkaSection, LanesSection, LogFormat, LogSection,
-    NodeSection, PhiSection, PrivacyProfile, RedisSection, Role, Secret, TopicsSection,
+    BusKind, BusSection, ConverseSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection, LogFormat,
+    LogSection, NodeSection, PhiSection, PrivacyProfile, RedisSection, Role, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ pub struct Config {
     pub lanes: LanesSection,
     /// Conversations.
     pub converse: ConverseSection,
+    /// The node's own HTTP server.
+    pub http: HttpSection,
     /// What the node logs.
     pub log: LogSection,
 }

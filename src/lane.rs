@@ -7,11 +7,12 @@
 //! offsets; nothing is ever half remembered.
 //!
 //! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
-//! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`state`], [`mirror`]
-//! and [`snapshots`] (states in Redis), [`refusal`] and [`dead_letter`] (what nobody can use), [`parked`] (users whose turns
-//! keep failing), [`stats`].
+//! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`watchdog`]
+//! (noticing that nothing comes), [`behind`] (what waits), [`state`], [`mirror`] and [`snapshots`] (states in Redis),
+//! [`refusal`] and [`dead_letter`] (what nobody can use), [`parked`] (users whose turns keep failing), [`stats`].
 
 mod batch;
+mod behind;
 mod dead_letter;
 mod flight;
 mod mirror;
@@ -23,8 +24,10 @@ mod session;
 mod snapshots;
 mod state;
 mod stats;
+mod watchdog;
 mod worker;
 
+pub(crate) use behind::behind;
 pub use dead_letter::DeadLetter;
 pub use parked::Parking;
 pub use refusal::Refusal;

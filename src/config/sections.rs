@@ -299,11 +299,20 @@ pub struct LanesSection {
     pub park_after: u32,
     /// The time after which one record of a parked user is tried.
     pub park_ms: u64,
+    /// A thread to whom nothing comes for so long, although records wait in its partitions, joins again.
+    pub watchdog_seconds: u64,
 }
 
 impl Default for LanesSection {
     fn default() -> Self {
-        Self { threads_per_role: 1, max_batch: 1000, max_resident: 50_000, park_after: 3, park_ms: 60_000 }
+        Self {
+            threads_per_role: 1,
+            max_batch: 1000,
+            max_resident: 50_000,
+            park_after: 3,
+            park_ms: 60_000,
+            watchdog_seconds: 30,
+        }
     }
 }
 
@@ -360,6 +369,23 @@ impl Default for ConverseSection {
             agent_circuit_failures: 5,
             agent_circuit_ms: 15_000,
         }
+    }
+}
+
+/// The node's own HTTP server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSection {
+    /// `host:port` to listen on; port 0 takes a free one. Empty: there is no server.
+    #[serde(deserialize_with = "text")]
+    pub address: String,
+    /// Most connections at a time; who comes when all are taken waits.
+    pub max_connections: u32,
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        Self { address: "127.0.0.1:8420".to_owned(), max_connections: 1024 }
     }
 }
 

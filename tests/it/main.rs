@@ -6,7 +6,10 @@
 
 mod bus;
 mod cli;
+mod gateway;
+mod guarantee;
 mod kill;
 mod layers;
 mod river;
 mod support;
+mod watchdog;

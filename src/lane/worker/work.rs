@@ -37,6 +37,7 @@ impl<P: Processor> Worker<P> {
         for record in records {
             self.record(&record, &mut batch).await;
             self.load_fallen().await?;
+            self.pulse.beat();
             let next = record.offset + 1;
             self.positions.insert((record.topic, record.partition), next);
             batch.worked(record.topic, record.partition, next);

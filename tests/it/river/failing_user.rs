@@ -23,7 +23,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::support::{River, keyed, placed, settled, trigger, until, within};
+use crate::support::{DEADLINE, River, keyed, placed, settled, trigger, until, within};
 
 /// A role whose turns fail over one user while they are told to.
 #[derive(Clone)]
@@ -121,6 +121,7 @@ impl Working {
             member: "fragile".to_owned(),
             max_batch: 100,
             snapshots: None,
+            stalled_after: DEADLINE,
             max_resident: 100,
             parking: Parking { after: 3, pause },
         };
