@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
 mod bus;
+mod chaos;
 mod cli;
-mod kill;
 mod layers;
 mod river;
 mod support;

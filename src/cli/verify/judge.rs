@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use auren::bus::Cursor;
-use auren_agents::{EventId, UserId};
+use auren_agents::{EventId, UserId, events::CauseKind};
 use serde::Serialize;
 
 use super::history::{Acked, History, Seen, Sent};
@@ -117,7 +117,10 @@ pub(super) fn judge(history: &History) -> Verdict {
     }
     for (user, cases) in &mut users {
         cases.sort_by_key(|case| case.sent.number);
-        order(cases, &mut faults);
+        // Of two topics nobody knows which record came first: each has its own order.
+        for kind in [CauseKind::Trigger, CauseKind::Message] {
+            order(cases.iter().filter(|case| case.sent.kind == kind), &mut faults);
+        }
         turns(user, cases, &mut faults);
     }
     let answers = cases.iter().filter_map(|case| Some(case.answered_ms()? - case.sent.at_ms)).collect();
@@ -184,8 +187,9 @@ fn cases<'a>(history: &'a History, faults: &mut Vec<Fault>) -> Vec<Case<'a>> {
     cases
 }
 
-/// One user's inputs, by number: each must be answered behind the one before it, and its seats in their order.
-fn order(cases: &[&Case<'_>], faults: &mut Vec<Fault>) {
+/// One user's inputs of one topic, by number: each must be answered behind the one before it, and its seats in their
+/// order.
+fn order<'a>(cases: impl Iterator<Item = &'a &'a Case<'a>>, faults: &mut Vec<Fault>) {
     let mut last: Option<Cursor> = None;
     for case in cases {
         let mut before = last;

@@ -137,6 +137,16 @@ fn an_answer_before_an_earlier_input_s_is_out_of_order() {
 }
 
 #[test]
+fn a_message_and_a_trigger_may_be_answered_in_either_order_because_they_stand_in_two_topics() {
+    let mut history = good(5);
+    for seen in &mut history.seen {
+        seen.offset += if seen.cause == id(3) { 2 } else { 0 } - if seen.cause == id(4) { 2 } else { 0 };
+    }
+    history.sent[3].kind = CauseKind::Message;
+    assert!(judge(&history).is_good());
+}
+
+#[test]
 fn seats_out_of_their_order_and_events_in_another_partition_are_out_of_order() {
     let mut history = good(1);
     (history.seen[0].offset, history.seen[1].offset) = (9, 8);
