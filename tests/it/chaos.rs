@@ -121,7 +121,7 @@ impl Verifying {
         let good = end.status.success() && said["good"] == true;
         assert!(good, "{what}: {said:#}\n{notes}\n{}", logs(&self.folder));
         // A day on which nothing was sent, or hardly anything acknowledged, shows nothing.
-        assert!(count("acked") > 100 && count("effects") >= 2 * count("acked"), "{what}: {said:#}\n{notes}");
+        assert!(count("acked") >= 40 && count("effects") >= 2 * count("acked"), "{what}: {said:#}\n{notes}");
     }
 }
 

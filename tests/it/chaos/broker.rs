@@ -7,7 +7,8 @@ use crate::support::Broker;
 fn a_broker_that_is_killed_and_comes_back_costs_nothing_but_time() {
     let mut broker = Broker::start();
     let day = Day::on_kafka(&broker.address());
-    let _node = day.node("n1");
+    let node = day.node("n1");
+    node.says("partitions taken", 3);
     let times = so_many(2, 20);
     let verifying = day.verify(&format!("broker killed {times} times"), times * 8);
     for _ in 0..times {
@@ -24,7 +25,8 @@ fn a_broker_that_is_killed_and_comes_back_costs_nothing_but_time() {
 fn a_broker_that_nobody_can_reach_for_a_while_costs_nothing_but_time() {
     let broker = Broker::start();
     let day = Day::on_kafka(&broker.address());
-    let _node = day.node("n1");
+    let node = day.node("n1");
+    node.says("partitions taken", 3);
     let seconds = so_many(8, 60);
     let verifying = day.verify(&format!("broker unreachable for {seconds} s"), seconds + 6);
     some_moment(2000..3000);
