@@ -389,9 +389,13 @@ struct Spawn {
 impl Spawn {
     fn on<P: Processor>(self, arbiter: &Arbiter, processor: impl FnOnce() -> P + Send + 'static) {
         arbiter.spawn_fn(move || {
+            let member = self.settings.member.clone();
             let worker = Worker::new(self.bus, processor(), self.settings, self.stats);
+            let working = actix::spawn(worker.run(self.stopped));
             actix::spawn(async move {
-                let end = worker.run(self.stopped).await;
+                // A node must not go on without a worker that panicked, as if nothing were amiss.
+                let panicked = |_| Err(BusError::NotCommitted { member, why: "its worker panicked".to_owned() });
+                let end = working.await.unwrap_or_else(panicked);
                 // A hub that is gone needs no word.
                 let _ = self.ended.send(end).await;
             });

@@ -22,6 +22,7 @@ mod simulate;
 mod tail;
 mod telemetry;
 mod topics;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -106,6 +107,8 @@ enum Command {
     /// Write the JSON Schema of every record.
     #[command(subcommand)]
     Schema(schema::Args),
+    /// Send numbered inputs through a running hub and judge what came of them.
+    Verify(verify::Args),
     /// Measure how fast it is on this machine.
     #[command(subcommand)]
     Bench(bench::Args),
@@ -142,6 +145,7 @@ impl Args {
             Command::Serve(_) => true,
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
+            Command::Verify(_) => false,
             Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -168,6 +172,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Serve(_) => serve::run(context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Bench(args) => bench::run(args, context).await,
+        Command::Verify(args) => verify::run(args, context).await,
         Command::Dlq(args) => dlq::run(args, context).await,
         Command::Topics(args) => topics::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,

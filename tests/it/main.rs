@@ -5,10 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
 mod bus;
+mod chaos;
 mod cli;
 mod gateway;
 mod guarantee;
-mod kill;
 mod layers;
 mod river;
 mod support;
