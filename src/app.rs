@@ -43,7 +43,7 @@ use crate::{
     wire,
 };
 
-pub use open::{connect, create_topics, open_keys};
+pub use open::{check_master, connect, create_topics, open_keys};
 
 /// How long stopping may take: what is in flight is committed within it.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
@@ -215,7 +215,7 @@ impl HubBuilder {
         let keys = match self.keys {
             Some(keys) => Some(keys),
             // Only enrich opens tokens; a node without it needs no key and makes none.
-            None if config.node.roles.contains(&Role::Enrich) => Some(open_keys(&config)?),
+            None if config.node.roles.contains(&Role::Enrich) => Some(open_keys(&config).await?),
             None => None,
         };
         Ok(Hub { config, bus, keys, agents: self.agents.unwrap_or_else(Agents::built_in) })

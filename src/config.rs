@@ -4,12 +4,14 @@
 //! environment (`AUREN__SECTION__KEY`), and flags. A key that nobody knows is an error.
 
 mod load;
+mod phi;
 mod sections;
 
 pub use load::{ConfigError, Source, load};
+pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use sections::{
     BusKind, BusSection, ConverseSection, EmbeddedSection, KafkaSection, LanesSection, LogFormat, LogSection,
-    NodeSection, PhiSection, PrivacyProfile, Role, Secret, TopicsSection,
+    NodeProfile, NodeSection, Role, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,8 @@ pub struct Config {
     pub topics: TopicsSection,
     /// The sealed boundary.
     pub phi: PhiSection,
+    /// The vault that holds the master key.
+    pub vault: VaultSection,
     /// How the node works.
     pub lanes: LanesSection,
     /// Conversations.

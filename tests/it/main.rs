@@ -6,6 +6,7 @@
 
 mod bus;
 mod cli;
+mod keyring;
 mod kill;
 mod layers;
 mod river;

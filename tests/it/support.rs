@@ -32,7 +32,7 @@ pub use ear::Ear;
 pub use player::{Door, Player};
 pub use program::Program;
 pub use records::{message, mission_biometric, mission_trigger, night, stop, trigger};
-pub use river::{River, careless, data_set, event, on_system, settled, speakers};
+pub use river::{River, careless, data_set, event, on_system, sealed, settled, speakers};
 pub use role::{Role, after, join};
 
 /// How long anything may take before a test fails.
