@@ -7,7 +7,7 @@ use auren_agents::UserId;
 use super::{Effects, state::States};
 use crate::{
     bus::{Outgoing, Topic, Transaction},
-    wire::TRACEPARENT,
+    wire::{TRACEPARENT, forget},
 };
 
 /// Outputs, touched users and input offsets that belong together.
@@ -15,8 +15,8 @@ use crate::{
 pub(super) struct Batch {
     outputs: Vec<Outgoing>,
     offsets: BTreeMap<(Topic, i32), i64>,
-    /// Whose state has changed, in the order in which it first did.
-    touched: Vec<UserId>,
+    /// Whose state has changed, in the order in which it first did, and where they live.
+    touched: Vec<(UserId, i32)>,
     known: HashSet<UserId>,
     /// How many stimuli it has taken.
     pub(super) stimuli: usize,
@@ -52,9 +52,20 @@ impl Batch {
         }
         if let Some(state) = effects.state {
             states.put(user.clone(), partition, state, effects.open);
-            if self.known.insert(user.clone()) {
-                self.touched.push(user.clone());
-            }
+            self.touch(user, partition);
+        }
+    }
+
+    /// A user is forgotten, and whoever comes behind is told.
+    pub(super) fn forget(&mut self, user: &UserId, partition: i32, states: &mut States, tell: Option<Topic>) {
+        states.remove(user);
+        self.touch(user, partition);
+        self.outputs.extend(tell.map(|topic| Outgoing { partition: Some(partition), ..forget(topic, user) }));
+    }
+
+    fn touch(&mut self, user: &UserId, partition: i32) {
+        if self.known.insert(user.clone()) {
+            self.touched.push((user.clone(), partition));
         }
     }
 
@@ -84,10 +95,11 @@ impl Batch {
         self.outputs.is_empty() && self.offsets.is_empty() && self.touched.is_empty()
     }
 
-    /// The transaction: the newest state of every touched user goes behind the outputs.
+    /// The transaction: the newest state of every touched user goes behind the outputs, and of one who was forgotten that
+    /// there is none.
     pub(super) fn transaction(self, states: &States, topic: Topic) -> Transaction {
         let mut outputs = self.outputs;
-        outputs.extend(self.touched.iter().filter_map(|user| states.record(topic, user)));
+        outputs.extend(self.touched.iter().map(|(user, partition)| states.record(topic, user, *partition)));
         Transaction { outputs, offsets: self.offsets }
     }
 }

@@ -61,7 +61,7 @@ impl States {
         }
     }
 
-    fn remove(&mut self, user: &UserId) {
+    pub(super) fn remove(&mut self, user: &UserId) {
         if let Some(before) = self.users.remove(user) {
             self.open -= usize::from(before.open);
         }
@@ -97,19 +97,19 @@ impl States {
         users
     }
 
-    /// The state of a user as a record.
-    pub(super) fn record(&self, topic: Topic, user: &UserId) -> Option<Outgoing> {
-        let saved = self.users.get(user)?;
+    /// The state of a user as a record: a tombstone where there is none.
+    pub(super) fn record(&self, topic: Topic, user: &UserId, partition: i32) -> Outgoing {
+        let saved = self.users.get(user);
         let mut headers = Headers::new();
-        if saved.open {
+        if saved.is_some_and(|saved| saved.open) {
             headers.push((OPEN.into(), Bytes::from_static(b"1")));
         }
-        Some(Outgoing {
+        Outgoing {
             topic,
-            partition: Some(saved.partition),
+            partition: Some(partition),
             key: Some(Bytes::copy_from_slice(user.as_str().as_bytes())),
-            payload: Some(saved.state.clone()),
+            payload: saved.map(|saved| saved.state.clone()),
             headers,
-        })
+        }
     }
 }

@@ -60,11 +60,11 @@ impl SqliteStore {
             std::fs::create_dir_all(folder)
                 .map_err(|error| KeyError::Keyring { keyring: at.clone(), why: error.to_string() })?;
         }
-        // What is destroyed is overwritten, in the file and in what SQLite writes beside it.
+        // What is deleted or replaced is overwritten.
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Delete)
+            .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("secure_delete", "on")
             .busy_timeout(BUSY_LIMIT);
@@ -75,9 +75,19 @@ impl SqliteStore {
         }
         Ok(Self { pool, tenant: tenant.to_owned(), at })
     }
+
+    /// Carries everything into the file and empties the log beside it, where a destroyed key stood until now.
+    async fn empty_log(&self) -> Result<(), KeyError> {
+        self.done(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await).map(drop)
+    }
 }
 
 impl PostgresStore {
+    /// PostgreSQL's log is its administrator's: SECURITY.md says what stays there.
+    async fn empty_log(&self) -> Result<(), KeyError> {
+        Ok(())
+    }
+
     /// Opens a tenant's keyring in a database, whose tables are made where they do not exist.
     ///
     /// # Errors
@@ -158,7 +168,9 @@ macro_rules! store {
                 let update = "UPDATE auren_data_keys SET wrapped = NULL \
                               WHERE tenant = $1 AND owner = $2 AND wrapped IS NOT NULL";
                 let update = sqlx::query(update).bind(&self.tenant).bind(owner);
-                Ok(self.done(update.execute(&self.pool).await)?.rows_affected() == 1)
+                let destroyed = self.done(update.execute(&self.pool).await)?.rows_affected() == 1;
+                self.empty_log().await?;
+                Ok(destroyed)
             }
 
             async fn replace(&self, owner: &str, expected: &str, wrapped: &str) -> Result<bool, KeyError> {
