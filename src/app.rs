@@ -25,7 +25,7 @@
 mod open;
 mod settle;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix::{Arbiter, Recipient};
 use auren_agents::{Agent, AgentCard, AgentId, Consult, EventId, SystemEvent, Text, Timestamp};
@@ -38,6 +38,8 @@ use crate::{
     converse::{Converse, TalkSettings},
     detect::Detect,
     enrich::Enrich,
+    gateway::{Gateway, GatewayError, Ops, RoleWatch},
+    guarantee,
     lane::{LaneStats, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
     wire,
@@ -60,6 +62,9 @@ pub enum HubError {
     /// The master key.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// The HTTP server.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
 }
 
 /// A hub that is put together and does not run yet.
@@ -91,7 +96,8 @@ impl Hub {
     /// Starts the roles and returns once their workers have been spawned. It must be called within an actix `System`.
     ///
     /// # Errors
-    /// [`HubError::Bus`] where the bus cannot be reached or its topics are missing or not co-partitioned.
+    /// [`HubError::Bus`] where the bus cannot be reached or its topics are missing or not co-partitioned;
+    /// [`HubError::Gateway`] where the HTTP server's address cannot be had.
     pub async fn start(self) -> Result<Running, HubError> {
         let Self { config, bus, keys, agents } = self;
         if config.bus.kind == BusKind::Embedded {
@@ -99,11 +105,21 @@ impl Hub {
         }
         bus.partitions().await?;
         let (stop, stopped) = watch::channel(false);
+        let watched = |role: &Role| RoleWatch {
+            role: *role,
+            stats: Arc::new(LaneStats::default()),
+            workers: config.lanes.threads_per_role,
+        };
+        let watched: Vec<_> = config.node.roles.iter().map(watched).collect();
+        let facts = guarantee::watch(Arc::clone(&bus), config.node.roles.clone());
+        let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), stopped.clone());
+        let gateway = Gateway::open(&config.http, vec![ops.part()]).await?;
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let mut running = Running {
             bus,
             node: config.node.id.clone(),
-            stats: BTreeMap::new(),
+            stats: watched.iter().map(|watch| (watch.role, Arc::clone(&watch.stats))).collect(),
+            gateway,
             stop,
             ends,
             arbiters: Vec::new(),
@@ -116,18 +132,17 @@ impl Hub {
             default_agent: AgentId::new(config.converse.default_agent.as_str())
                 .unwrap_or_else(|_| AgentId::derived(&["default"])),
         };
-        for role in &config.node.roles {
-            let stats = Arc::new(LaneStats::default());
-            running.stats.insert(*role, Arc::clone(&stats));
-            for thread in 0..config.lanes.threads_per_role {
+        for RoleWatch { role, stats, workers } in &watched {
+            for thread in 0..*workers {
                 let spawn = Spawn {
                     bus: Arc::clone(&running.bus),
                     settings: WorkerSettings {
                         member: format!("{}-{}-{thread}", config.node.id, role.name()),
                         max_batch: config.lanes.max_batch,
                         max_resident: config.lanes.max_resident,
+                        stalled_after: Duration::from_secs(config.lanes.watchdog_seconds),
                     },
-                    stats: Arc::clone(&stats),
+                    stats: Arc::clone(stats),
                     stopped: stopped.clone(),
                     ended: ended.clone(),
                 };
@@ -237,6 +252,8 @@ pub struct Running {
     bus: SharedBus,
     node: String,
     stats: BTreeMap<Role, Arc<LaneStats>>,
+    /// None where the configuration wants no HTTP server.
+    gateway: Option<Gateway>,
     stop: watch::Sender<bool>,
     ends: mpsc::Receiver<Result<(), BusError>>,
     arbiters: Vec<Arbiter>,
@@ -255,6 +272,12 @@ impl Running {
     #[must_use]
     pub fn stats(&self, role: Role) -> Option<Arc<LaneStats>> {
         self.stats.get(&role).cloned()
+    }
+
+    /// Where its HTTP server listens; none where it has none.
+    #[must_use]
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.gateway.as_ref().map(Gateway::address)
     }
 
     /// Waits until everything that is on the bus now has been worked, with all that follows from it.
@@ -279,7 +302,8 @@ impl Running {
         gave_up.unwrap_or(Ok(())).map_err(HubError::Bus)
     }
 
-    /// Commits what is in flight, releases the partitions and ends the threads.
+    /// Commits what is in flight, releases the partitions, ends the threads, and at last the HTTP server, which has told of
+    /// it so long.
     pub async fn stop(mut self) {
         self.tell("hub_stopped").await;
         // Nobody listening means that every worker has ended.
@@ -299,6 +323,9 @@ impl Running {
         }
         for arbiter in &self.arbiters {
             arbiter.stop();
+        }
+        if let Some(gateway) = self.gateway {
+            gateway.stop().await;
         }
         tracing::info!(node = %self.node, "hub stopped");
     }

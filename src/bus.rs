@@ -13,12 +13,14 @@ use tokio::sync::{mpsc, oneshot};
 
 pub mod embedded;
 mod error;
+mod facts;
 pub mod kafka;
 mod partition;
 mod record;
 mod topic;
 
 pub use error::BusError;
+pub use facts::{Copies, Facts, Keeping, Override, Taken};
 pub use partition::{key_partition, murmur2};
 pub use record::{Cursor, Headers, Outgoing, Record};
 pub use topic::{Cleanup, Topic, TopicInfo, TopicSpec};
@@ -54,6 +56,12 @@ pub trait Bus: std::fmt::Debug + Send + Sync + 'static {
 
     /// The offset each partition of a topic is committed up to, for a consumer group.
     async fn committed(&self, group: &str, topic: Topic) -> Result<BTreeMap<i32, i64>, BusError>;
+
+    /// What the bus is seen to be able to do. Whoever asks waits for several answers of it; nothing is changed.
+    ///
+    /// # Errors
+    /// [`BusError::Unreachable`]: nothing was seen.
+    async fn facts(&self) -> Result<Facts, BusError>;
 
     /// Reads committed records without a group: for `tail`, for restoring state, for history.
     ///

@@ -10,8 +10,8 @@ mod sections;
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use sections::{
-    BusKind, BusSection, ConverseSection, EmbeddedSection, KafkaSection, LanesSection, LogFormat, LogSection,
-    NodeProfile, NodeSection, Role, Secret, TopicsSection,
+    BusKind, BusSection, ConverseSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection, LogFormat,
+    LogSection, NodeProfile, NodeSection, Role, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub struct Config {
     pub lanes: LanesSection,
     /// Conversations.
     pub converse: ConverseSection,
+    /// The node's own HTTP server.
+    pub http: HttpSection,
     /// What the node logs.
     pub log: LogSection,
 }

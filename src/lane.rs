@@ -7,10 +7,12 @@
 //! offsets; nothing is ever half remembered.
 //!
 //! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
-//! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`state`],
+//! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`watchdog`]
+//! (noticing that nothing comes), [`behind`] (what waits), [`state`],
 //! [`refusal`] and [`dead_letter`] (what nobody can use), [`stats`].
 
 mod batch;
+mod behind;
 mod dead_letter;
 mod flight;
 mod patience;
@@ -19,8 +21,10 @@ mod residents;
 mod session;
 mod state;
 mod stats;
+mod watchdog;
 mod worker;
 
+pub(crate) use behind::behind;
 pub use dead_letter::DeadLetter;
 pub use refusal::Refusal;
 pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulus};

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::{future::try_join_all, try_join};
+use futures::future::try_join_all;
 
 use crate::{
-    bus::{BusError, Read, ReadFrom, ReadUntil, Record, SharedBus, Topic},
+    bus::{BusError, SharedBus},
     config::Role,
-    lane::LaneStats,
+    lane::{LaneStats, behind},
 };
 
 /// The pause between two looks.
@@ -33,28 +33,6 @@ pub(super) async fn settled(bus: &SharedBus, stats: &BTreeMap<Role, Arc<LaneStat
 }
 
 async fn worked(bus: &SharedBus, role: Role) -> Result<bool, BusError> {
-    let topics = role.inputs().iter().map(|topic| read_through(bus, role.group(), *topic));
-    Ok(try_join_all(topics).await?.into_iter().all(|read| read))
-}
-
-async fn read_through(bus: &SharedBus, group: &str, topic: Topic) -> Result<bool, BusError> {
-    let (committed, marks) = try_join!(bus.committed(group, topic), bus.watermarks(topic))?;
-    let behind = marks.into_iter().filter_map(|(partition, (low, high))| {
-        let next = committed.get(&partition).copied().unwrap_or(low);
-        (next < high).then_some((partition, next))
-    });
-    let behind: BTreeMap<i32, i64> = behind.collect();
-    if behind.is_empty() {
-        return Ok(true);
-    }
-    // Kafka's own markers take offsets too, so only reading tells whether a record is left.
-    let partitions = behind.keys().copied().collect();
-    let mut last = bus.read(Read { topic, partitions, from: ReadFrom::Last(1), until: ReadUntil::End });
-    while let Some(batch) = last.recv().await {
-        let left = |record: &Record| behind.get(&record.partition).is_some_and(|next| record.offset >= *next);
-        if batch?.iter().any(left) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let topics = role.inputs().iter().map(|topic| behind(bus, role.group(), *topic));
+    Ok(try_join_all(topics).await?.iter().all(BTreeMap::is_empty))
 }

@@ -37,7 +37,10 @@ use tokio::{
 };
 
 use self::{compact::Compactor, file::Opener, group::Groups, job::Job, log::Numbered, tide::Tide, writer::Writer};
-use super::{Bus, BusError, Cursor, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec};
+use super::{
+    Bus, BusError, Cleanup, Copies, Cursor, Facts, Join, Keeping, Member, Outgoing, Read, Record, Topic, TopicInfo,
+    TopicSpec, co_partitioned,
+};
 
 /// One SQLite file as a bus.
 #[derive(Debug)]
@@ -198,6 +201,17 @@ impl Bus for EmbeddedBus {
                 .map_err(|error| errors::storage(&hub.file, &error))
         })
         .await
+    }
+
+    async fn facts(&self) -> Result<Facts, BusError> {
+        let states = Topic::ALL.iter().filter(|topic| topic.cleanup() == Cleanup::Compact);
+        Ok(Facts {
+            partitions: co_partitioned(&self.topics().await?, Topic::RIVER).map_err(|error| error.to_string()),
+            transactions: Ok(()),
+            overrides: Vec::new(),
+            states: states.map(|topic| (*topic, Keeping::Newest)).collect(),
+            copies: Copies::File,
+        })
     }
 
     fn read(&self, read: Read) -> mpsc::Receiver<Result<Vec<Record>, BusError>> {

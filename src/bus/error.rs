@@ -67,6 +67,23 @@ pub enum BusError {
         /// The bus's words.
         why: String,
     },
+    /// A member to whom nothing comes although records wait.
+    #[error(
+        "nothing has come to {member} for {seconds} s, although {lag} offsets of {place} wait from {offset} on; it joins \
+         again, and where that does not help look at the brokers' logs"
+    )]
+    Stalled {
+        /// The member's name.
+        member: String,
+        /// Topic and partition.
+        place: String,
+        /// The next offset that its group has to work.
+        offset: i64,
+        /// Offsets from there to the newest record.
+        lag: i64,
+        /// For how long nothing has come.
+        seconds: u64,
+    },
     /// The embedded bus's file.
     #[error("the embedded bus at {file}: {why}")]
     Storage {

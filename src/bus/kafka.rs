@@ -1,6 +1,6 @@
 //! The bus contract on a real Apache Kafka, through librdkafka. Nothing outside this folder names rdkafka.
 //!
-//! [`KafkaBus`] answers questions and publishes; `probe` is the client it asks with. `member` is a group member with its
+//! [`KafkaBus`] answers questions and publishes; `probe` is the client it asks with, `facts` what it finds out of the cluster. `member` is a group member with its
 //! poll thread and its commit thread, which writes by `transaction`; `reader` reads without a group, `course` by `course`.
 //! All of rdkafka's transaction and commit calls block, so each has a thread of its own and speaks to the rest of AUREN
 //! through bounded channels.
@@ -8,6 +8,7 @@
 mod aside;
 mod course;
 mod errors;
+mod facts;
 mod member;
 mod passthrough;
 mod probe;
@@ -33,7 +34,7 @@ use tokio::sync::mpsc;
 
 pub use self::passthrough::Passthrough;
 use self::{aside::Aside, probe::Probe, publisher::Publisher};
-use super::{Bus, BusError, Cleanup, Cursor, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec};
+use super::{Bus, BusError, Cleanup, Cursor, Facts, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec};
 
 /// How long one question to the brokers may take.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
@@ -208,6 +209,12 @@ impl Bus for KafkaBus {
             Ok(committed)
         })
         .await
+    }
+
+    async fn facts(&self) -> Result<Facts, BusError> {
+        let settings = Arc::clone(&self.settings);
+        let runtime = tokio::runtime::Handle::current();
+        self.ask(move |probe| facts::gather(&settings, probe, &runtime)).await
     }
 
     fn read(&self, read: Read) -> mpsc::Receiver<Result<Vec<Record>, BusError>> {

@@ -149,6 +149,8 @@ struct Stage {
 impl Stage {
     async fn set(config: &Config) -> anyhow::Result<Self> {
         let mut config = config.clone();
+        // Several demonstrations may run beside each other and beside a node.
+        config.http.address.clear();
         let number = format!("{}-{}", chrono::Utc::now().timestamp_millis(), std::process::id());
         let folder = match config.bus.kind {
             BusKind::Embedded => {

@@ -5,6 +5,7 @@ use auren::{
     bus::{BusError, Read, ReadFrom, ReadUntil, SharedBus, Topic},
     client::{TopicManager, TopicState},
     config::{BusKind, Config, KeyProvider, PrivacyProfile, Role},
+    guarantee::{Condition, InForce, Level},
 };
 use serde::Serialize;
 
@@ -156,6 +157,13 @@ async fn bus(config: &Config, findings: &mut Vec<Finding>) -> Result<(), BusErro
             ),
         ));
         return Ok(());
+    }
+    let facts = bus.facts().await?;
+    for role in Role::ALL {
+        let force = InForce::of(*role, &facts, Condition::default());
+        let check = format!("guarantee of {}", role.name());
+        let finding = if force.level == Level::ExactlyOnce { good } else { bad };
+        findings.push(finding(check, force.to_string()));
     }
     for role in Role::ALL {
         findings.push(group(&bus, *role).await?);

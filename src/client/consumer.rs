@@ -350,7 +350,9 @@ async fn commit(member: &Member, offsets: BTreeMap<(Topic, i32), i64>) -> Result
 /// Whether joining again may help.
 fn passes(error: &BusError) -> bool {
     match error {
-        BusError::Unreachable { .. } | BusError::NotCommitted { .. } | BusError::Closed => true,
+        BusError::Unreachable { .. } | BusError::NotCommitted { .. } | BusError::Stalled { .. } | BusError::Closed => {
+            true
+        }
         BusError::TopicMissing { .. } | BusError::NotCoPartitioned { .. } | BusError::TooLarge { .. } => false,
         BusError::Refused { .. } | BusError::Fenced { .. } | BusError::Storage { .. } => false,
     }

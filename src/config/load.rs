@@ -145,6 +145,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.lanes.max_resident == 0 {
         return wrong("lanes.max_resident", "must be at least 1");
     }
+    if !(1..=3600).contains(&config.lanes.watchdog_seconds) {
+        return wrong("lanes.watchdog_seconds", "must be from 1 to 3600");
+    }
     if config.converse.quiet_minutes == 0 {
         return wrong("converse.quiet_minutes", "must be at least 1");
     }
@@ -153,6 +156,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if AgentId::new(config.converse.default_agent.as_str()).is_err() {
         return wrong("converse.default_agent", "must be an agent's name");
+    }
+    let address = &config.http.address;
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    if !address.is_empty() && !matches!(port, Some(Ok(_))) {
+        return wrong("http.address", "must be `host:port`, or empty where there is to be no HTTP server");
+    }
+    if !(1..=1_000_000).contains(&config.http.max_connections) {
+        return wrong("http.max_connections", "must be from 1 to 1000000");
     }
     if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         return wrong("log.level", "must be a level, or directives such as info,auren::lane=debug");
@@ -213,6 +224,12 @@ mod tests {
         assert!(error.contains("unknown field") && error.contains("partition"), "{error}");
         let error = with("node.roles", "[\"cook\"]").unwrap_err().to_string();
         assert!(error.contains("node.roles") && error.contains("enrich"), "{error}");
+        for address in ["8420", ":8420", "localhost", "localhost:http"] {
+            let error = with("http.address", &format!("\"{address}\"")).unwrap_err().to_string();
+            assert!(error.starts_with("configuration: http.address must be `host:port`"), "{error}");
+        }
+        with("http.address", "\"\"").unwrap();
+        with("http.address", "\"[::1]:0\"").unwrap();
         let missing = Source { file: Some("no/such.toml".into()), overrides: Vec::new() };
         assert_eq!(load(&missing).unwrap_err().to_string(), "the configuration file no/such.toml does not exist");
     }

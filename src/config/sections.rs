@@ -256,11 +256,13 @@ pub struct LanesSection {
     pub max_batch: usize,
     /// Most session actors that one thread keeps; those idle longest go first and come back when needed.
     pub max_resident: usize,
+    /// A thread to whom nothing comes for so long, although records wait in its partitions, joins again.
+    pub watchdog_seconds: u64,
 }
 
 impl Default for LanesSection {
     fn default() -> Self {
-        Self { threads_per_role: 1, max_batch: 1000, max_resident: 50_000 }
+        Self { threads_per_role: 1, max_batch: 1000, max_resident: 50_000, watchdog_seconds: 30 }
     }
 }
 
@@ -280,6 +282,23 @@ pub struct ConverseSection {
 impl Default for ConverseSection {
     fn default() -> Self {
         Self { quiet_minutes: 360, agent_deadline_ms: 20_000, default_agent: "coach".to_owned() }
+    }
+}
+
+/// The node's own HTTP server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSection {
+    /// `host:port` to listen on; port 0 takes a free one. Empty: there is no server.
+    #[serde(deserialize_with = "text")]
+    pub address: String,
+    /// Most connections at a time; who comes when all are taken waits.
+    pub max_connections: u32,
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        Self { address: "127.0.0.1:8420".to_owned(), max_connections: 1024 }
     }
 }
 

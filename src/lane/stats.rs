@@ -15,10 +15,24 @@ pub struct LaneStats {
     pub(super) moved: AtomicU64,
     pub(super) commits: AtomicU64,
     pub(super) rejoins: AtomicU64,
+    pub(super) stalls: AtomicU64,
     pub(super) partitions: AtomicU64,
     pub(super) sessions: AtomicU64,
     pub(super) open: AtomicU64,
     pub(super) unfinished: AtomicU64,
+    pub(super) restoring: AtomicU64,
+    pub(super) working: AtomicU64,
+}
+
+/// Where a worker's life stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It has no assignment: it is joining, or waits to begin again.
+    Joining,
+    /// It reads the saved states of what it was assigned.
+    Restoring,
+    /// It works what it was assigned, be it nothing.
+    Working,
 }
 
 /// The counters at one moment.
@@ -36,6 +50,8 @@ pub struct Totals {
     pub commits: u64,
     /// Times that a worker had to begin again.
     pub rejoins: u64,
+    /// Times that nothing came to a worker although records waited.
+    pub stalls: u64,
     /// Partitions held now.
     pub partitions: u64,
     /// Session actors in memory now.
@@ -44,6 +60,10 @@ pub struct Totals {
     pub open: u64,
     /// Batches worked and not yet committed now.
     pub unfinished: u64,
+    /// Workers that restore the states of their partitions now.
+    pub restoring: u64,
+    /// Workers that hold what they were assigned now.
+    pub working: u64,
 }
 
 impl LaneStats {
@@ -66,10 +86,13 @@ impl LaneStats {
             moved: self.moved.load(Relaxed),
             commits: self.commits.load(Relaxed),
             rejoins: self.rejoins.load(Relaxed),
+            stalls: self.stalls.load(Relaxed),
             partitions: self.partitions.load(Relaxed),
             sessions: self.sessions.load(Relaxed),
             open: self.open.load(Relaxed),
             unfinished: self.unfinished.load(Relaxed),
+            restoring: self.restoring.load(Relaxed),
+            working: self.working.load(Relaxed),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
     mem,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use auren_agents::UserId;
@@ -24,7 +24,8 @@ use super::{
     patience::Patience,
     residents::Residents,
     state::States,
-    stats::Share,
+    stats::{Share, Standing},
+    watchdog::{self, Pulse},
 };
 use crate::{
     bus::{Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member, SharedBus, Topic, key_partition},
@@ -45,6 +46,8 @@ pub struct WorkerSettings {
     pub max_batch: usize,
     /// Most session actors in memory.
     pub max_resident: usize,
+    /// A worker to whom nothing comes for so long although records wait begins again.
+    pub stalled_after: Duration,
 }
 
 /// One group member of one role.
@@ -66,7 +69,10 @@ pub struct Worker<P: Processor> {
     in_flight: Flights,
     /// The kinds of dead letters that were warned of.
     warned: HashSet<(Topic, &'static str)>,
-    shares: [Share; 4],
+    standing: Standing,
+    /// What the watchdog sees.
+    pulse: Rc<Pulse>,
+    shares: [Share; 6],
 }
 
 enum Next<L> {
@@ -95,6 +101,8 @@ impl<P: Processor> Worker<P> {
             next: Batch::default(),
             in_flight: Flights::default(),
             warned: HashSet::new(),
+            standing: Standing::Joining,
+            pulse: Rc::new(Pulse::new()),
             shares: std::array::from_fn(|_| Share::new()),
         }
     }
@@ -107,12 +115,20 @@ impl<P: Processor> Worker<P> {
         let mut patience = Patience::new();
         loop {
             let committed = self.stats.commits.load(Relaxed);
-            let end = self.life(&mut stop).await;
+            let (bus, pulse) = (Arc::clone(&self.bus), Rc::clone(&self.pulse));
+            let (role, member, after) = (self.role(), self.settings.member.clone(), self.settings.stalled_after);
+            let end = tokio::select! {
+                end = self.life(&mut stop) => end,
+                error = watchdog::stalled(&bus, role, &member, &pulse, after) => Err(error),
+            };
             self.forget_everything();
             let Err(error) = end else { return Ok(()) };
             let good = self.stats.commits.load(Relaxed) > committed;
             let Some(pause) = patience.pause(&error, good) else { return Err(error) };
             self.stats.rejoins.fetch_add(1, Relaxed);
+            if matches!(error, BusError::Stalled { .. }) {
+                self.stats.stalls.fetch_add(1, Relaxed);
+            }
             tracing::warn!(
                 group = self.role().group(), member = %self.settings.member, %error, pause_ms = pause.as_millis(),
                 "a worker begins again at the committed offsets"
@@ -148,6 +164,7 @@ impl<P: Processor> Worker<P> {
                 Some((user, late)) = self.late.recv(), if free => Next::Late(user, late),
                 event = inlet.recv(), if free => Next::Inlet(event),
             };
+            self.pulse.beat();
             match next {
                 Next::Stop => return self.finish(&outlet).await,
                 Next::Committed(done) => self.committed(done)?,
@@ -172,6 +189,7 @@ impl<P: Processor> Worker<P> {
 
     async fn assigned(&mut self, partitions: &[i32]) -> Result<(), BusError> {
         let began = Instant::now();
+        self.stand(Standing::Restoring);
         self.states.restore(&self.bus, self.role().state_topic(), partitions).await?;
         for topic in self.role().inputs() {
             for (partition, next) in self.bus.committed(self.role().group(), *topic).await? {
@@ -181,7 +199,7 @@ impl<P: Processor> Worker<P> {
             }
         }
         self.held.extend_from_slice(partitions);
-        self.show();
+        self.stand(Standing::Working);
         tracing::info!(
             group = self.role().group(), member = %self.settings.member, ?partitions,
             restored_ms = began.elapsed().as_millis(), "partitions taken"
@@ -195,7 +213,7 @@ impl<P: Processor> Worker<P> {
         let count = self.partitions;
         self.sessions.retain(|user| !partitions.contains(&key_partition(user.as_str().as_bytes(), count)));
         self.states.forget(partitions);
-        self.show();
+        self.stand(if self.held.is_empty() { Standing::Joining } else { Standing::Working });
         tracing::info!(group = self.role().group(), member = %self.settings.member, ?partitions, lost, "partitions released");
     }
 
@@ -268,15 +286,24 @@ impl<P: Processor> Worker<P> {
         self.in_flight.clear();
         // What came late belongs to sessions that are gone; those that follow ask again.
         while self.late.try_recv().is_ok() {}
+        self.stand(Standing::Joining);
+    }
+
+    fn stand(&mut self, standing: Standing) {
+        self.standing = standing;
+        self.pulse.stand(standing, &self.held);
         self.show();
     }
 
     fn show(&mut self) {
-        let [partitions, sessions, open, unfinished] = &mut self.shares;
+        let [partitions, sessions, open, unfinished, restoring, working] = &mut self.shares;
         partitions.set(&self.stats.partitions, self.held.len());
         sessions.set(&self.stats.sessions, self.sessions.len());
         open.set(&self.stats.open, self.states.open());
         unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));
+        self.pulse.under_way(self.in_flight.len());
+        restoring.set(&self.stats.restoring, usize::from(self.standing == Standing::Restoring));
+        working.set(&self.stats.working, usize::from(self.standing == Standing::Working));
     }
 }
 

@@ -7,7 +7,10 @@
 mod bus;
 mod cli;
 mod keyring;
+mod gateway;
+mod guarantee;
 mod kill;
 mod layers;
 mod river;
 mod support;
+mod watchdog;

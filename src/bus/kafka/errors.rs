@@ -99,7 +99,7 @@ fn moves(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-fn words(error: &KafkaError) -> String {
+pub(super) fn words(error: &KafkaError) -> String {
     match error {
         KafkaError::Transaction(inner) => inner.to_string(),
         other => other.rdkafka_error_code().map_or_else(|| other.to_string(), |code| code.to_string()),

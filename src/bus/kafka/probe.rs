@@ -11,6 +11,7 @@ use super::{
     ASK_LIMIT, KafkaSettings,
     aside::Aside,
     errors::{self, Quiet},
+    facts,
 };
 use crate::bus::{BusError, Topic, TopicInfo};
 
@@ -57,6 +58,20 @@ impl Probe {
         found.sort_by_key(|(info, _)| info.topic);
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).extend(found.iter().map(|(info, _)| info.topic));
         Ok(found)
+    }
+
+    /// Every topic that a commit is written to, by its name on the brokers, and the fewest replicas of its partitions.
+    pub(super) fn replicas(&self) -> Result<Vec<(String, i32)>, BusError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(None, ASK_LIMIT)
+            .map_err(|error| errors::unreachable(&self.settings.brokers, &error))?;
+        let counted = metadata.topics().iter().filter(|topic| facts::counts(&self.settings, topic.name()));
+        let replicas = counted.filter_map(|topic| {
+            let fewest = topic.partitions().iter().map(|partition| partition.replicas().len()).min()?;
+            Some((topic.name().to_owned(), i32::try_from(fewest).ok()?))
+        });
+        Ok(replicas.collect())
     }
 
     /// Whether a topic has ever been there. Nothing is written to one that was not: the client would wait

@@ -149,6 +149,7 @@ impl Stage {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = format!("{}-{}", chrono::Utc::now().timestamp_millis(), COUNT.fetch_add(1, Relaxed));
         let mut config = config.clone();
+        config.http.address.clear();
         config.kafka.prefix = format!("{}bench-{number}.", config.kafka.prefix);
         config.topics.partitions = args.partitions;
         config.node.roles = vec![Role::Converse];

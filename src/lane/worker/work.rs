@@ -26,6 +26,7 @@ impl<P: Processor> Worker<P> {
         let mut batch = mem::take(&mut self.next);
         for record in records {
             self.record(&record, &mut batch).await;
+            self.pulse.beat();
             let next = record.offset + 1;
             self.positions.insert((record.topic, record.partition), next);
             batch.worked(record.topic, record.partition, next);

@@ -28,6 +28,8 @@ impl Program {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_auren"));
         command.args(arguments).current_dir(self.folder.path()).env_clear();
+        // Nodes run beside each other.
+        command.env("AUREN__HTTP__ADDRESS", "127.0.0.1:0");
         for name in ["PATH", "HOME", "TMPDIR"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);

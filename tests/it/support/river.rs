@@ -45,6 +45,8 @@ impl River {
         let mut config = Config::default();
         // The bus is given, and its topics are there.
         config.bus.kind = BusKind::Kafka;
+        // Tests run beside each other; one that wants a server takes a free port.
+        config.http.address.clear();
         Self { stage, config, agents: Agents::built_in(), keys: Keys::ephemeral("tests") }
     }
 

@@ -1,0 +1,96 @@
+//! The node's own HTTP server. It is put together from [`Part`]s, each the routes of one concern, and knows none of them.
+//!
+//! [`ops`] answers whether the node lives, whether it can work, and what it has done; [`metrics`] names every figure with
+//! its unit. [`server`] takes connections with small buffers and ends them in order, and [`problem`] is how every route
+//! says what is wrong. Nothing outside this folder names axum, hyper or the Prometheus client.
+
+mod metrics;
+mod ops;
+mod problem;
+mod server;
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::Router;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+pub use self::ops::{Ops, RoleWatch};
+pub(crate) use self::problem::Problem;
+use crate::config::HttpSection;
+
+/// How long requests that are being answered may take when the server ends.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The address cannot be had.
+    #[error(
+        "cannot listen on {address}: {why}; set http.address to another `host:port`, or to \"\" where there is to be no \
+         HTTP server"
+    )]
+    Address {
+        /// The address as configured.
+        address: String,
+        /// The system's words.
+        why: String,
+    },
+}
+
+/// The routes of one concern.
+#[derive(Debug)]
+pub struct Part(Router);
+
+/// A server at work.
+#[derive(Debug)]
+pub struct Gateway {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
+}
+
+impl Gateway {
+    /// Listens where the configuration says and answers what the parts answer. None where there is to be no server.
+    ///
+    /// # Errors
+    /// [`GatewayError`] where the address cannot be had.
+    pub async fn open(http: &HttpSection, parts: Vec<Part>) -> Result<Option<Self>, GatewayError> {
+        if http.address.is_empty() {
+            return Ok(None);
+        }
+        let unfit = |error: std::io::Error| GatewayError::Address { address: http.address.clone(), why: words(&error) };
+        let listener = TcpListener::bind(&http.address).await.map_err(unfit)?;
+        let address = listener.local_addr().map_err(unfit)?;
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(server::serve(listener, router(parts), http.max_connections, stopped));
+        tracing::info!(%address, "http server started");
+        Ok(Some(Self { address, stop, serving }))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets what is being answered end, and ends.
+    pub async fn stop(self) {
+        // Nobody listening means that it has ended.
+        let _ = self.stop.send(true);
+        if tokio::time::timeout(DRAIN_LIMIT, self.serving).await.is_err() {
+            tracing::warn!(limit_s = DRAIN_LIMIT.as_secs(), "the http server has ended before all was answered");
+        }
+    }
+}
+
+fn words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "another process listens there".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn router(parts: Vec<Part>) -> Router {
+    let all = parts.into_iter().fold(Router::new(), |all, Part(routes)| all.merge(routes));
+    all.fallback(Problem::no_such_page).method_not_allowed_fallback(Problem::no_such_method)
+}

@@ -1,0 +1,41 @@
+//! What is wrong with a request, as every route says it: problem details of RFC 9457.
+
+use axum::{
+    http::{Method, StatusCode, Uri, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+/// What is wrong with a request. The detail is for the one who asked: it holds nothing that only an operator may know.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    detail: String,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into() }
+    }
+
+    pub(super) async fn no_such_page(uri: Uri) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("there is nothing at {}", uri.path()))
+    }
+
+    pub(super) async fn no_such_method(method: Method, uri: Uri) -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        // Without a type of its own a problem is what its status says (RFC 9457, 4.2.1).
+        let body = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        (self.status, [(CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+    }
+}
