@@ -24,6 +24,7 @@
 
 mod open;
 mod settle;
+mod witness;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -46,6 +47,7 @@ use crate::{
 };
 
 pub use open::{check_master, connect, create_topics, open_keys};
+pub use witness::{sign_audit, signed_audits};
 
 /// How long stopping may take: what is in flight is committed within it.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
@@ -162,6 +164,9 @@ impl Hub {
                 running.arbiters.push(arbiter);
                 running.working += 1;
             }
+        }
+        if let Some(keys) = keys {
+            tokio::spawn(witness::witness(Arc::clone(&running.bus), keys, running.node.clone(), stopped.clone()));
         }
         let agents: Vec<_> = talk.cards.iter().map(|card| card.id.as_str()).collect();
         let roles: Vec<_> = config.node.roles.iter().map(|role| role.name()).collect();

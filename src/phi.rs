@@ -14,6 +14,7 @@ mod keys;
 mod sealed;
 mod user_key;
 mod value;
+mod vectors;
 
 pub mod audit;
 pub mod master;
@@ -25,3 +26,4 @@ pub use keys::{Destroyed, Keys, Rewrapped};
 pub use sealed::TOKEN_PREFIX;
 pub use user_key::UserKey;
 pub use value::Measured;
+pub use vectors::{Opened, Vector, vectors};

@@ -6,9 +6,9 @@
 
 mod bus;
 mod cli;
-mod keyring;
 mod gateway;
 mod guarantee;
+mod keyring;
 mod kill;
 mod layers;
 mod river;
