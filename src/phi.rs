@@ -17,6 +17,7 @@ mod value;
 mod vectors;
 
 pub mod audit;
+pub mod detokenise;
 pub mod master;
 pub mod store;
 

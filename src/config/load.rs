@@ -136,6 +136,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.phi.provider == KeyProvider::Vault && config.vault.token.is_none() {
         return wrong("vault.token", "must be set where phi.provider is \"vault\" (AUREN__VAULT__TOKEN)");
     }
+    if config.callers.0.values().any(|caller| caller.token.reveal().len() < 24) {
+        return wrong(
+            "callers",
+            "must each have a token of at least 24 characters, such as `openssl rand -hex 24` prints",
+        );
+    }
     if !(1..=64).contains(&config.lanes.threads_per_role) {
         return wrong("lanes.threads_per_role", "must be from 1 to 64");
     }
@@ -201,8 +207,8 @@ mod tests {
         let shown: toml::Table = toml::from_str(example).unwrap();
         assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
         // They have no default, so they stand there as comments.
-        for key in ["master_key", "keyring_url", "token"] {
-            assert!(example.contains(&format!("\n# {key} = ")), "{key}");
+        for key in ["master_key", "keyring_url", "token", "[callers.NAME]"] {
+            assert!(example.contains(&format!("\n# {key}")), "{key}");
         }
     }
 
