@@ -1,9 +1,20 @@
 //! `auren phi`: the master key's rotation, and the token's test vectors.
 
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
 use auren::{
     app::open_keys,
-    config::{Config, KeyProvider},
+    config::{Config, KeyProvider, PrivacyProfile},
+    enrich::{Guessed, attack},
+    import::{Heading, Importer},
+    intake,
     phi::{self, master::Local},
+    simulate::{Settings, Simulation},
+    wearable::Row,
 };
 use clap::Subcommand;
 
@@ -31,6 +42,14 @@ Examples:
 It can be interrupted and begun again; what is wrapped by the primary version already is passed over. Tokens do not \
 change.";
 
+const ATTACK_EXAMPLES: &str = "\
+Examples:
+  auren phi attack
+  auren phi attack nights.csv
+
+Each value is guessed from the metadata of its person's events and from other people's values. The first line of a \
+profile is its best attack; the figure is the median error of all guesses. Nothing is published and nothing is kept.";
+
 const VECTORS_EXAMPLES: &str = "\
 Examples:
   auren phi vectors > phi1-vectors.json
@@ -54,6 +73,12 @@ pub(super) enum Args {
     /// Wrap every data key under the primary version of the master key.
     #[command(after_help = REWRAP_EXAMPLES)]
     Rewrap,
+    /// Measure how closely metadata give sealed values back, in each privacy profile.
+    #[command(after_help = ATTACK_EXAMPLES)]
+    Attack {
+        /// A CSV file, as `auren import csv` reads it [default: simulated wearers]
+        file: Option<PathBuf>,
+    },
     /// Print the token's test vectors as JSON.
     #[command(after_help = VECTORS_EXAMPLES)]
     Vectors,
@@ -92,12 +117,36 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
                 done.rewrapped, done.current, done.destroyed
             ))?;
         }
+        Args::Attack { file } => attack_on(file.as_deref(), context)?,
         Args::Vectors => {
             context.console.text(&serde_json::to_string_pretty(&phi::vectors())?)?;
             context.console.text("\n")?;
         }
     }
     Ok(Exit::Done)
+}
+
+fn attack_on(file: Option<&Path>, context: &mut Context) -> anyhow::Result<()> {
+    let rows: Vec<Row> = match file {
+        None => Simulation::new(Settings { users: 50, days: 120, ..Settings::default() })?.collect(),
+        Some(file) => {
+            let open = || File::open(file).with_context(|| format!("cannot read {}", file.display()));
+            let mapping = Heading::read(open()?)?.guess().mapping;
+            Importer::new(open()?, &mapping)?.filter_map(Result::ok).filter(|row| intake::check(row).is_ok()).collect()
+        }
+    };
+    context.console.line(format_args!("{:<20} {:<8} {:>7} {:>9}  by", "measure", "profile", "values", "median"))?;
+    for guessed in attack(&rows) {
+        let profile = match guessed.profile {
+            None => "none",
+            Some(PrivacyProfile::Coarse) => "coarse",
+            Some(PrivacyProfile::Exact) => "exact",
+        };
+        let Guessed { measure, way, values, median_error, .. } = &guessed;
+        let error = format!("{:.3} %", 100.0 * median_error);
+        context.console.line(format_args!("{measure:<20} {profile:<8} {values:>7} {error:>9}  {way}"))?;
+    }
+    Ok(())
 }
 
 async fn rotate(step: Step, version: u32, context: &mut Context) -> anyhow::Result<()> {
@@ -123,7 +172,7 @@ async fn rotate(step: Step, version: u32, context: &mut Context) -> anyhow::Resu
     }
 }
 
-fn own_file(config: &Config) -> anyhow::Result<&std::path::Path> {
+fn own_file(config: &Config) -> anyhow::Result<&Path> {
     anyhow::ensure!(
         config.phi.provider != KeyProvider::Vault && config.phi.master_key.is_none(),
         "the master key is not in a key file here; rotate it where it is, then: auren phi rewrap"

@@ -17,6 +17,12 @@ use super::{
 
 /// A data key of one person, in the clear. Cheap to clone; it prints nothing of what it holds and is wiped with its last
 /// clone. Whoever keeps one longer than a moment keeps it past the person's erasure: ask [`Keys`](super::Keys) each time.
+///
+/// ```compile_fail,E0277
+/// fn write(key: &auren::phi::UserKey) -> String {
+///     serde_json::to_string(key).unwrap()
+/// }
+/// ```
 #[derive(Clone)]
 pub struct UserKey(Arc<Held>);
 

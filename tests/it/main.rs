@@ -12,5 +12,7 @@ mod keyring;
 mod kill;
 mod layers;
 mod river;
+mod sealed;
 mod support;
+mod vault;
 mod watchdog;

@@ -78,6 +78,11 @@ impl Stage {
         Self { bus: place.open().await, place }
     }
 
+    /// Topics of a program that a test started.
+    pub fn of(bus: SharedBus, settings: KafkaSettings) -> Self {
+        Self { bus, place: Place::Kafka { settings } }
+    }
+
     /// The same log opened a second time, as another process opens it.
     pub async fn again(&self) -> SharedBus {
         self.place.open().await
