@@ -35,14 +35,14 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     bus::{BusError, SharedBus},
     config::{BusKind, Config, ConfigError, Role, Source},
-    consult::Agents,
+    consult::{Agents, Hosted},
     converse::{Converse, TalkSettings},
     detect::Detect,
     enrich::Enrich,
     gateway::{Callers, Gateway, GatewayError, Ops, People, Readings, RoleWatch},
     guarantee,
     intake::Intake,
-    lane::{LaneStats, Processor, Worker, WorkerSettings},
+    lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
     wire,
 };
@@ -107,6 +107,7 @@ impl Hub {
             create_topics(&bus, &config).await?;
         }
         bus.partitions().await?;
+        let snapshots = open::snapshots(&config)?;
         let (stop, stopped) = watch::channel(false);
         let watched = |role: &Role| RoleWatch {
             role: *role,
@@ -125,9 +126,12 @@ impl Hub {
         }
         let gateway = Gateway::open(&config.http, parts).await?;
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
+        let cards = agents.cards();
+        let agents = agents.hosted(config.converse.consults());
         let mut running = Running {
             bus,
             node: config.node.id.clone(),
+            agents: agents.clone(),
             stats: watched.iter().map(|watch| (watch.role, Arc::clone(&watch.stats))).collect(),
             gateway,
             stop,
@@ -136,11 +140,12 @@ impl Hub {
             working: 0,
         };
         let talk = TalkSettings {
-            cards: agents.cards(),
+            cards,
             quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
             deadline: Duration::from_millis(config.converse.agent_deadline_ms),
             default_agent: AgentId::new(config.converse.default_agent.as_str())
                 .unwrap_or_else(|_| AgentId::derived(&["default"])),
+            fallback_agent: AgentId::new(config.converse.fallback_agent.as_str()).ok(),
         };
         for RoleWatch { role, stats, workers } in &watched {
             for thread in 0..*workers {
@@ -150,6 +155,11 @@ impl Hub {
                         member: format!("{}-{}-{thread}", config.node.id, role.name()),
                         max_batch: config.lanes.max_batch,
                         max_resident: config.lanes.max_resident,
+                        snapshots: snapshots.clone(),
+                        parking: Parking {
+                            after: config.lanes.park_after,
+                            pause: Duration::from_millis(config.lanes.park_ms),
+                        },
                         stalled_after: Duration::from_secs(config.lanes.watchdog_seconds),
                     },
                     stats: Arc::clone(stats),
@@ -227,6 +237,18 @@ impl HubBuilder {
         self
     }
 
+    /// Adds an actor that handles [`Consult`] itself and that `start` starts: once on every thread that converses, and again
+    /// wherever it has ended.
+    #[must_use]
+    pub fn recipient_from(
+        mut self,
+        card: AgentCard,
+        start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
+    ) -> Self {
+        self.agents = Some(self.agents.unwrap_or_else(Agents::built_in).with_recipient_from(card, start));
+        self
+    }
+
     /// The hub, put together.
     ///
     /// # Errors
@@ -266,6 +288,7 @@ impl HubBuilder {
 pub struct Running {
     bus: SharedBus,
     node: String,
+    agents: Hosted,
     stats: BTreeMap<Role, Arc<LaneStats>>,
     /// None where the configuration wants no HTTP server.
     gateway: Option<Gateway>,
@@ -287,6 +310,12 @@ impl Running {
     #[must_use]
     pub fn stats(&self, role: Role) -> Option<Arc<LaneStats>> {
         self.stats.get(&role).cloned()
+    }
+
+    /// The agents of this node, and how they do.
+    #[must_use]
+    pub fn agents(&self) -> &Hosted {
+        &self.agents
     }
 
     /// Where its HTTP server listens; none where it has none.
@@ -375,9 +404,13 @@ struct Spawn {
 impl Spawn {
     fn on<P: Processor>(self, arbiter: &Arbiter, processor: impl FnOnce() -> P + Send + 'static) {
         arbiter.spawn_fn(move || {
+            let member = self.settings.member.clone();
             let worker = Worker::new(self.bus, processor(), self.settings, self.stats);
+            let working = actix::spawn(worker.run(self.stopped));
             actix::spawn(async move {
-                let end = worker.run(self.stopped).await;
+                // A node must not go on without a worker that panicked, as if nothing were amiss.
+                let panicked = |_| Err(BusError::NotCommitted { member, why: "its worker panicked".to_owned() });
+                let end = working.await.unwrap_or_else(panicked);
                 // A hub that is gone needs no word.
                 let _ = self.ended.send(end).await;
             });

@@ -93,7 +93,7 @@ pub struct Read {
 }
 
 /// Where a read begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadFrom {
     /// The oldest record held.
     Earliest,
@@ -102,6 +102,8 @@ pub enum ReadFrom {
     Latest,
     /// This offset in every partition read.
     Offset(i64),
+    /// An offset for each partition; the oldest record held where none is given.
+    Offsets(BTreeMap<i32, i64>),
     /// The last so many records of every partition read.
     Last(i64),
     /// The first record of every partition with this timestamp or a later one, in milliseconds since the epoch.

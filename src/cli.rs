@@ -25,6 +25,7 @@ mod simulate;
 mod tail;
 mod telemetry;
 mod topics;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -117,6 +118,8 @@ enum Command {
     /// Write the JSON Schema of every record.
     #[command(subcommand)]
     Schema(schema::Args),
+    /// Send numbered inputs through a running hub and judge what came of them.
+    Verify(verify::Args),
     /// Measure how fast it is on this machine.
     #[command(subcommand)]
     Bench(bench::Args),
@@ -154,6 +157,7 @@ impl Args {
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Erase(_) | Command::Audit(_) | Command::Phi(_) => false,
+            Command::Verify(_) => false,
             Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -180,6 +184,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Serve(_) => serve::run(context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Bench(args) => bench::run(args, context).await,
+        Command::Verify(args) => verify::run(args, context).await,
         Command::Dlq(args) => dlq::run(args, context).await,
         Command::Topics(args) => topics::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,

@@ -13,7 +13,7 @@ pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use sections::{
     BusKind, BusSection, ConverseSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection, LogFormat,
-    LogSection, NodeProfile, NodeSection, Role, Secret, TopicsSection,
+    LogSection, NodeProfile, NodeSection, RedisSection, Role, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub struct Config {
     pub embedded: EmbeddedSection,
     /// The bus on Kafka.
     pub kafka: KafkaSection,
+    /// Redis, as session storage.
+    pub redis: RedisSection,
     /// The topics that `topics create` creates.
     pub topics: TopicsSection,
     /// The sealed boundary.

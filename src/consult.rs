@@ -1,22 +1,41 @@
 //! Hosting agents: who can be asked, and how a question reaches them.
 //!
-//! [`Agents`] is what a hub is built with; each arbiter that runs sessions opens a [`Desk`] of it, with agent actors of its
-//! own, so that asking costs no thread switch.
+//! [`Agents`] is what a hub is built with. On a node they are [`Hosted`]: each arbiter that runs sessions opens a [`Desk`]
+//! with agent actors of its own, so that asking costs no thread switch. What a node has been through with an agent is kept
+//! once for all its desks, in its reception: how many questions are open, whether the circuit is, and the counters.
+//!
+//! Read the modules in this order: [`desk`] (one question), [`reception`] (who is let through), [`circuit`] (when nobody
+//! is), [`retry`] (asking again), [`health`] (what can be seen of it).
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
-    rc::Rc,
-    sync::Arc,
-    task::Poll,
-};
+mod circuit;
+mod desk;
+mod health;
+mod reception;
+mod retry;
 
-use actix::{Actor, MailboxError, Recipient};
-use auren_agents::{
-    Advice, Agent, AgentActor, AgentCard, AgentError, AgentId, Coach, Consult, ConsultId, Neuroscientist,
-};
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, Recipient};
+use auren_agents::{Agent, AgentActor, AgentCard, Coach, Consult, Neuroscientist};
+
+pub use desk::{AT_ONCE, Answered, Asked, Desk, Heard, Question, Unanswered};
+pub use health::{AgentHealth, AgentTotals, CircuitState};
+use reception::Reception;
+
+/// How a node deals with agents that do not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsultSettings {
+    /// How often one question is asked at most.
+    pub attempts: u32,
+    /// The pause before the second attempt; it doubles with each further one, and a random half of it is left out.
+    pub retry_pause: Duration,
+    /// Most questions to one agent that may be open on this node.
+    pub max_open: usize,
+    /// So many questions in a row without an answer open an agent's circuit.
+    pub circuit_failures: u32,
+    /// How long nobody is let through before one question tries.
+    pub circuit_pause: Duration,
+}
 
 /// The agents of a hub.
 #[derive(Clone, Default)]
@@ -27,8 +46,11 @@ pub struct Agents {
 #[derive(Clone)]
 struct Host {
     card: AgentCard,
-    start: Arc<dyn Fn() -> Recipient<Consult> + Send + Sync>,
+    start: Start,
 }
+
+/// Starts an agent on the arbiter that calls it.
+type Start = Arc<dyn Fn() -> Recipient<Consult> + Send + Sync>;
 
 impl std::fmt::Debug for Agents {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -53,14 +75,29 @@ impl Agents {
     #[must_use]
     pub fn with<A: Agent + Clone + Send + Sync>(self, agent: A) -> Self {
         let card = agent.card();
-        let start = move || AgentActor::new(agent.clone()).start().recipient();
-        self.host(Host { card, start: Arc::new(start) })
+        self.with_recipient_from(card, move || AgentActor::new(agent.clone()).start().recipient())
     }
 
-    /// These and an actor that runs already and answers consults itself, wherever it lives.
+    /// These and an actor that runs already and answers consults itself, wherever it lives. Where it ends, nothing starts
+    /// it again, and its circuit opens.
     #[must_use]
     pub fn with_recipient(self, card: AgentCard, recipient: Recipient<Consult>) -> Self {
-        self.host(Host { card, start: Arc::new(move || recipient.clone()) })
+        self.with_recipient_from(card, move || recipient.clone())
+    }
+
+    /// These and an actor that `start` starts: once on every arbiter that runs sessions, and again wherever it has ended.
+    #[must_use]
+    pub fn with_recipient_from(
+        mut self,
+        card: AgentCard,
+        start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
+    ) -> Self {
+        let host = Host { card, start: Arc::new(start) };
+        match self.hosts.iter_mut().find(|known| known.card.id == host.card.id) {
+            Some(known) => *known = host,
+            None => self.hosts.push(host),
+        }
+        self
     }
 
     /// Their cards, in the order in which they were added.
@@ -69,117 +106,40 @@ impl Agents {
         self.hosts.iter().map(|host| host.card.clone()).collect()
     }
 
-    fn host(mut self, host: Host) -> Self {
-        match self.hosts.iter_mut().find(|known| known.card.id == host.card.id) {
-            Some(known) => *known = host,
-            None => self.hosts.push(host),
-        }
-        self
+    /// These agents on a node, which nobody has asked anything yet.
+    #[must_use]
+    pub fn hosted(self, settings: ConsultSettings) -> Hosted {
+        let settings = Arc::new(settings);
+        let hosts = self.hosts.into_iter().map(|host| {
+            let reception = Reception::new(host.card.id.clone(), Arc::clone(&settings));
+            (host, Arc::new(reception))
+        });
+        Hosted { hosts: hosts.collect() }
     }
+}
 
+/// The agents of a node.
+#[derive(Clone)]
+pub struct Hosted {
+    hosts: Arc<[(Host, Arc<Reception>)]>,
+}
+
+impl std::fmt::Debug for Hosted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.hosts.iter().map(|(host, _)| host.card.id.as_str())).finish()
+    }
+}
+
+impl Hosted {
     /// Starts the agents on this arbiter.
     #[must_use]
     pub fn open_desk(&self) -> Desk {
-        let seats = self.hosts.iter().map(|host| {
-            let seat = Seat { recipient: (host.start)(), start: Arc::clone(&host.start) };
-            (host.card.id.clone(), seat)
-        });
-        Desk { seats: Rc::new(RefCell::new(seats.collect())) }
+        Desk::new(self.hosts.iter().map(|(host, reception)| (Arc::clone(&host.start), Arc::clone(reception))))
     }
-}
 
-/// The agents of one arbiter.
-#[derive(Clone)]
-pub struct Desk {
-    seats: Rc<RefCell<HashMap<AgentId, Seat>>>,
-}
-
-struct Seat {
-    recipient: Recipient<Consult>,
-    start: Arc<dyn Fn() -> Recipient<Consult> + Send + Sync>,
-}
-
-/// How often an answer is looked for before it counts as one that takes time. A built-in agent needs two or three turns of
-/// its arbiter; one that waits for anything outside needs more than any number.
-pub const AT_ONCE: usize = 8;
-
-/// What came of a question.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answered {
-    /// The question.
-    pub consult: ConsultId,
-    /// The answer, or why there is none.
-    pub outcome: Result<Advice, Unanswered>,
-}
-
-/// Why there is no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unanswered {
-    /// The deadline passed.
-    Late,
-    /// The agent said that it has no answer, or failed.
-    Failed,
-}
-
-/// An answer on its way.
-pub type Asked = Pin<Box<dyn Future<Output = Answered>>>;
-
-impl Desk {
-    /// Asks an agent. The future ends with its answer, or at the deadline.
+    /// How each agent does on this node, in the order in which they were added.
     #[must_use]
-    pub fn ask(&self, consult: Consult) -> Asked {
-        let (id, agent, deadline) = (consult.id.clone(), consult.agent.clone(), consult.deadline);
-        let recipient = self.seats.borrow().get(&agent).map(|seat| seat.recipient.clone());
-        let desk = self.clone();
-        Box::pin(async move {
-            let Some(recipient) = recipient else {
-                return Answered { consult: id, outcome: Err(Unanswered::Failed) };
-            };
-            let mut sent = pin!(recipient.send(consult));
-            // Most answers are there at once, and need no timer.
-            let mut patience = AT_ONCE;
-            let soon = poll_fn(|cx| match sent.as_mut().poll(cx) {
-                Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending if patience == 0 => Poll::Ready(None),
-                Poll::Pending => {
-                    patience -= 1;
-                    Poll::Pending
-                }
-            });
-            let answer = match soon.await {
-                Some(answer) => Ok(answer),
-                None => tokio::time::timeout(deadline, sent).await,
-            };
-            let outcome = match answer {
-                Ok(Ok(Ok(advice))) => Ok(advice),
-                Ok(Ok(Err(error))) => {
-                    // What an agent says of itself is its own text; it may repeat what it was asked, so only its kind is logged.
-                    let kind = match error {
-                        AgentError::Unavailable(_) => "unavailable",
-                        AgentError::Refused(_) => "refused",
-                    };
-                    tracing::warn!(%agent, consult = %id, kind, "an agent gave no answer");
-                    Err(Unanswered::Failed)
-                }
-                Ok(Err(error)) => {
-                    tracing::error!(%agent, consult = %id, %error, "an agent failed, it is started again");
-                    if matches!(error, MailboxError::Closed) {
-                        desk.start_again(&agent);
-                    }
-                    Err(Unanswered::Failed)
-                }
-                Err(_) => {
-                    tracing::warn!(%agent, consult = %id, after_ms = deadline.as_millis(), "an agent did not answer in time");
-                    Err(Unanswered::Late)
-                }
-            };
-            Answered { consult: id, outcome }
-        })
-    }
-
-    fn start_again(&self, agent: &AgentId) {
-        if let Some(seat) = self.seats.borrow_mut().get_mut(agent) {
-            seat.recipient = (seat.start)();
-        }
+    pub fn health(&self) -> Vec<AgentHealth> {
+        self.hosts.iter().map(|(_, reception)| reception.health()).collect()
     }
 }

@@ -8,17 +8,20 @@
 //!
 //! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
 //! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`watchdog`]
-//! (noticing that nothing comes), [`behind`] (what waits), [`state`],
-//! [`refusal`] and [`dead_letter`] (what nobody can use), [`stats`].
+//! (noticing that nothing comes), [`behind`] (what waits), [`state`], [`mirror`] and [`snapshots`] (states in Redis),
+//! [`refusal`] and [`dead_letter`] (what nobody can use), [`parked`] (users whose turns keep failing), [`stats`].
 
 mod batch;
 mod behind;
 mod dead_letter;
 mod flight;
+mod mirror;
+mod parked;
 mod patience;
 mod refusal;
 mod residents;
 mod session;
+mod snapshots;
 mod state;
 mod stats;
 mod watchdog;
@@ -26,7 +29,9 @@ mod worker;
 
 pub(crate) use behind::behind;
 pub use dead_letter::DeadLetter;
+pub use parked::Parking;
 pub use refusal::Refusal;
 pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulus};
+pub use snapshots::{SnapshotError, SnapshotSettings};
 pub use stats::{LaneStats, Totals};
 pub use worker::{Worker, WorkerSettings};

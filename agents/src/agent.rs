@@ -26,18 +26,20 @@ pub trait Agent: 'static {
 
     /// Answers one question.
     ///
-    /// The same question may come twice, after a crash or a timeout, under the same id; only one answer is ever shown.
+    /// The same question may come again under the same id, after a crash or an attempt that failed; only one answer is ever
+    /// shown.
     /// An agent that can answer at once should: its answer then leaves in the same commit as its cause.
     ///
     /// # Errors
-    /// [`AgentError`] when there is no answer. The person is told that the agent did not answer, and the panel goes on.
+    /// [`AgentError`] when there is no answer. Where no further attempt brings one either, the person is told so, and the
+    /// panel goes on.
     fn consult(&self, consult: Consult) -> impl Future<Output = Result<Advice, AgentError>>;
 }
 
 /// Why an agent gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum AgentError {
-    /// The agent cannot answer now, and asking again may help.
+    /// The agent cannot answer now, and asking again may help: it is asked again while its deadline allows.
     #[error("the agent is not available: {0}")]
     Unavailable(String),
     /// The agent cannot answer this, and asking again does not help.

@@ -1,11 +1,12 @@
 //! What a configuration names: the bus, the keys, and the topics there must be.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::HubError;
 use crate::{
     bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
     config::{BusKind, Config, ConfigError, KeyProvider},
+    lane::SnapshotSettings,
     phi::{
         KeyError, Keys,
         master::{Local, Master, Vault, VaultSettings},
@@ -68,6 +69,25 @@ fn open_master(config: &Config) -> Result<Box<dyn Master>, HubError> {
         (KeyProvider::File, None) => Box::new(Local::from_file_or_new(&phi.key_file)?),
         (KeyProvider::Secret, None) => Box::new(Local::from_file(&phi.key_file)?),
     })
+}
+
+/// Where states are mirrored, if the configuration names a Redis. It is connected to when it is first used.
+///
+/// # Errors
+/// [`ConfigError`] where its address cannot be one.
+pub(super) fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigError> {
+    let Some(url) = &config.redis.url else { return Ok(None) };
+    let settings = SnapshotSettings {
+        url: url.reveal().to_owned(),
+        // Hubs that share a cluster under different prefixes have different states.
+        prefix: format!("{}{}", config.redis.prefix, config.kafka.prefix),
+        limit: Duration::from_millis(config.redis.timeout_ms),
+        every: Duration::from_millis(config.redis.flush_ms),
+    };
+    settings
+        .check()
+        .map_err(|error| ConfigError::Value { key: "redis.url", why: format!("cannot be used: {error}") })?;
+    Ok(Some(settings))
 }
 
 /// Creates the topics that are missing; returns those it created.

@@ -1,5 +1,6 @@
 //! `auren bench`: how fast it is on this machine, beside what it could be compared with.
 
+mod isolation;
 mod river;
 
 use clap::Subcommand;
@@ -10,10 +11,13 @@ use super::{Context, Exit};
 pub(super) enum Args {
     /// Triggers through the hub on Kafka, beside a bare transactional consume-transform-produce loop.
     River(river::Args),
+    /// What everybody else on a partition notices of one person whose agent takes half a minute.
+    Isolation(isolation::Args),
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     match args {
         Args::River(args) => river::run(args, context).await,
+        Args::Isolation(args) => isolation::run(args, context).await,
     }
 }

@@ -52,6 +52,7 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
         () = context.interrupt.wait() => return Ok(Exit::Done),
     };
     let stats: Vec<_> = Role::ALL.iter().filter_map(|role| Some((*role, running.stats(*role)?))).collect();
+    let agents = running.agents().clone();
     let reporting = actix::spawn(async move {
         loop {
             tokio::time::sleep(REPORT).await;
@@ -68,7 +69,28 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
                     partitions = totals.partitions,
                     sessions = totals.sessions,
                     open_consults = totals.open,
+                    parked_users = totals.parked,
                     "lane totals"
+                );
+            }
+            for health in agents.health() {
+                let totals = health.totals;
+                tracing::info!(
+                    agent = %health.agent,
+                    circuit = health.circuit.as_str(),
+                    open = health.open,
+                    asked = totals.asked,
+                    retried = totals.retried,
+                    answered = totals.answered,
+                    refused = totals.refused,
+                    unavailable = totals.unavailable,
+                    failed = totals.failed,
+                    late = totals.late,
+                    abandoned = totals.abandoned,
+                    turned_away = totals.turned_away,
+                    busy = totals.busy,
+                    restarts = totals.restarts,
+                    "agent totals"
                 );
             }
         }

@@ -51,7 +51,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     let until = if args.until_end { ReadUntil::End } else { ReadUntil::Follow };
     let from = args.from.unwrap_or(if args.until_end { ReadFrom::Earliest } else { ReadFrom::Latest });
     let mut tail = Tail { user: args.user, left: args.max, json: args.json };
-    let mut read = Read { topic: args.topic, partitions: Vec::new(), from, until };
+    let mut read = Read { topic: args.topic, partitions: Vec::new(), from: from.clone(), until };
     if tail.left == Some(0) {
         return Ok(Exit::Done);
     }

@@ -18,7 +18,10 @@ pub(crate) fn telemetry(log: &LogSection, args: &Args) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level(log, args)))
         .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
+        .with_ansi(io::stderr().is_terminal())
+        // A line that cannot be written, as on a full disk, would be reported on the same standard error, by a print
+        // that panics where that fails: a worker that logs would die of it.
+        .log_internal_errors(false);
     // Only a second call could fail, and there is none.
     let _ = match log.format {
         LogFormat::Text => builder.try_init(),

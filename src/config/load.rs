@@ -116,6 +116,18 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !(6_000..=300_000).contains(&config.kafka.session_timeout_ms) {
         return wrong("kafka.session_timeout_ms", "must be from 6000 to 300000, as brokers take by default");
     }
+    if config.redis.url.as_ref().is_some_and(|url| !url.reveal().starts_with("redis://")) {
+        return wrong("redis.url", "must be redis://[user:password@]host:port/[database]");
+    }
+    if config.redis.prefix.len() > 64 {
+        return wrong("redis.prefix", "must be at most 64 bytes");
+    }
+    if !(10..=60_000).contains(&config.redis.timeout_ms) {
+        return wrong("redis.timeout_ms", "must be from 10 to 60000");
+    }
+    if !(1..=60_000).contains(&config.redis.flush_ms) {
+        return wrong("redis.flush_ms", "must be from 1 to 60000");
+    }
     if !(1..=1024).contains(&config.topics.partitions) {
         return wrong("topics.partitions", "must be from 1 to 1024");
     }
@@ -151,6 +163,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.lanes.max_resident == 0 {
         return wrong("lanes.max_resident", "must be at least 1");
     }
+    if config.lanes.park_after == 0 {
+        return wrong("lanes.park_after", "must be at least 1");
+    }
+    if !(1..=86_400_000).contains(&config.lanes.park_ms) {
+        return wrong("lanes.park_ms", "must be from 1 to 86400000");
+    }
     if !(1..=3600).contains(&config.lanes.watchdog_seconds) {
         return wrong("lanes.watchdog_seconds", "must be from 1 to 3600");
     }
@@ -162,6 +180,25 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if AgentId::new(config.converse.default_agent.as_str()).is_err() {
         return wrong("converse.default_agent", "must be an agent's name");
+    }
+    let fallback = config.converse.fallback_agent.as_str();
+    if !fallback.is_empty() && AgentId::new(fallback).is_err() {
+        return wrong("converse.fallback_agent", "must be an agent's name, or empty");
+    }
+    if !(1..=100).contains(&config.converse.agent_attempts) {
+        return wrong("converse.agent_attempts", "must be from 1 to 100");
+    }
+    if !(1..=3_600_000).contains(&config.converse.agent_retry_ms) {
+        return wrong("converse.agent_retry_ms", "must be from 1 to 3600000");
+    }
+    if config.converse.agent_max_open == 0 {
+        return wrong("converse.agent_max_open", "must be at least 1");
+    }
+    if config.converse.agent_circuit_failures == 0 {
+        return wrong("converse.agent_circuit_failures", "must be at least 1");
+    }
+    if !(1..=3_600_000).contains(&config.converse.agent_circuit_ms) {
+        return wrong("converse.agent_circuit_ms", "must be from 1 to 3600000");
     }
     let address = &config.http.address;
     let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
@@ -207,8 +244,14 @@ mod tests {
         let shown: toml::Table = toml::from_str(example).unwrap();
         assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
         // They have no default, so they stand there as comments.
-        for key in ["master_key", "keyring_url", "token", "[callers.NAME]"] {
-            assert!(example.contains(&format!("\n# {key}")), "{key}");
+        for key in ["master_key = ", "keyring_url = ", "token = ", "[callers.NAME]", "url = "] {
+            assert!(
+                example.contains(&format!(
+                    "
+# {key}"
+                )),
+                "{key}"
+            );
         }
     }
 

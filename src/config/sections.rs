@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::bus::{Topic, kafka::KafkaSettings};
+use crate::{
+    bus::{Topic, kafka::KafkaSettings},
+    consult::ConsultSettings,
+};
 
 /// A part of the river that a node can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
@@ -230,6 +233,28 @@ impl KafkaSection {
     }
 }
 
+/// Redis, as session storage: snapshots of states. It may be emptied at any moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisSection {
+    /// `redis://[user:password@]host:port/[database]`. Without it all states of the partitions held are in memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+    /// Stands before every key; another installation on the same Redis needs another one.
+    #[serde(deserialize_with = "text")]
+    pub prefix: String,
+    /// A Redis that takes longer than this for an answer counts as away.
+    pub timeout_ms: u64,
+    /// How often what was committed is written.
+    pub flush_ms: u64,
+}
+
+impl Default for RedisSection {
+    fn default() -> Self {
+        Self { url: None, prefix: "auren:".to_owned(), timeout_ms: 1_000, flush_ms: 500 }
+    }
+}
+
 /// The topics that `topics create` creates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -256,13 +281,24 @@ pub struct LanesSection {
     pub max_batch: usize,
     /// Most session actors that one thread keeps; those idle longest go first and come back when needed.
     pub max_resident: usize,
+    /// A user of whom so many turns in a row failed is parked: their records become dead letters untried.
+    pub park_after: u32,
+    /// The time after which one record of a parked user is tried.
+    pub park_ms: u64,
     /// A thread to whom nothing comes for so long, although records wait in its partitions, joins again.
     pub watchdog_seconds: u64,
 }
 
 impl Default for LanesSection {
     fn default() -> Self {
-        Self { threads_per_role: 1, max_batch: 1000, max_resident: 50_000, watchdog_seconds: 30 }
+        Self {
+            threads_per_role: 1,
+            max_batch: 1000,
+            max_resident: 50_000,
+            park_after: 3,
+            park_ms: 60_000,
+            watchdog_seconds: 30,
+        }
     }
 }
 
@@ -277,11 +313,48 @@ pub struct ConverseSection {
     /// The agent that answers a message which is nobody's business in particular.
     #[serde(deserialize_with = "text")]
     pub default_agent: String,
+    /// The agent that answers in the place of one that did not; nobody where it is empty.
+    #[serde(deserialize_with = "text")]
+    pub fallback_agent: String,
+    /// How often one question is asked at most, where the agent is not available or fails.
+    pub agent_attempts: u32,
+    /// The pause before the second attempt; it doubles with each further one, and a random half of it is left out.
+    pub agent_retry_ms: u64,
+    /// Most questions to one agent that may be open on this node. More are answered as not available.
+    pub agent_max_open: usize,
+    /// So many questions in a row without an answer open an agent's circuit: the next are answered as not available.
+    pub agent_circuit_failures: u32,
+    /// How long the circuit stays open before one question tries whether the agent is back.
+    pub agent_circuit_ms: u64,
+}
+
+impl ConverseSection {
+    /// How the node deals with agents that do not answer.
+    #[must_use]
+    pub fn consults(&self) -> ConsultSettings {
+        ConsultSettings {
+            attempts: self.agent_attempts,
+            retry_pause: Duration::from_millis(self.agent_retry_ms),
+            max_open: self.agent_max_open,
+            circuit_failures: self.agent_circuit_failures,
+            circuit_pause: Duration::from_millis(self.agent_circuit_ms),
+        }
+    }
 }
 
 impl Default for ConverseSection {
     fn default() -> Self {
-        Self { quiet_minutes: 360, agent_deadline_ms: 20_000, default_agent: "coach".to_owned() }
+        Self {
+            quiet_minutes: 360,
+            agent_deadline_ms: 20_000,
+            default_agent: "coach".to_owned(),
+            fallback_agent: String::new(),
+            agent_attempts: 3,
+            agent_retry_ms: 500,
+            agent_max_open: 1000,
+            agent_circuit_failures: 5,
+            agent_circuit_ms: 15_000,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, rc::Rc, task::Poll};
 
-use actix::{Actor, ActorFuture, ActorFutureExt, AtomicResponse, Context, Handler, WrapFuture, fut};
+use actix::{Actor, ActorFuture, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, WrapFuture, fut};
 use auren_agents::UserId;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Role,
-    consult::{AT_ONCE, Answered, Desk},
+    consult::{AT_ONCE, Answered, Asked, Desk, Heard},
     lane::{Effects, Lates, Processor, Refusal, Stimulus},
     wire,
 };
@@ -56,6 +56,7 @@ impl Actor for Session {
     type Context = Context<Self>;
 }
 
+type Parked = Pin<Box<dyn ActorFuture<Session, Output = ()>>>;
 type Going = Pin<Box<dyn ActorFuture<Session, Output = Result<Effects, Refusal>>>>;
 
 /// Sent by the lane's worker, which awaits the answer before it sends this user's next stimulus.
@@ -87,19 +88,35 @@ impl Session {
         let asked = at_once(self.role.desk.ask(consult)).into_actor(self);
         Box::pin(asked.then(move |answer, session: &mut Session, ctx| {
             match answer {
-                Ok(answered) => {
+                Ok(Heard::Answered(answered)) => {
                     let next = session.talk.answered(answered, &session.role.settings);
                     outcome.said.extend(next.said);
                     outcome.asks.extend(next.asks);
                 }
-                Err(asked) => {
-                    let (lates, user) = (session.lates.clone(), session.talk.user.clone());
-                    let parked = async move { lates.bring(user, asked.await).await };
-                    actix::AsyncContext::spawn(ctx, parked.into_actor(session));
-                }
+                Ok(again @ Heard::Again(_)) => drop(ctx.spawn(session.heard_aside(again))),
+                Err(asked) => drop(ctx.spawn(session.parked(asked))),
             }
             session.go_on(outcome)
         }))
+    }
+
+    /// Awaits an answer aside, for as many attempts as there are.
+    fn parked(&self, asked: Asked) -> Parked {
+        Box::pin(asked.into_actor(self).then(|heard, session: &mut Session, _| session.heard_aside(heard)))
+    }
+
+    fn heard_aside(&self, heard: Heard) -> Parked {
+        match heard {
+            Heard::Answered(answered) => {
+                let (lates, user) = (self.lates.clone(), self.talk.user.clone());
+                Box::pin(async move { lates.bring(user, answered).await }.into_actor(self))
+            }
+            Heard::Again(question) => match self.talk.question(&question.consult, &self.role.settings) {
+                Some(consult) => self.parked(self.role.desk.ask_again(question, consult)),
+                // The turn was stopped meanwhile.
+                None => Box::pin(fut::ready(())),
+            },
+        }
     }
 
     fn effects(&self, outcome: Outcome) -> Result<Effects, Refusal> {

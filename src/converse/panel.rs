@@ -80,15 +80,19 @@ impl Panel {
         }
     }
 
-    /// The question to the agent whose turn it is.
+    /// It is the turn of the next agent: its question is open from now on.
+    pub(super) fn ask(&mut self, user: &UserId) {
+        self.asked = self.consult_id(user);
+    }
+
+    /// The question that is open.
     pub(super) fn consult(
-        &mut self,
+        &self,
         user: &UserId,
         remembered: impl FnOnce() -> Vec<Observation>,
         past: Vec<PastAdvice>,
         deadline: Duration,
     ) -> Option<Consult> {
-        self.asked = self.consult_id(user);
         Some(Consult {
             id: self.asked.clone()?,
             agent: self.agent()?.clone(),

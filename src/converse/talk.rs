@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use auren_agents::{
-    Advice, AgentCard, AgentId, BiometricEvent, Cause, Consult, ConversationEvent, ConversationId,
+    Advice, AgentCard, AgentId, BiometricEvent, Cause, Consult, ConsultId, ConversationEvent, ConversationId,
     ConversationMetadata, EventId, InboxAction, InboxRecord, MessageType, Score, Text, Timestamp, TriggerEvent, UserId,
     consult::{PanelAdvice, PastAdvice},
     events,
@@ -38,6 +38,8 @@ pub struct TalkSettings {
     pub deadline: Duration,
     /// Who answers what is nobody's business in particular.
     pub default_agent: AgentId,
+    /// Who answers in the place of an agent that did not, if anybody does.
+    pub fallback_agent: Option<AgentId>,
 }
 
 /// One person's conversation.
@@ -86,7 +88,7 @@ impl Talk {
         let mut outcome = Outcome { changed: true, ..Outcome::default() };
         outcome.said.extend(match answered.outcome {
             Ok(advice) => self.advised(&mut panel, advice, settings),
-            Err(why) => self.unanswered(&panel, why),
+            Err(why) => self.unanswered(&mut panel, why, settings),
         });
         panel.next += 1;
         self.go_on(panel, settings, &mut outcome);
@@ -100,6 +102,17 @@ impl Talk {
             self.go_on(panel, settings, &mut outcome);
         }
         outcome
+    }
+
+    /// The question of this id, to be asked once more; none where nobody awaits its answer any more.
+    pub(super) fn question(&self, id: &ConsultId, settings: &TalkSettings) -> Option<Consult> {
+        let panel = self.memory.open.iter().find(|panel| panel.asked.as_ref() == Some(id))?;
+        self.consult(panel, settings)
+    }
+
+    fn consult(&self, panel: &Panel, settings: &TalkSettings) -> Option<Consult> {
+        let remembered = || self.memory.recent(&panel.at);
+        panel.consult(&self.user, remembered, self.memory.past(), settings.deadline)
     }
 
     fn own(&self, user: &UserId) -> Result<(), Refusal> {
@@ -204,9 +217,8 @@ impl Talk {
     fn go_on(&mut self, mut panel: Panel, settings: &TalkSettings, outcome: &mut Outcome) {
         while let Some(agent) = panel.agent() {
             if settings.cards.iter().any(|card| card.id == *agent) {
-                let at = panel.at.clone();
-                let remembered = || self.memory.recent(&at);
-                outcome.asks.extend(panel.consult(&self.user, remembered, self.memory.past(), settings.deadline));
+                panel.ask(&self.user);
+                outcome.asks.extend(self.consult(&panel, settings));
                 self.memory.open.push(panel);
                 return;
             }
@@ -261,15 +273,26 @@ impl Talk {
         Some(said)
     }
 
-    fn unanswered(&self, panel: &Panel, why: Unanswered) -> Option<ConversationEvent> {
+    /// Says that the agent whose turn it is has no answer and why, and seats whoever answers instead.
+    fn unanswered(&self, panel: &mut Panel, why: Unanswered, settings: &TalkSettings) -> Option<ConversationEvent> {
         let agent = panel.agent()?;
         let (code, words) = match why {
             Unanswered::Late => ("agent_late", format!("The {agent} did not answer in time.")),
             Unanswered::Failed => ("agent_failed", format!("The {agent} could not answer.")),
+            Unanswered::Unavailable => ("agent_unavailable", format!("The {agent} cannot answer at the moment.")),
         };
-        let partial = if panel.agents.len() > 1 { " This answer is therefore incomplete." } else { "" };
-        let mut said = self.hub_says(panel, code, format!("{words}{partial}"));
+        let able = |other: &&AgentId| settings.cards.iter().any(|card| card.id == **other);
+        let instead = settings.fallback_agent.as_ref().filter(able).filter(|other| !panel.agents.contains(*other));
+        let then = match instead {
+            Some(other) => format!(" The {other} answers instead."),
+            None if panel.agents.len() > 1 => " This answer is therefore incomplete.".to_owned(),
+            None => String::new(),
+        };
+        let mut said = self.hub_says(panel, code, format!("{words}{then}"));
         said.metadata.consult_id = panel.asked.clone();
+        if let Some(other) = instead {
+            panel.agents.insert(panel.next + 1, other.clone());
+        }
         Some(said)
     }
 
@@ -321,4 +344,57 @@ impl Talk {
 /// Who speaks where no agent does.
 fn name(speaker: &str) -> AgentId {
     AgentId::new(speaker).expect("`user` and `auren` are ids")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> TalkSettings {
+        TalkSettings {
+            cards: vec![AgentCard::new("coach", "1", "")],
+            quiet: Duration::from_secs(60),
+            deadline: Duration::from_secs(1),
+            default_agent: name("coach"),
+            fallback_agent: None,
+        }
+    }
+
+    /// A conversation whose first turn waits for the coach.
+    fn waiting() -> (Talk, Consult) {
+        let mut talk = Talk { user: UserId::new("u-1").unwrap(), memory: Memory::default() };
+        let asks = serde_json::json!({
+            "event_id": "m-1", "user_id": "u-1", "kind": "message", "text": "And now?",
+            "timestamp": "2024-01-01T10:00:00Z",
+        });
+        let outcome = talk.hear(Topic::Inbox, &Bytes::from(asks.to_string()), &settings()).unwrap();
+        let [consult] = &outcome.asks[..] else { panic!("one question, not {}", outcome.asks.len()) };
+        (talk, consult.clone())
+    }
+
+    #[test]
+    fn whatever_comes_first_is_the_final_word_and_what_comes_after_it_changes_nothing() {
+        for (first, speaks) in [
+            (Ok(Advice::say("Rest.")), MessageType::SpecialistResponse),
+            (Err(Unanswered::Late), MessageType::SystemMessage),
+        ] {
+            let (mut talk, consult) = waiting();
+            let said = talk.answered(Answered { consult: consult.id.clone(), outcome: first }, &settings()).said;
+            assert_eq!(said.iter().map(|event| event.message_type).collect::<Vec<_>>(), [speaks]);
+            let saved = talk.memory.save().unwrap();
+            for second in [Ok(Advice::say("Run.")), Err(Unanswered::Failed)] {
+                let outcome = talk.answered(Answered { consult: consult.id.clone(), outcome: second }, &settings());
+                assert!(!outcome.changed && outcome.said.is_empty() && outcome.asks.is_empty());
+            }
+            assert_eq!(talk.memory.save().unwrap(), saved);
+            assert!(talk.question(&consult.id, &settings()).is_none(), "nobody asks it again");
+        }
+    }
+
+    #[test]
+    fn a_question_that_is_put_again_is_the_same() {
+        let (mut talk, consult) = waiting();
+        assert_eq!(talk.question(&consult.id, &settings()).as_ref(), Some(&consult));
+        assert_eq!(talk.resumed(&settings()).asks, [consult]);
+    }
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use auren_agents::UserId;
 
-use super::{Effects, state::States};
+use super::{
+    Effects,
+    state::{States, Written},
+};
 use crate::{
     bus::{Outgoing, Topic, Transaction},
     wire::{TRACEPARENT, forget},
@@ -15,8 +18,8 @@ use crate::{
 pub(super) struct Batch {
     outputs: Vec<Outgoing>,
     offsets: BTreeMap<(Topic, i32), i64>,
-    /// Whose state has changed, in the order in which it first did, and where they live.
-    touched: Vec<(UserId, i32)>,
+    /// Whose state has changed, in the order in which it first did.
+    touched: Vec<UserId>,
     known: HashSet<UserId>,
     /// How many stimuli it has taken.
     pub(super) stimuli: usize,
@@ -51,21 +54,21 @@ impl Batch {
             self.counts.outputs += 1;
         }
         if let Some(state) = effects.state {
-            states.put(user.clone(), partition, state, effects.open);
-            self.touch(user, partition);
+            states.worked(user.clone(), partition, state, effects.open);
+            self.touch(user);
         }
     }
 
     /// A user is forgotten, and whoever comes behind is told.
     pub(super) fn forget(&mut self, user: &UserId, partition: i32, states: &mut States, tell: Option<Topic>) {
-        states.remove(user);
-        self.touch(user, partition);
+        states.gone(user.clone(), partition);
+        self.touch(user);
         self.outputs.extend(tell.map(|topic| Outgoing { partition: Some(partition), ..forget(topic, user) }));
     }
 
-    fn touch(&mut self, user: &UserId, partition: i32) {
+    fn touch(&mut self, user: &UserId) {
         if self.known.insert(user.clone()) {
-            self.touched.push((user.clone(), partition));
+            self.touched.push(user.clone());
         }
     }
 
@@ -95,11 +98,16 @@ impl Batch {
         self.outputs.is_empty() && self.offsets.is_empty() && self.touched.is_empty()
     }
 
-    /// The transaction: the newest state of every touched user goes behind the outputs, and of one who was forgotten that
-    /// there is none.
-    pub(super) fn transaction(self, states: &States, topic: Topic) -> Transaction {
+    /// The transaction: the newest state of every touched user goes behind the outputs. With it come the states as they
+    /// are written, where somebody mirrors them.
+    pub(super) fn transaction(self, states: &States) -> (Transaction, Vec<Written>) {
         let mut outputs = self.outputs;
-        outputs.extend(self.touched.iter().map(|(user, partition)| states.record(topic, user, *partition)));
-        Transaction { outputs, offsets: self.offsets }
+        outputs.extend(self.touched.iter().filter_map(|user| states.record(user)));
+        let written = if states.are_mirrored() {
+            self.touched.iter().filter_map(|user| states.being_written(user)).collect()
+        } else {
+            Vec::new()
+        };
+        (Transaction { outputs, offsets: self.offsets }, written)
     }
 }

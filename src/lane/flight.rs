@@ -4,30 +4,44 @@ use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
-use super::batch::Counts;
+use super::{batch::Counts, state::Written};
 use crate::bus::{BusError, Cursor};
 
 type Done = oneshot::Receiver<Result<Vec<Cursor>, BusError>>;
 
 /// Commits handed to the bus and not decided.
 #[derive(Debug, Default)]
-pub(super) struct Flights(VecDeque<(Done, Counts)>);
+pub(super) struct Flights(VecDeque<Flight>);
+
+#[derive(Debug)]
+struct Flight {
+    done: Done,
+    counts: Counts,
+    /// The states of the commit, its last records, where somebody wants to know when they are written.
+    states: Vec<Written>,
+}
 
 impl Flights {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(super) fn push(&mut self, done: Done, counts: Counts) {
-        self.0.push_back((done, counts));
+    pub(super) fn push(&mut self, done: Done, counts: Counts, states: Vec<Written>) {
+        self.0.push_back(Flight { done, counts, states });
     }
 
-    /// What the oldest commit counts, once it is decided; never where none is under way. Cancelled, it has taken nothing.
-    pub(super) async fn decided(&mut self) -> Result<Counts, BusError> {
-        let Some((done, counts)) = self.0.front_mut() else { return std::future::pending().await };
-        let (end, counts) = (done.await, *counts);
-        self.0.pop_front();
-        end.unwrap_or(Err(BusError::Closed)).map(|_| counts)
+    /// What the oldest commit counts and which states it wrote, once it is decided; never where none is under way.
+    /// Cancelled, it has taken nothing.
+    pub(super) async fn decided(&mut self) -> Result<(Counts, Vec<Written>), BusError> {
+        let Some(flight) = self.0.front_mut() else { return std::future::pending().await };
+        let end = (&mut flight.done).await;
+        let Some(mut flight) = self.0.pop_front() else { return Err(BusError::Closed) };
+        let cursors = end.unwrap_or(Err(BusError::Closed))?;
+        let states = cursors.len().saturating_sub(flight.states.len());
+        for (written, cursor) in flight.states.iter_mut().zip(&cursors[states..]) {
+            written.offset = cursor.offset;
+        }
+        Ok((flight.counts, flight.states))
     }
 
     pub(super) fn clear(&mut self) {

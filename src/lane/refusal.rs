@@ -27,11 +27,14 @@ impl Refusal {
         Self { class, field: field.to_owned(), why: why.into() }
     }
 
+    /// The class of records that were not tried, because their user is parked.
+    pub(super) const PARKED: &'static str = "parked";
+
     /// Whether the record itself is at fault, so that every role that reads it finds the same. The others concern one
     /// role's session.
     #[must_use]
     pub(super) fn is_of_record(&self) -> bool {
-        !matches!(self.class, "turn_failed" | "state_unreadable" | "state_unwritable")
+        !matches!(self.class, "turn_failed" | "state_unreadable" | "state_unwritable" | Self::PARKED)
     }
 
     /// A record whose producer put it elsewhere than its user's records are.

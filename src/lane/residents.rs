@@ -27,6 +27,10 @@ impl<P: Processor> Residents<P> {
         self.users.len()
     }
 
+    pub(super) fn has(&self, user: &UserId) -> bool {
+        self.users.contains_key(user)
+    }
+
     /// The session of a user who is about to use it.
     pub(super) fn get(&mut self, user: &UserId) -> Option<Addr<P::Session>> {
         self.tick += 1;

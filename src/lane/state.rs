@@ -1,67 +1,224 @@
-//! The newest state of every user of the partitions held: restored from the compacted topic, kept up by every stimulus.
+//! The newest states of the users of the partitions held: restored from the compacted topic, kept up by every stimulus.
+//!
+//! Without Redis all of them are in memory, as bytes. With Redis the [`Mirror`] holds what was committed, and in memory are
+//! only the states that it lacks and those of sessions that wait for something; a session that is begun again asks it. A
+//! Redis that is away, empty or not to be trusted costs memory or time and nothing else: the topic is the truth.
 
-use std::collections::HashMap;
+mod mirrored;
+
+use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 
 use auren_agents::UserId;
 use bytes::Bytes;
 
-use crate::bus::{BusError, Headers, Outgoing, Read, ReadFrom, ReadUntil, SharedBus, Topic};
+use super::mirror::{Held, Mirror, Warming};
+use crate::bus::{BusError, Headers, Outgoing, Read, ReadFrom, ReadUntil, Record, SharedBus, Topic};
 
 /// A header of a state record: the session waits for something.
 const OPEN: &str = "auren-open";
 
 /// Saved states by user.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct States {
+    topic: Topic,
     users: HashMap<UserId, Saved>,
     /// How many of them wait for something.
     open: usize,
+    /// States that Redis holds too, or that it was asked for and does not hold; forgotten when the batch has been worked.
+    loaded: HashMap<UserId, Option<Bytes>>,
+    mirror: Option<Mirror>,
 }
 
 #[derive(Debug)]
 struct Saved {
     partition: i32,
-    state: Bytes,
+    /// None where it is gone, and Redis does not know yet.
+    state: Option<Bytes>,
     open: bool,
+    /// Where this state is committed; none where that is not known yet.
+    offset: Option<i64>,
+    /// The newest committed state that Redis lacks, which may be an older one than `state`. Always none without Redis.
+    lacking: Option<Box<Written>>,
+}
+
+/// A state that is in the topic.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    pub(super) user: UserId,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    /// None where it is gone.
+    pub(super) state: Option<Bytes>,
+    pub(super) open: bool,
+}
+
+impl Written {
+    fn of(record: Record) -> Option<Self> {
+        let user = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+        let Some(user) = user.and_then(|user| UserId::new(user).ok()) else {
+            tracing::warn!(topic = %record.topic, cursor = %record.cursor(), "a state without a user was passed over");
+            return None;
+        };
+        let open = record.header(OPEN).is_some();
+        Some(Self { user, partition: record.partition, offset: record.offset, state: record.payload, open })
+    }
 }
 
 impl States {
-    /// Reads the states of some partitions, to the end of what is committed.
-    pub(super) async fn restore(&mut self, bus: &SharedBus, topic: Topic, partitions: &[i32]) -> Result<(), BusError> {
+    /// None yet.
+    pub(super) fn new(topic: Topic, mirror: Option<Mirror>) -> Self {
+        Self { topic, users: HashMap::new(), open: 0, loaded: HashMap::new(), mirror }
+    }
+
+    /// Takes some partitions: what Redis holds of them and the rest of the topic, or all of the topic.
+    pub(super) async fn restore(&mut self, bus: &SharedBus, partitions: &[i32]) -> Result<(), BusError> {
         if partitions.is_empty() {
             return Ok(());
         }
-        let read = Read { topic, partitions: partitions.to_vec(), from: ReadFrom::Earliest, until: ReadUntil::End };
-        let mut batches = bus.read(read);
-        while let Some(batch) = batches.recv().await {
-            for record in batch? {
-                let user = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-                let Some(user) = user.and_then(|user| UserId::new(user).ok()) else {
-                    tracing::warn!(%topic, cursor = %record.cursor(), "a state record without a user was passed over");
-                    continue;
-                };
-                let open = record.header(OPEN).is_some();
-                match record.payload {
-                    Some(state) => self.put(user, record.partition, state, open),
-                    None => self.remove(&user),
-                }
+        let mut marks = BTreeMap::new();
+        if let Some(mirror) = &mut self.mirror {
+            let held = mirror.take(partitions, &bus.watermarks(self.topic).await?).await;
+            marks = held.iter().map(|(partition, held)| (*partition, held.next)).collect();
+            self.wake(held);
+        }
+        if !marks.is_empty() {
+            let partitions = marks.keys().copied().collect();
+            let mut batches = bus.read(self.read(partitions, ReadFrom::Offsets(marks.clone())));
+            while let Some(batch) = batches.recv().await {
+                batch?.into_iter().filter_map(Written::of).for_each(|written| self.restored(written));
             }
+        }
+        let rest: Vec<_> = partitions.iter().copied().filter(|partition| !marks.contains_key(partition)).collect();
+        self.rebuild(bus, &rest).await
+    }
+
+    /// Reads all of some partitions: into Redis where it answers, into memory otherwise.
+    async fn rebuild(&mut self, bus: &SharedBus, partitions: &[i32]) -> Result<(), BusError> {
+        let warming = match &mut self.mirror {
+            Some(mirror) if !partitions.is_empty() => mirror.warm(partitions).await,
+            _ => None,
+        };
+        if let Some(warming) = warming
+            && self.warm(bus, partitions, warming).await?
+        {
+            return Ok(());
+        }
+        self.read_whole(bus, partitions).await
+    }
+
+    /// Reads all of some partitions into memory.
+    async fn read_whole(&mut self, bus: &SharedBus, partitions: &[i32]) -> Result<(), BusError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let mut batches = bus.read(self.read(partitions.to_vec(), ReadFrom::Earliest));
+        while let Some(batch) = batches.recv().await {
+            batch?.into_iter().filter_map(Written::of).for_each(|written| self.restored(written));
+        }
+        if let Some(mirror) = &mut self.mirror {
+            mirror.keep(partitions);
         }
         Ok(())
     }
 
-    pub(super) fn get(&self, user: &UserId) -> Option<&[u8]> {
-        self.users.get(user).map(|saved| &*saved.state)
+    /// Reads all of some partitions into Redis; false where Redis failed on the way.
+    async fn warm(&mut self, bus: &SharedBus, partitions: &[i32], mut warming: Warming) -> Result<bool, BusError> {
+        let mut batches = bus.read(self.read(partitions.to_vec(), ReadFrom::Earliest));
+        while let Some(batch) = batches.recv().await {
+            if !warming.take(batch?.into_iter().filter_map(Written::of).collect()).await {
+                return Ok(false);
+            }
+        }
+        let Some(held) = warming.finish().await else { return Ok(false) };
+        self.let_go(&held);
+        if let Some(mirror) = &mut self.mirror {
+            mirror.hold(&held);
+        }
+        self.wake(held);
+        Ok(true)
     }
 
-    pub(super) fn put(&mut self, user: UserId, partition: i32, state: Bytes, open: bool) {
-        self.open += usize::from(open);
-        if let Some(before) = self.users.insert(user, Saved { partition, state, open }) {
-            self.open -= usize::from(before.open);
+    /// Lets go of the states that Redis holds now. Until the batch is worked they stay at hand.
+    fn let_go(&mut self, held: &BTreeMap<i32, Held>) {
+        let leaving = self.users.extract_if(|_, saved| {
+            let Some(held) = held.get(&saved.partition) else { return false };
+            saved.lacking.take_if(|written| written.offset < held.next);
+            !saved.open && saved.offset.is_some_and(|offset| offset < held.next)
+        });
+        self.loaded.extend(leaving.map(|(user, saved)| (user, saved.state)));
+    }
+
+    /// Takes the states of those who wait into memory.
+    fn wake(&mut self, held: BTreeMap<i32, Held>) {
+        for (partition, held) in held {
+            for (user, state) in held.waiting {
+                if !self.users.contains_key(&user) {
+                    self.put(user, partition, Some(state), true, Some(held.next - 1));
+                }
+            }
         }
     }
 
-    pub(super) fn remove(&mut self, user: &UserId) {
+    fn read(&self, partitions: Vec<i32>, from: ReadFrom) -> Read {
+        Read { topic: self.topic, partitions, from, until: ReadUntil::End }
+    }
+
+    /// A record of the topic. What is at work in memory is newer.
+    fn restored(&mut self, written: Written) {
+        let known = self.users.get(&written.user).map(|saved| saved.offset);
+        if known.is_some_and(|offset| offset.is_none_or(|offset| offset >= written.offset)) {
+            return;
+        }
+        if written.state.is_none() && self.mirror.is_none() {
+            self.remove(&written.user);
+            return;
+        }
+        let Written { user, partition, offset, state, open } = written.clone();
+        self.put(user, partition, state, open, Some(offset));
+        if self.mirror.is_some() {
+            self.lacking(written);
+        }
+    }
+
+    /// Redis does not have this one yet.
+    fn lacking(&mut self, written: Written) {
+        if let Some(saved) = self.users.get_mut(&written.user) {
+            saved.lacking = Some(Box::new(written));
+        }
+    }
+
+    /// The newest state of a user, as far as it was loaded.
+    pub(super) fn get(&self, user: &UserId) -> Option<&[u8]> {
+        match self.users.get(user) {
+            Some(saved) => saved.state.as_deref(),
+            None => self.loaded.get(user)?.as_deref(),
+        }
+    }
+
+    /// A state that was just worked.
+    pub(super) fn worked(&mut self, user: UserId, partition: i32, state: Bytes, open: bool) {
+        self.put(user, partition, Some(state), open, None);
+    }
+
+    /// A user of whom nothing is to be remembered: what goes into the commit is a tombstone.
+    pub(super) fn gone(&mut self, user: UserId, partition: i32) {
+        self.put(user, partition, None, false, None);
+    }
+
+    fn put(&mut self, user: UserId, partition: i32, state: Option<Bytes>, open: bool, offset: Option<i64>) {
+        self.open += usize::from(open);
+        let saved = Saved { partition, state, open, offset, lacking: None };
+        match self.users.entry(user) {
+            Entry::Vacant(entry) => drop(entry.insert(saved)),
+            Entry::Occupied(mut entry) => {
+                let before = entry.insert(saved);
+                self.open -= usize::from(before.open);
+                entry.get_mut().lacking = before.lacking;
+            }
+        }
+    }
+
+    fn remove(&mut self, user: &UserId) {
         if let Some(before) = self.users.remove(user) {
             self.open -= usize::from(before.open);
         }
@@ -71,11 +228,23 @@ impl States {
     pub(super) fn forget(&mut self, partitions: &[i32]) {
         self.users.retain(|_, saved| !partitions.contains(&saved.partition));
         self.open = self.users.values().filter(|saved| saved.open).count();
+        if let Some(mirror) = &mut self.mirror {
+            mirror.forget(partitions);
+        }
     }
 
     pub(super) fn clear(&mut self) {
         self.users.clear();
         self.open = 0;
+        self.loaded.clear();
+        if let Some(mirror) = &mut self.mirror {
+            mirror.clear();
+        }
+    }
+
+    /// How many states are in memory.
+    pub(super) fn len(&self) -> usize {
+        self.users.len()
     }
 
     /// How many sessions wait for something.
@@ -97,19 +266,25 @@ impl States {
         users
     }
 
-    /// The state of a user as a record: a tombstone where there is none.
-    pub(super) fn record(&self, topic: Topic, user: &UserId, partition: i32) -> Outgoing {
-        let saved = self.users.get(user);
+    /// The state of a user that goes into a commit; where it will stand is not known yet.
+    pub(super) fn being_written(&self, user: &UserId) -> Option<Written> {
+        let Saved { partition, state, open, .. } = self.users.get(user)?;
+        Some(Written { user: user.clone(), partition: *partition, offset: -1, state: state.clone(), open: *open })
+    }
+
+    /// The state of a user as a record.
+    pub(super) fn record(&self, user: &UserId) -> Option<Outgoing> {
+        let saved = self.users.get(user)?;
         let mut headers = Headers::new();
-        if saved.is_some_and(|saved| saved.open) {
+        if saved.open {
             headers.push((OPEN.into(), Bytes::from_static(b"1")));
         }
-        Outgoing {
-            topic,
-            partition: Some(partition),
+        Some(Outgoing {
+            topic: self.topic,
+            partition: Some(saved.partition),
             key: Some(Bytes::copy_from_slice(user.as_str().as_bytes())),
-            payload: saved.map(|saved| saved.state.clone()),
+            payload: saved.state.clone(),
             headers,
-        }
+        })
     }
 }

@@ -18,8 +18,10 @@ pub struct LaneStats {
     pub(super) stalls: AtomicU64,
     pub(super) partitions: AtomicU64,
     pub(super) sessions: AtomicU64,
+    pub(super) states: AtomicU64,
     pub(super) open: AtomicU64,
     pub(super) unfinished: AtomicU64,
+    pub(super) parked: AtomicU64,
     pub(super) restoring: AtomicU64,
     pub(super) working: AtomicU64,
 }
@@ -56,10 +58,14 @@ pub struct Totals {
     pub partitions: u64,
     /// Session actors in memory now.
     pub sessions: u64,
+    /// Saved states in memory now: all of them, or those that Redis lacks.
+    pub states: u64,
     /// Sessions that wait for an agent now.
     pub open: u64,
     /// Batches worked and not yet committed now.
     pub unfinished: u64,
+    /// Users parked now, because their turns kept failing.
+    pub parked: u64,
     /// Workers that restore the states of their partitions now.
     pub restoring: u64,
     /// Workers that hold what they were assigned now.
@@ -89,8 +95,10 @@ impl LaneStats {
             stalls: self.stalls.load(Relaxed),
             partitions: self.partitions.load(Relaxed),
             sessions: self.sessions.load(Relaxed),
+            states: self.states.load(Relaxed),
             open: self.open.load(Relaxed),
             unfinished: self.unfinished.load(Relaxed),
+            parked: self.parked.load(Relaxed),
             restoring: self.restoring.load(Relaxed),
             working: self.working.load(Relaxed),
         }

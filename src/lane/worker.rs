@@ -21,9 +21,12 @@ use super::{
     LaneStats, Lates, Processor,
     batch::{Batch, Counts},
     flight::Flights,
+    mirror::{Mirror, Turn},
+    parked::{Parked, Parking},
     patience::Patience,
     residents::Residents,
-    state::States,
+    snapshots::SnapshotSettings,
+    state::{States, Written},
     stats::{Share, Standing},
     watchdog::{self, Pulse},
 };
@@ -46,6 +49,10 @@ pub struct WorkerSettings {
     pub max_batch: usize,
     /// Most session actors in memory.
     pub max_resident: usize,
+    /// Where states are mirrored, if they are.
+    pub snapshots: Option<SnapshotSettings>,
+    /// When a user whose turns fail is parked.
+    pub parking: Parking,
     /// A worker to whom nothing comes for so long although records wait begins again.
     pub stalled_after: Duration,
 }
@@ -67,17 +74,22 @@ pub struct Worker<P: Processor> {
     /// What has been worked and not handed over: it grows while a commit is under way.
     next: Batch,
     in_flight: Flights,
+    /// Whose session failed just now.
+    fallen: Option<UserId>,
     /// The kinds of dead letters that were warned of.
     warned: HashSet<(Topic, &'static str)>,
+    /// Users whose turns fail.
+    parked: Parked,
     standing: Standing,
     /// What the watchdog sees.
     pulse: Rc<Pulse>,
-    shares: [Share; 6],
+    shares: [Share; 8],
 }
 
 enum Next<L> {
     Stop,
-    Committed(Result<Counts, BusError>),
+    Committed(Result<(Counts, Vec<Written>), BusError>),
+    States(Turn),
     Late(UserId, L),
     Inlet(Option<Inlet>),
 }
@@ -86,20 +98,28 @@ impl<P: Processor> Worker<P> {
     /// A worker that has not joined yet.
     pub fn new(bus: SharedBus, processor: P, settings: WorkerSettings, stats: Arc<LaneStats>) -> Self {
         let (sender, late) = mpsc::channel(LATES);
+        let topic = processor.role().state_topic();
+        let mirror = settings.snapshots.as_ref().and_then(|snapshots| {
+            Mirror::new(snapshots, topic)
+                .inspect_err(|error| tracing::error!(%error, "states are not mirrored: redis.url cannot be used"))
+                .ok()
+        });
         Self {
             bus,
             processor: Rc::new(processor),
+            parked: Parked::new(settings.parking),
             settings,
             stats,
             partitions: 0,
             sessions: Residents::new(),
-            states: States::default(),
+            states: States::new(topic, mirror),
             held: Vec::new(),
             positions: BTreeMap::new(),
             lates: Lates::new(sender),
             late,
             next: Batch::default(),
             in_flight: Flights::default(),
+            fallen: None,
             warned: HashSet::new(),
             standing: Standing::Joining,
             pulse: Rc::new(Pulse::new()),
@@ -161,22 +181,33 @@ impl<P: Processor> Worker<P> {
                 biased;
                 () = stopped(stop) => Next::Stop,
                 done = self.in_flight.decided() => Next::Committed(done),
+                turn = self.states.turn() => Next::States(turn),
                 Some((user, late)) = self.late.recv(), if free => Next::Late(user, late),
                 event = inlet.recv(), if free => Next::Inlet(event),
             };
             self.pulse.beat();
             match next {
-                Next::Stop => return self.finish(&outlet).await,
+                Next::Stop => {
+                    self.finish(&outlet).await?;
+                    return self.states.leave(&self.held, &self.bus).await;
+                }
                 Next::Committed(done) => self.committed(done)?,
-                Next::Late(user, late) => self.work_late(user, late).await,
-                Next::Inlet(Some(Inlet::Batch(records))) => self.work(records).await,
+                Next::States(turn) => {
+                    self.states.go_on(turn, &self.bus).await?;
+                    self.show();
+                }
+                Next::Late(user, late) => self.work_late(user, late).await?,
+                Next::Inlet(Some(Inlet::Batch(records))) => self.work(records).await?,
                 Next::Inlet(Some(Inlet::Assigned { partitions, ready })) => {
                     self.assigned(&partitions).await?;
                     let _ = ready.send(());
                     self.resume(&partitions).await;
                 }
                 Next::Inlet(Some(Inlet::Revoked { partitions, lost, released })) => {
-                    let end = self.finish(&outlet).await;
+                    let mut end = self.finish(&outlet).await;
+                    if end.is_ok() && !lost {
+                        end = self.states.leave(&partitions, &self.bus).await;
+                    }
                     self.revoked(&partitions, lost);
                     let _ = released.send(());
                     end?;
@@ -190,7 +221,7 @@ impl<P: Processor> Worker<P> {
     async fn assigned(&mut self, partitions: &[i32]) -> Result<(), BusError> {
         let began = Instant::now();
         self.stand(Standing::Restoring);
-        self.states.restore(&self.bus, self.role().state_topic(), partitions).await?;
+        self.states.restore(&self.bus, partitions).await?;
         for topic in self.role().inputs() {
             for (partition, next) in self.bus.committed(self.role().group(), *topic).await? {
                 if partitions.contains(&partition) {
@@ -211,7 +242,9 @@ impl<P: Processor> Worker<P> {
         self.held.retain(|held| !partitions.contains(held));
         self.positions.retain(|(_, partition), _| !partitions.contains(partition));
         let count = self.partitions;
-        self.sessions.retain(|user| !partitions.contains(&key_partition(user.as_str().as_bytes(), count)));
+        let stays = |user: &UserId| !partitions.contains(&key_partition(user.as_str().as_bytes(), count));
+        self.sessions.retain(stays);
+        self.parked.retain(stays);
         self.states.forget(partitions);
         self.stand(if self.held.is_empty() { Standing::Joining } else { Standing::Working });
         tracing::info!(group = self.role().group(), member = %self.settings.member, ?partitions, lost, "partitions released");
@@ -241,20 +274,22 @@ impl<P: Processor> Worker<P> {
             return Ok(());
         }
         let counts = batch.counts;
-        let transaction = batch.transaction(&self.states, self.role().state_topic());
+        let (transaction, written) = batch.transaction(&self.states);
         let (sender, done) = oneshot::channel();
         if outlet.send(Commit { transaction, done: sender }).await.is_err() {
             // A commit before this one failed, and says why.
             return self.land().await.and(Err(BusError::Closed));
         }
-        self.in_flight.push(done, counts);
+        self.in_flight.push(done, counts, written);
         self.show();
         Ok(())
     }
 
-    fn committed(&mut self, done: Result<Counts, BusError>) -> Result<(), BusError> {
+    fn committed(&mut self, done: Result<(Counts, Vec<Written>), BusError>) -> Result<(), BusError> {
         self.show();
-        self.stats.committed(done?);
+        let (counts, written) = done?;
+        self.stats.committed(counts);
+        self.states.committed(written);
         Ok(())
     }
 
@@ -279,6 +314,7 @@ impl<P: Processor> Worker<P> {
 
     fn forget_everything(&mut self) {
         self.sessions.clear();
+        self.parked.retain(|_| false);
         self.states.clear();
         self.held.clear();
         self.positions.clear();
@@ -296,10 +332,12 @@ impl<P: Processor> Worker<P> {
     }
 
     fn show(&mut self) {
-        let [partitions, sessions, open, unfinished, restoring, working] = &mut self.shares;
+        let [partitions, sessions, states, open, unfinished, parked, restoring, working] = &mut self.shares;
         partitions.set(&self.stats.partitions, self.held.len());
         sessions.set(&self.stats.sessions, self.sessions.len());
+        states.set(&self.stats.states, self.states.len());
         open.set(&self.stats.open, self.states.open());
+        parked.set(&self.stats.parked, self.parked.len());
         unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));
         self.pulse.under_way(self.in_flight.len());
         restoring.set(&self.stats.restoring, usize::from(self.standing == Standing::Restoring));

@@ -38,6 +38,7 @@ fn a_client_library_is_named_in_one_folder_only() {
         ("sqlx::", &["src/bus/embedded", "src/phi/store"]),
         ("vaultrs", &["src/phi/master"]),
         ("ed25519_dalek", &["src/phi/"]),
+        ("redis::", &["src/lane/snapshots.rs"]),
         ("aes_gcm", &["src/phi/"]),
         ("axum", &["src/gateway"]),
         ("hyper", &["src/gateway/"]),

@@ -5,11 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
 mod bus;
+mod chaos;
 mod cli;
 mod gateway;
 mod guarantee;
 mod keyring;
-mod kill;
 mod layers;
 mod river;
 mod sealed;

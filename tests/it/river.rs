@@ -3,11 +3,14 @@
 mod agents;
 mod bad_input;
 mod erase;
+mod failing;
+mod failing_user;
 mod kafka_only;
 mod limits;
 mod messages;
 mod nodes;
 mod parking;
+mod redis;
 mod trigger;
 mod whole;
 
@@ -26,10 +29,28 @@ macro_rules! behaviours {
                 a_message_that_is_sent_again_is_answered_once, a_conversation_lasts_until_a_quiet_spell,
                 a_trigger_and_a_message_of_one_id_are_two_causes, a_new_hub_knows_yesterday_s_conversation;
             agents: an_unknown_agent_is_said_to_be_unknown_and_the_panel_goes_on,
-                an_agent_that_fails_leaves_the_panel_to_the_others, an_agent_that_panics_is_started_again,
+                an_agent_that_fails_leaves_the_panel_to_the_others,
                 a_panic_over_one_person_takes_nothing_from_another, a_huge_answer_is_cut_to_what_a_record_takes,
                 an_answer_after_its_deadline_is_not_awaited, a_slow_agent_holds_nobody_else_up,
                 any_actor_that_handles_a_consult_is_an_agent;
+            failing: an_agent_that_hangs_has_one_final_word_and_the_others_answer,
+                an_agent_that_panics_is_started_again_and_asked_again,
+                a_question_that_breaks_an_agent_is_given_up_after_its_attempts,
+                an_agent_that_is_away_for_a_moment_answers_once, an_agent_that_refuses_is_not_asked_again,
+                an_agent_that_keeps_failing_is_left_alone_until_it_answers_again,
+                more_open_questions_than_an_agent_may_have_are_answered_at_once,
+                another_agent_answers_in_the_place_of_one_that_does_not,
+                an_agent_that_answers_for_two_nodes_is_heard_once,
+                what_waited_for_its_next_attempt_when_its_hub_died_is_asked_again_at_once,
+                a_stopped_turn_is_not_asked_again, an_answer_of_five_megabytes_is_cut_to_what_a_record_takes,
+                an_actor_that_has_ended_is_started_again_where_the_hub_knows_how,
+                an_actor_that_has_ended_for_good_opens_its_circuit;
+            failing_user: a_user_whose_turns_panic_is_parked_alone_and_comes_back,
+                a_session_that_fails_at_its_beginning_takes_nobody_with_it,
+                a_parked_user_is_tried_now_and_then_and_goes_on_once_a_turn_succeeds,
+                what_a_user_waits_for_comes_although_a_turn_behind_it_fails,
+                what_fails_whenever_it_comes_is_not_waited_for_for_ever,
+                a_user_whose_state_cannot_be_read_is_parked_alone_and_comes_back;
             parking: a_parked_answer_has_a_commit_of_its_own,
                 what_was_open_when_its_hub_died_is_asked_again_and_answered_once,
                 what_was_open_when_its_hub_stopped_is_asked_again_and_answered_once,
@@ -46,6 +67,9 @@ macro_rules! behaviours {
             whole: a_data_set_always_gives_the_same_conversation, a_restart_in_the_middle_changes_nothing,
                 sessions_that_were_put_to_sleep_say_the_same, two_nodes_share_the_work_and_one_finishes_it_alone,
                 no_measured_value_leaves_the_sealed_boundary;
+            redis: sessions_that_redis_keeps_say_the_same, a_redis_that_is_emptied_again_and_again_changes_nothing,
+                a_redis_that_goes_away_and_comes_back_changes_nothing, what_happened_without_redis_is_known_with_it,
+                who_waited_when_the_hub_died_is_known_from_redis;
         }
     };
 }

@@ -3,8 +3,11 @@
 //! A [`Stage`] is an empty bus: a temporary file, or topics under a prefix that no other test uses. Everything a test
 //! waits for has a deadline; nothing sleeps for a fixed time and hopes.
 
+mod broker;
 mod ear;
 pub mod http;
+mod line;
+mod node;
 mod player;
 mod program;
 mod records;
@@ -29,7 +32,10 @@ use auren::bus::{
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub use broker::Broker;
 pub use ear::Ear;
+pub use line::Line;
+pub use node::{Node, signal};
 pub use player::{Door, Player};
 pub use program::Program;
 pub use records::{message, mission_biometric, mission_trigger, night, stop, trigger};

@@ -164,7 +164,8 @@ start_kafka_zk() {
     launch kafka-zk "${command_line[@]}"
 }
 
-start_kafka() {
+# A broker on KRaft that has not run yet: its properties, and its empty storage.
+format_kafka() {
     mkdir -p "$dir/kafka"
     cat >"$dir/kafka/server.properties" <<-END
 		process.roles=broker,controller
@@ -182,6 +183,10 @@ start_kafka() {
         tail -n 20 "$dir/kafka-format.log" >&2
         fail "Kafka's storage could not be formatted"
     }
+}
+
+start_kafka() {
+    format_kafka
     java_in kafka-4.1 1g kafka.Kafka "$dir/kafka/server.properties"
     launch kafka "${command_line[@]}"
 }

@@ -83,7 +83,7 @@ pub struct ConversationMetadata {
     /// Whom the agent asked to go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hand_off: Option<HandOff>,
-    /// What kind of system message it is: `unknown_agent`, `agent_failed`, `agent_late`, ...
+    /// What kind of system message it is: `unknown_agent`, `agent_failed`, `agent_late`, `agent_unavailable`, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Text<64>>,
     /// The id that the person's own device gave the message.

@@ -88,12 +88,13 @@ async fn strands(
         let index = usize::try_from(*partition).unwrap_or(0);
         let (low, high) = marks.get(index).copied().unwrap_or((0, 0));
         let base = place::base(numbered.number, *partition);
-        let position = match read.from {
+        let position = match &read.from {
             ReadFrom::Earliest => low,
             ReadFrom::Latest => now.get(index).copied().unwrap_or(high),
-            ReadFrom::Offset(offset) => offset.clamp(low, high),
-            ReadFrom::Last(count) => last(&mut connection, base, count, low, high).await?,
-            ReadFrom::Time(millis) => at_time(&mut connection, base, millis, low, high).await?,
+            ReadFrom::Offset(offset) => (*offset).clamp(low, high),
+            ReadFrom::Offsets(offsets) => offsets.get(partition).copied().unwrap_or(low).clamp(low, high),
+            ReadFrom::Last(count) => last(&mut connection, base, *count, low, high).await?,
+            ReadFrom::Time(millis) => at_time(&mut connection, base, *millis, low, high).await?,
         };
         let stop = (read.until == ReadUntil::End).then_some(high);
         strands.push(Strand { topic: read.topic, base, position, stop });

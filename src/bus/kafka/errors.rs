@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rdkafka::{ClientContext, consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode};
+use rdkafka::{ClientContext, Message, consumer::ConsumerContext, error::KafkaError, types::RDKafkaErrorCode};
 
 use super::ASK_LIMIT;
-use crate::bus::BusError;
+use crate::bus::{BusError, Cursor};
 
 /// How long to wait before a question is asked again.
 const MOVE_PAUSE: Duration = Duration::from_millis(20);
@@ -76,6 +76,20 @@ pub(super) fn passes(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// What stands for an acknowledgement without a place.
+pub(super) const NOWHERE: RDKafkaErrorCode = RDKafkaErrorCode::BadMessage;
+
+/// Where an acknowledged record stands; [`NOWHERE`] where the client cannot tell.
+///
+/// librdkafka reports a record as delivered, with an offset below 0, where a broker calls it a duplicate of one whose
+/// answer was lost. It is not always there: of records sent while a broker's partitions were being set up and the broker
+/// then did not answer for 8 s, some were reported so and were in no log (also librdkafka issue 4134). To believe it would
+/// be to acknowledge what is lost.
+pub(super) fn placed(message: &impl Message) -> Result<Cursor, KafkaError> {
+    let (partition, offset) = (message.partition(), message.offset());
+    if offset < 0 { Err(KafkaError::MessageProduction(NOWHERE)) } else { Ok(Cursor { partition, offset }) }
+}
+
 /// Asks again while a partition has no leader or a new one, as one that was just created may.
 pub(super) fn insist<T>(mut question: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
     let limit = Instant::now() + ASK_LIMIT;
@@ -101,6 +115,7 @@ fn moves(code: RDKafkaErrorCode) -> bool {
 
 pub(super) fn words(error: &KafkaError) -> String {
     match error {
+        KafkaError::MessageProduction(NOWHERE) => "a record was acknowledged without a place in the log".to_owned(),
         KafkaError::Transaction(inner) => inner.to_string(),
         other => other.rdkafka_error_code().map_or_else(|| other.to_string(), |code| code.to_string()),
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use rdkafka::{
     ClientContext,
     error::KafkaError,
-    message::{DeliveryResult, Message, OwnedHeaders},
+    message::{DeliveryResult, OwnedHeaders},
     producer::{BaseRecord, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
 };
@@ -46,7 +46,7 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, delivered: Box<Delivered>) {
         let answer = match result {
-            Ok(message) => Ok(Cursor { partition: message.partition(), offset: message.offset() }),
+            Ok(message) => errors::placed(message),
             Err((error, _)) => Err(error.clone()),
         };
         // Whoever published may have stopped waiting.
@@ -129,6 +129,12 @@ impl Publisher {
             Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {
                 BusError::TooLarge { topic, bytes: record.bytes(), max: record.topic.max_record_bytes() }
             }
+            Some(errors::NOWHERE) => BusError::Refused {
+                what: format!("a record for topic {topic}"),
+                why: "it was acknowledged without a place in the log, so it may or may not be there; send it again under \
+                      the same id"
+                    .to_owned(),
+            },
             Some(RDKafkaErrorCode::MessageTimedOut | RDKafkaErrorCode::AllBrokersDown) => {
                 errors::unreachable(&self.settings.brokers, error)
             }

@@ -136,11 +136,12 @@ impl Reading<'_> {
         if bounded && !self.settle(partition, high)? {
             return Ok(None);
         }
-        let from = match self.read.from {
+        let from = match &self.read.from {
             ReadFrom::Earliest | ReadFrom::Last(_) => low,
             ReadFrom::Latest => high,
-            ReadFrom::Offset(offset) => offset.clamp(low, high),
-            ReadFrom::Time(millis) => self.at_time(partition, millis, high)?,
+            ReadFrom::Offset(offset) => (*offset).clamp(low, high),
+            ReadFrom::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low).clamp(low, high),
+            ReadFrom::Time(millis) => self.at_time(partition, *millis, high)?,
         };
         Ok(Some(Span { from, to: bounded.then_some(high) }))
     }

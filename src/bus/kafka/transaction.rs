@@ -14,7 +14,7 @@ use rdkafka::{
     ClientContext, Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer},
     error::KafkaError,
-    message::{DeliveryResult, Message},
+    message::DeliveryResult,
     producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig},
     types::RDKafkaErrorCode,
 };
@@ -139,13 +139,17 @@ impl ProducerContext for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(message) => {
+        let placed = match result {
+            Ok(message) => errors::placed(message),
+            Err((error, _)) => Err(error.clone()),
+        };
+        match placed {
+            Ok(cursor) => {
                 if let Some(place) = places.cursors.get_mut(index) {
-                    *place = Cursor { partition: message.partition(), offset: message.offset() };
+                    *place = cursor;
                 }
             }
-            Err((error, _)) => places.failure = Some(error.clone()),
+            Err(error) => places.failure = Some(error),
         }
     }
 }

@@ -333,7 +333,7 @@ fn echo(trigger: &TriggerEvent, agent: &AgentId) -> ConversationEvent {
 
 /// An agent that says one sentence.
 #[derive(Debug, Clone, Copy)]
-struct Sentence(&'static str);
+pub(super) struct Sentence(pub(super) &'static str);
 
 impl Agent for Sentence {
     fn card(&self) -> AgentCard {
@@ -345,7 +345,7 @@ impl Agent for Sentence {
     }
 }
 
-fn trigger(number: u64, users: u64) -> TriggerEvent {
+pub(super) fn trigger(number: u64, users: u64) -> TriggerEvent {
     let id = |text: String| EventId::new(text).unwrap_or_else(|_| EventId::derived(&["bench"]));
     let user = format!("user-{}", number % users.max(1));
     TriggerEvent {
@@ -368,13 +368,13 @@ fn per_second(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(1e-9)
 }
 
-fn spread(mut values: Vec<f64>) -> [f64; 3] {
+pub(super) fn spread(mut values: Vec<f64>) -> [f64; 3] {
     values.sort_unstable_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
     [at(0), at(values.len() / 2), at(values.len().saturating_sub(1))]
 }
 
-fn percentile(sorted: &[Duration], share: f64) -> Duration {
+pub(super) fn percentile(sorted: &[Duration], share: f64) -> Duration {
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

@@ -1,13 +1,18 @@
 //! What a worker does with records and with what comes late: session by session, into the next commit.
 
-use std::mem;
+use std::{
+    mem,
+    panic::{self, AssertUnwindSafe},
+    time::Instant,
+};
 
 use actix::Addr;
 use auren_agents::UserId;
+use bytes::Bytes;
 
 use super::Worker;
 use crate::{
-    bus::{Record, key_partition},
+    bus::{BusError, Record, key_partition},
     lane::{
         Effects, Input, Processor, Refusal, Stimulus,
         batch::Batch,
@@ -22,10 +27,16 @@ const TRACE_MAX: usize = 128;
 
 impl<P: Processor> Worker<P> {
     /// Works a batch of records, one after the other.
-    pub(super) async fn work(&mut self, records: Vec<Record>) {
+    pub(super) async fn work(&mut self, records: Vec<Record>) -> Result<(), BusError> {
+        if self.states.are_mirrored() {
+            let users = records.iter().filter_map(|record| Some((user_of(record)?, record.partition)));
+            let users = users.filter(|(user, _)| !self.sessions.has(user)).collect::<Vec<_>>();
+            self.states.load(&self.bus, users).await?;
+        }
         let mut batch = mem::take(&mut self.next);
         for record in records {
             self.record(&record, &mut batch).await;
+            self.load_fallen().await?;
             self.pulse.beat();
             let next = record.offset + 1;
             self.positions.insert((record.topic, record.partition), next);
@@ -34,20 +45,18 @@ impl<P: Processor> Worker<P> {
             batch.stimuli += 1;
         }
         self.next = batch;
+        self.states.batch_worked();
         self.sessions.passivate(self.settings.max_resident, &self.states);
+        Ok(())
     }
 
     async fn record(&mut self, record: &Record, batch: &mut Batch) {
         let answers = self.role().answers_for(record.topic);
         let refusal = match envelope(record, self.partitions) {
-            Envelope::Good(user, payload) => {
-                let input = Input { topic: record.topic, cursor: record.cursor(), payload };
-                let trace = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
-                match self.stimulate(&user, record.partition, Stimulus::Record(input), trace, batch).await {
-                    Ok(()) => return,
-                    Err(refusal) => refusal,
-                }
-            }
+            Envelope::Good(user, payload) => match self.turn(&user, record, payload, batch).await {
+                Ok(()) => return,
+                Err(refusal) => refusal,
+            },
             Envelope::Forget(user) => {
                 self.sessions.remove(&user);
                 let tell = self.role().passes_on();
@@ -80,24 +89,53 @@ impl<P: Processor> Worker<P> {
         }
     }
 
-    /// Works what came late for a user, and whatever else has come late meanwhile.
-    pub(super) async fn work_late(&mut self, user: UserId, late: P::Late) {
-        let mut batch = mem::take(&mut self.next);
-        self.late(user, late, &mut batch).await;
-        for _ in 1..self.share() {
-            let Ok((user, late)) = self.late.try_recv() else { break };
-            self.late(user, late, &mut batch).await;
+    /// Works a good record of a user, unless the user is parked.
+    async fn turn(&mut self, user: &UserId, record: &Record, payload: Bytes, batch: &mut Batch) -> Result<(), Refusal> {
+        if let Some(refusal) = self.parked.refuses(user, Instant::now) {
+            return Err(refusal);
         }
-        self.next = batch;
+        let input = Input { topic: record.topic, cursor: record.cursor(), payload };
+        let trace = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
+        let end = self.stimulate(user, record.partition, Stimulus::Record(input), trace, batch).await;
+        match &end {
+            Ok(()) if self.parked.went_well(user) => {
+                tracing::info!(role = self.role().name(), partition = record.partition, "a user is no longer parked");
+            }
+            Err(refusal) if !refusal.is_of_record() => {
+                self.failed(user, record.partition, refusal);
+                self.await_again(user, record.partition, batch).await;
+            }
+            _ => {}
+        }
+        end
     }
 
-    async fn late(&mut self, user: UserId, late: P::Late, batch: &mut Batch) {
-        let partition = key_partition(user.as_str().as_bytes(), self.partitions);
-        // Otherwise whoever holds the partition now asks again.
-        if self.held.contains(&partition) {
-            batch.stimuli += 1;
-            self.without_record(&user, partition, Some(late), batch).await;
+    /// Works what came late for a user, and whatever else has come late meanwhile.
+    pub(super) async fn work_late(&mut self, user: UserId, late: P::Late) -> Result<(), BusError> {
+        let mut lates = vec![(user, late)];
+        while lates.len() < self.share()
+            && let Ok(late) = self.late.try_recv()
+        {
+            lates.push(late);
         }
+        let count = self.partitions;
+        // Otherwise whoever holds the partition now asks again.
+        let here = lates.into_iter().filter_map(|(user, late)| {
+            let partition = key_partition(user.as_str().as_bytes(), count);
+            self.held.contains(&partition).then_some((user, partition, late))
+        });
+        let lates: Vec<_> = here.collect();
+        let users = lates.iter().filter(|(user, ..)| !self.sessions.has(user));
+        self.states.load(&self.bus, users.map(|(user, partition, _)| (user.clone(), *partition))).await?;
+        let mut batch = mem::take(&mut self.next);
+        for (user, partition, late) in lates {
+            batch.stimuli += 1;
+            self.without_record(&user, partition, Some(late), &mut batch).await;
+            self.load_fallen().await?;
+        }
+        self.next = batch;
+        self.states.batch_worked();
+        Ok(())
     }
 
     /// Wakes the sessions that were waiting for something when these were last held.
@@ -111,12 +149,18 @@ impl<P: Processor> Worker<P> {
     }
 
     async fn without_record(&mut self, user: &UserId, partition: i32, late: Option<P::Late>, batch: &mut Batch) {
+        let was_late = late.is_some();
         let done = match late {
             Some(late) => self.stimulate(user, partition, Stimulus::Late(late), None, batch).await,
             None => self.session(user, partition, batch).await.map(drop),
         };
         if let Err(refusal) = done {
             tracing::error!(partition, class = refusal.class, error = %refusal, "a session could not go on");
+            self.failed(user, partition, &refusal);
+            // What fails whenever it comes is not waited for again and again.
+            if was_late && !self.parked.holds(user) {
+                self.await_again(user, partition, batch).await;
+            }
         }
         batch.guard(self.positions.iter().filter(|((_, p), _)| *p == partition).map(|(place, next)| (*place, *next)));
     }
@@ -135,6 +179,26 @@ impl<P: Processor> Worker<P> {
         Ok(())
     }
 
+    /// Counts a turn that failed, and says where it parks its user.
+    fn failed(&mut self, user: &UserId, partition: i32, refusal: &Refusal) {
+        if let Some(times) = self.parked.failed(user, refusal.class, Instant::now()) {
+            // The dead letters say who it is.
+            tracing::warn!(
+                role = self.role().name(), partition, times, class = refusal.class, error = %refusal,
+                "a user whose turns keep failing is parked: further records become dead letters of class parked untried"
+            );
+        }
+    }
+
+    /// Begins the session of a user again that has gone with a failed turn, where somebody is still to answer it.
+    async fn await_again(&mut self, user: &UserId, partition: i32, batch: &mut Batch) {
+        if self.states.is_open(user)
+            && let Err(refusal) = self.session(user, partition, batch).await
+        {
+            tracing::error!(partition, class = refusal.class, error = %refusal, "a session could not go on");
+        }
+    }
+
     async fn send(
         &mut self,
         user: &UserId,
@@ -143,7 +207,15 @@ impl<P: Processor> Worker<P> {
     ) -> Result<Effects, Refusal> {
         let why = match addr.send(stimulus).await {
             Ok(answer) => {
-                let effects = answer?;
+                let effects = match answer {
+                    Ok(effects) => effects,
+                    Err(refusal) => {
+                        if !refusal.is_of_record() {
+                            self.let_fall(user);
+                        }
+                        return Err(refusal);
+                    }
+                };
                 // Written all the same it would fail its whole batch, again and again.
                 let Some(topic) = effects.too_large_for(self.role().state_topic()) else { return Ok(effects) };
                 format!("brings about a record that is larger than {topic} takes")
@@ -153,8 +225,20 @@ impl<P: Processor> Worker<P> {
             }
         };
         // The next stimulus finds it rebuilt from its saved state.
-        self.sessions.remove(user);
+        self.let_fall(user);
         Err(Refusal::new("turn_failed", "record", why))
+    }
+
+    fn let_fall(&mut self, user: &UserId) {
+        self.sessions.remove(user);
+        self.fallen = Some(user.clone());
+    }
+
+    /// Loads the state of a session that failed, which nobody expected to be needed again so soon.
+    async fn load_fallen(&mut self) -> Result<(), BusError> {
+        let Some(user) = self.fallen.take() else { return Ok(()) };
+        let partition = key_partition(user.as_str().as_bytes(), self.partitions);
+        self.states.load(&self.bus, [(user, partition)]).await
     }
 
     /// The session of a user: the one in memory, or one begun from the saved state, which first asks for what it awaits.
@@ -162,7 +246,12 @@ impl<P: Processor> Worker<P> {
         if let Some(addr) = self.sessions.get(user) {
             return Ok(addr);
         }
-        let session = self.processor.open(user, self.states.get(user), self.lates.clone())?;
+        debug_assert!(self.states.knows(user, partition), "a state that was not loaded is not one that does not exist");
+        // It runs on the worker itself, which nobody would begin again.
+        let begun = AssertUnwindSafe(|| self.processor.open(user, self.states.get(user), self.lates.clone()));
+        let session = panic::catch_unwind(begun).unwrap_or_else(|_| {
+            Err(Refusal::new("state_unreadable", "state", "makes its session fail; the log of this node says where"))
+        })?;
         let addr = self.sessions.start(user.clone(), session);
         if self.states.is_open(user) {
             let effects = self.send(user, &addr, Stimulus::Resumed).await?;
@@ -170,4 +259,9 @@ impl<P: Processor> Worker<P> {
         }
         Ok(addr)
     }
+}
+
+/// Whose record it is, as far as its key says so.
+fn user_of(record: &Record) -> Option<UserId> {
+    UserId::new(std::str::from_utf8(record.key.as_deref()?).ok()?).ok()
 }

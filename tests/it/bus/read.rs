@@ -53,7 +53,7 @@ pub async fn a_read_begins_where_it_is_told_to(stage: Stage) {
     assert_eq!(texts(&stage, ReadFrom::Last(0)).await, none);
     assert_eq!(texts(&stage, ReadFrom::Last(i64::MAX)).await.len(), 4);
     for (from, expected) in [(ReadFrom::Offset(2), "a2"), (ReadFrom::Last(1), "a2")] {
-        let mut batches = stage.bus.read(Read { partitions: vec![0], ..read(from, ReadUntil::Follow) });
+        let mut batches = stage.bus.read(Read { partitions: vec![0], ..read(from.clone(), ReadUntil::Follow) });
         assert_eq!(next(&mut batches, 1).await, [expected], "{from:?}");
     }
 }

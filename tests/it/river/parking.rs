@@ -19,7 +19,7 @@ fn with(river: River, door: &Door) -> River {
 }
 
 /// Waits until the trigger that stands alone in its topic is committed as read.
-async fn passed(river: &River, user: &str) {
+pub async fn passed(river: &River, user: &str) {
     let home = BTreeMap::from([(key_partition(user.as_bytes(), 2), 1)]);
     let group = Role::Converse.group();
     until("the trigger's offset is committed", || async {

@@ -8,7 +8,7 @@ use auren_agents::{ConversationEvent, MessageType, TriggerEvent, events};
 use crate::support::{Kind, River, data_set, night, on_system, settled, until};
 
 /// What is said over the small data set, on the embedded bus in one go.
-fn reference() -> &'static [ConversationEvent] {
+pub fn reference() -> &'static [ConversationEvent] {
     static REFERENCE: OnceLock<Vec<ConversationEvent>> = OnceLock::new();
     REFERENCE.get_or_init(|| {
         let (said, result) = std::sync::mpsc::channel();
@@ -25,14 +25,14 @@ fn reference() -> &'static [ConversationEvent] {
     })
 }
 
-fn assert_same(said: &[ConversationEvent]) {
+pub fn assert_same(said: &[ConversationEvent]) {
     for (event, expected) in said.iter().zip(reference()) {
         assert_eq!(serde_json::to_value(event).unwrap(), serde_json::to_value(expected).unwrap());
     }
     assert_eq!(said.len(), reference().len());
 }
 
-fn worked(hub: &Running, role: Role) -> u64 {
+pub fn worked(hub: &Running, role: Role) -> u64 {
     hub.stats(role).unwrap().totals().records
 }
 

@@ -1,0 +1,204 @@
+//! One question to one agent: sent, awaited until its deadline, and asked again where that may help.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+};
+
+use actix::Recipient;
+use auren_agents::{Advice, AgentError, AgentId, Consult, ConsultId};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    Start,
+    reception::{Admission, End, Reception},
+    retry,
+};
+
+/// How often an answer is looked for before it counts as one that takes time. A built-in agent needs two or three turns of
+/// its arbiter; one that waits for anything outside needs more than any number.
+pub const AT_ONCE: usize = 8;
+
+/// The agents of one arbiter.
+#[derive(Clone)]
+pub struct Desk {
+    seats: Rc<HashMap<AgentId, Rc<Seat>>>,
+}
+
+struct Seat {
+    reception: Arc<Reception>,
+    start: Start,
+    /// The agent's actor, and how many there were before it.
+    now: RefCell<(u64, Recipient<Consult>)>,
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answered {
+    /// The question.
+    pub consult: ConsultId,
+    /// The answer, or why there is none.
+    pub outcome: Result<Advice, Unanswered>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unanswered {
+    /// The deadline passed.
+    Late,
+    /// The agent said that it has no answer to this, or failed at it.
+    Failed,
+    /// The agent cannot answer at the moment: it says so itself, or its circuit is open, or too many wait for it.
+    Unavailable,
+}
+
+/// What one attempt came to.
+#[derive(Debug)]
+pub enum Heard {
+    /// The question is over.
+    Answered(Answered),
+    /// The pause before the next attempt is over; whoever still waits asks again ([`Desk::ask_again`]).
+    Again(Question),
+}
+
+/// A question that was asked and has neither an answer nor used up its attempts.
+#[derive(Debug)]
+pub struct Question {
+    /// Its id, the same in every attempt.
+    pub consult: ConsultId,
+    attempts: u32,
+    until: Instant,
+    admission: Admission,
+}
+
+/// An attempt under way. Dropped, nobody waits for the answer any more.
+pub type Asked = Pin<Box<dyn Future<Output = Heard>>>;
+
+impl Desk {
+    pub(super) fn new(hosts: impl Iterator<Item = (Start, Arc<Reception>)>) -> Self {
+        let seats = hosts.map(|(start, reception)| {
+            let now = RefCell::new((0, start()));
+            (reception.agent.clone(), Rc::new(Seat { reception, start, now }))
+        });
+        Self { seats: Rc::new(seats.collect()) }
+    }
+
+    /// Asks an agent. The attempt ends with the answer, at the deadline, or when it is time for the next one.
+    #[must_use]
+    pub fn ask(&self, consult: Consult) -> Asked {
+        let seat = self.seats.get(&consult.agent);
+        match seat.and_then(|seat| Some((Rc::clone(seat), seat.reception.admit()?))) {
+            Some((seat, admission)) => {
+                let until = Instant::now() + consult.deadline;
+                let question = Question { consult: consult.id.clone(), attempts: 1, until, admission };
+                Box::pin(seat.attempt(question, consult))
+            }
+            None => {
+                tracing::debug!(agent = %consult.agent, consult = %consult.id, "an agent was not asked");
+                let none = Answered { consult: consult.id, outcome: Err(Unanswered::Unavailable) };
+                Box::pin(std::future::ready(Heard::Answered(none)))
+            }
+        }
+    }
+
+    /// Asks a question again, within what is left of its time. It is put anew by whoever asks, so that nobody need keep it
+    /// while its first attempt, most often the only one, is under way.
+    #[must_use]
+    pub fn ask_again(&self, mut question: Question, mut consult: Consult) -> Asked {
+        let Some(seat) = self.seats.get(&consult.agent).map(Rc::clone) else {
+            return Box::pin(std::future::ready(question.over(End::Failed)));
+        };
+        question.attempts += 1;
+        question.admission.retried();
+        consult.deadline = question.until.saturating_duration_since(Instant::now());
+        Box::pin(seat.attempt(question, consult))
+    }
+}
+
+impl Seat {
+    async fn attempt(self: Rc<Self>, question: Question, consult: Consult) -> Heard {
+        let (number, recipient) = self.now.borrow().clone();
+        let mut sent = pin!(recipient.send(consult));
+        // Most answers are there at once, and need no timer.
+        let mut patience = AT_ONCE;
+        let soon = poll_fn(|cx| match sent.as_mut().poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            Poll::Pending if patience == 0 => Poll::Ready(None),
+            Poll::Pending => {
+                patience -= 1;
+                Poll::Pending
+            }
+        });
+        let answer = match soon.await {
+            Some(answer) => Ok(answer),
+            None => timeout_at(question.until, sent).await,
+        };
+        let (agent, consult) = (&self.reception.agent, &question.consult);
+        // What an agent says of itself is its own text; it may repeat what it was asked, so only its kind is logged.
+        match answer {
+            Ok(Ok(Ok(advice))) => question.answered(advice),
+            Ok(Ok(Err(AgentError::Unavailable(_)))) => {
+                tracing::warn!(%agent, %consult, attempt = question.attempts, "an agent is not available");
+                question.again_or(End::Unavailable).await
+            }
+            Ok(Ok(Err(AgentError::Refused(_)))) => {
+                tracing::warn!(%agent, %consult, "an agent refused a question");
+                question.over(End::Refused)
+            }
+            Ok(Err(error)) => {
+                tracing::error!(
+                    %agent, %consult, %error, attempt = question.attempts, "an agent failed, it is started again"
+                );
+                self.start_again(number);
+                question.again_or(End::Failed).await
+            }
+            Err(_) => {
+                tracing::warn!(%agent, %consult, attempt = question.attempts, "an agent did not answer in time");
+                question.over(End::Late)
+            }
+        }
+    }
+
+    /// Starts the agent again, unless somebody has since this actor was asked.
+    fn start_again(&self, number: u64) {
+        let mut now = self.now.borrow_mut();
+        if now.0 == number {
+            *now = (number + 1, (self.start)());
+            self.reception.started_again();
+        }
+    }
+}
+
+impl Question {
+    fn answered(self, advice: Advice) -> Heard {
+        self.admission.end(End::Answered);
+        Heard::Answered(Answered { consult: self.consult, outcome: Ok(advice) })
+    }
+
+    fn over(self, end: End) -> Heard {
+        let why = match end {
+            End::Late => Unanswered::Late,
+            End::Unavailable => Unanswered::Unavailable,
+            End::Answered | End::Refused | End::Failed => Unanswered::Failed,
+        };
+        self.admission.end(end);
+        Heard::Answered(Answered { consult: self.consult, outcome: Err(why) })
+    }
+
+    /// Waits until it is time to ask again; where no attempt is left, or no time for one, the question ends so.
+    async fn again_or(self, end: End) -> Heard {
+        let settings = &self.admission.reception.settings;
+        let pause = retry::pause(settings.retry_pause, self.attempts);
+        let left = self.until.saturating_duration_since(Instant::now());
+        if self.attempts >= settings.attempts || pause >= left || !self.admission.may_retry() {
+            return self.over(end);
+        }
+        sleep(pause).await;
+        Heard::Again(self)
+    }
+}

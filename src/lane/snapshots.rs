@@ -1,0 +1,257 @@
+//! Snapshots of states in Redis: what lets a worker take a partition without reading all of it, and keep in memory only
+//! the states it is using.
+//!
+//! The states of a partition are one Redis hash: a field for each user, one for the mark, one for who waits. So a partition
+//! is there as a whole or not at all, whatever is evicted, flushed or fails over, and every answer says by its mark how
+//! far it goes. The [`Mark`] is a position in the compacted state topic: the hash holds every state written before it.
+//! Writes are compared with the mark first: one that does not follow on the last changes nothing, so a worker that has lost
+//! the partition and does not know it cannot spoil it.
+
+use std::{fmt, time::Duration};
+
+use auren_agents::UserId;
+use bytes::Bytes;
+use redis::{
+    Client, RedisError, Script,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+
+use crate::bus::Topic;
+
+/// Field names that no user's id can be: ids have no control characters and at least one byte.
+const MARK: &str = "";
+const WAITING: &str = "\n";
+/// Users of one call: Redis takes no more than about 8000 arguments within a script.
+const CALL: usize = 1000;
+
+/// Writes fields and the next mark, if the present mark is the expected one; answers with the mark that then stands.
+const WRITE: &str = r"
+local found = redis.call('HGET', KEYS[1], '') or ''
+if found ~= ARGV[1] then return found end
+local set, gone = {'', ARGV[2]}, {}
+for i = 3, #ARGV, 2 do
+    if ARGV[i + 1] == '' then
+        gone[#gone + 1] = ARGV[i]
+    else
+        set[#set + 1] = ARGV[i]
+        set[#set + 1] = ARGV[i + 1]
+    end
+end
+redis.call('HSET', KEYS[1], unpack(set))
+if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+return ARGV[2]";
+
+/// Where Redis is, and how long it may take.
+#[derive(Debug, Clone)]
+pub struct SnapshotSettings {
+    /// `redis://[user:password@]host:port/[database]`.
+    pub url: String,
+    /// Stands before every key.
+    pub prefix: String,
+    /// How long an answer may take.
+    pub limit: Duration,
+    /// How often what was committed is written.
+    pub every: Duration,
+}
+
+/// Why Redis gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("Redis: {0}")]
+pub struct SnapshotError(#[from] RedisError);
+
+/// The snapshots of one installation.
+#[derive(Clone)]
+pub(super) struct Snapshots {
+    connection: ConnectionManager,
+    write: Script,
+    prefix: String,
+}
+
+/// How far the snapshots of a partition go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// There are none.
+    Nothing,
+    /// They are being written by whoever drew this number; nobody may read them.
+    Warming(u64),
+    /// Every state below this offset of the state topic, as written at this time (milliseconds since the epoch).
+    Below { offset: i64, at_ms: i64 },
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) mark: Mark,
+    /// The states asked for, in that order.
+    pub(super) states: Vec<Option<Bytes>>,
+}
+
+/// A state as it is to be held; none is one that is gone.
+pub(super) type Change<'a> = (&'a UserId, Option<&'a [u8]>);
+
+impl Snapshots {
+    /// The snapshots in a Redis that is connected to when it is first asked.
+    pub(super) fn open(settings: &SnapshotSettings) -> Result<Self, SnapshotError> {
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(settings.limit))
+            .set_response_timeout(Some(settings.limit))
+            .set_number_of_retries(1);
+        let client = Client::open(settings.url.as_str())?;
+        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
+        Ok(Self { connection, write: Script::new(WRITE), prefix: settings.prefix.clone() })
+    }
+
+    /// The mark of a partition, and the users who wait for something.
+    pub(super) async fn waiting(&self, topic: Topic, partition: i32) -> Result<(Mark, Vec<UserId>), SnapshotError> {
+        let (mark, waiting): (Option<String>, Option<String>) = redis::cmd("HMGET")
+            .arg(self.key(topic, partition))
+            .arg(MARK)
+            .arg(WAITING)
+            .query_async(&mut self.connection.clone())
+            .await?;
+        let users = waiting.iter().flat_map(|users| users.split(WAITING)).filter_map(|user| UserId::new(user).ok());
+        Ok((Mark::parse(mark.as_deref()), users.collect()))
+    }
+
+    /// The states of some users of a partition.
+    pub(super) async fn read(&self, topic: Topic, partition: i32, users: &[UserId]) -> Result<Found, SnapshotError> {
+        let (mut mark, mut states) = (None, Vec::with_capacity(users.len()));
+        for users in users.chunks(CALL) {
+            let mut ask = redis::cmd("HMGET");
+            ask.arg(self.key(topic, partition)).arg(MARK);
+            for user in users {
+                ask.arg(user.as_str());
+            }
+            let mut found: Vec<Option<Vec<u8>>> = ask.query_async(&mut self.connection.clone()).await?;
+            let here = found.first_mut().and_then(Option::take).and_then(|mark| String::from_utf8(mark).ok());
+            let here = Mark::parse(here.as_deref());
+            if mark.is_some_and(|before| before != here) {
+                // It was written between two calls, and not by the one who asks.
+                return Ok(Found { mark: Mark::Nothing, states: Vec::new() });
+            }
+            mark = Some(here);
+            states.extend(found.into_iter().skip(1).map(|state| state.map(Bytes::from)));
+        }
+        Ok(Found { mark: mark.unwrap_or(Mark::Nothing), states })
+    }
+
+    /// Begins a partition anew, whatever is there: `warming` is then its mark, and it holds nothing.
+    pub(super) async fn begin(&self, topic: Topic, partition: i32, warming: Mark) -> Result<(), SnapshotError> {
+        let key = self.key(topic, partition);
+        let mut anew = redis::pipe();
+        anew.atomic().cmd("DEL").arg(&key).ignore();
+        anew.cmd("HSET").arg(&key).arg(MARK).arg(warming.to_string()).ignore();
+        Ok(anew.query_async(&mut self.connection.clone()).await?)
+    }
+
+    /// Writes states on top of `from`; `to` is the mark once all are written. Answers with the mark that stands: another
+    /// one where `from` was not what stood, and then nothing more was written.
+    pub(super) async fn write(
+        &self,
+        topic: Topic,
+        partition: i32,
+        (from, to): (Mark, Mark),
+        changes: &[Change<'_>],
+        waiting: Option<&str>,
+    ) -> Result<Mark, SnapshotError> {
+        let mut fields: Vec<(&str, &[u8])> =
+            changes.iter().map(|(user, state)| (user.as_str(), state.unwrap_or_default())).collect();
+        fields.extend(waiting.map(|users| (WAITING, users.as_bytes())));
+        let calls = fields.len().div_ceil(CALL).max(1);
+        let mut stands = from;
+        for (index, fields) in fields.chunks(CALL).chain(fields.is_empty().then_some(&fields[..])).enumerate() {
+            let next = if index + 1 == calls { to } else { from };
+            stands = self.call(topic, partition, (from, next), fields).await?;
+            if stands != next {
+                break;
+            }
+        }
+        Ok(stands)
+    }
+
+    async fn call(
+        &self,
+        topic: Topic,
+        partition: i32,
+        (from, to): (Mark, Mark),
+        fields: &[(&str, &[u8])],
+    ) -> Result<Mark, SnapshotError> {
+        let mut call = self.write.key(self.key(topic, partition));
+        call.arg(from.to_string()).arg(to.to_string());
+        for (field, value) in fields {
+            call.arg(*field).arg(*value);
+        }
+        let stands: String = call.invoke_async(&mut self.connection.clone()).await?;
+        Ok(Mark::parse(Some(&stands)))
+    }
+
+    fn key(&self, topic: Topic, partition: i32) -> String {
+        format!("{}{topic}:{partition}", self.prefix)
+    }
+}
+
+impl SnapshotSettings {
+    /// Asks Redis whether it answers; says its version and what it does when its memory is full.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] where it does not answer.
+    pub async fn ask(&self) -> Result<String, SnapshotError> {
+        let mut connection = Snapshots::open(self)?.connection;
+        let info: String = redis::cmd("INFO").query_async(&mut connection).await?;
+        let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("unknown").trim();
+        Ok(format!("Redis {}, maxmemory-policy {}", line("redis_version:"), line("maxmemory_policy:")))
+    }
+
+    /// Whether the address can be one.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] where it cannot.
+    pub fn check(&self) -> Result<(), SnapshotError> {
+        Client::open(self.url.as_str()).map(drop).map_err(SnapshotError)
+    }
+}
+
+impl Mark {
+    fn parse(text: Option<&str>) -> Self {
+        let parse = |text: &str| {
+            let (first, second) = text.split_once(' ')?;
+            Some(match first {
+                "warming" => Self::Warming(second.parse().ok()?),
+                offset => Self::Below { offset: offset.parse().ok()?, at_ms: second.parse().ok()? },
+            })
+        };
+        text.and_then(parse).unwrap_or(Self::Nothing)
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Warming(number) => write!(f, "warming {number}"),
+            Self::Below { offset, at_ms } => write!(f, "{offset} {at_ms}"),
+        }
+    }
+}
+
+impl fmt::Debug for Snapshots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshots").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_read_as_it_is_written_and_anything_else_is_none() {
+        for mark in [Mark::Nothing, Mark::Warming(7), Mark::Below { offset: 12, at_ms: 1_800_000_000_000 }] {
+            assert_eq!(Mark::parse(Some(&mark.to_string())), mark);
+        }
+        for text in ["12", "warming", "warming x", "12 x", " "] {
+            assert_eq!(Mark::parse(Some(text)), Mark::Nothing, "{text}");
+        }
+        assert_eq!(Mark::parse(None), Mark::Nothing);
+    }
+}

@@ -1,0 +1,87 @@
+//! Nodes that are killed, restarted, stopped for too long, and that come and go.
+
+use std::time::{Duration, Instant};
+
+use super::{Day, so_many, some_moment};
+use crate::support::{service, signal};
+
+fn kafka() -> Day {
+    Day::on_kafka(&service("AUREN_TEST_KAFKA"))
+}
+
+/// SIGKILL again and again, at random moments: in starting up, in restoring, at work.
+fn killed_at_random(day: &Day, what: &str) {
+    let kills = so_many(8, 100);
+    let mut node = day.node("n1");
+    let verifying = day.verify(&format!("{what} killed {kills} times"), kills);
+    for _ in 0..kills {
+        some_moment(250..1750);
+        node.kill();
+        node = day.node("n1");
+    }
+    verifying.ends_well();
+}
+
+#[test]
+fn a_node_that_is_killed_at_random_loses_and_doubles_nothing_on_kafka() {
+    killed_at_random(&kafka(), "node on Kafka");
+}
+
+#[test]
+fn a_node_that_is_killed_at_random_loses_and_doubles_nothing_on_the_embedded_bus() {
+    killed_at_random(&Day::embedded(), "node on the embedded bus");
+}
+
+#[test]
+fn three_nodes_are_restarted_one_after_the_other_while_people_talk() {
+    let day = kafka();
+    let rounds = so_many(1, 10);
+    let mut nodes: Vec<_> = ["n1", "n2", "n3"].iter().map(|name| day.node(name)).collect();
+    let verifying = day.verify(&format!("three nodes restarted in turn, {rounds} times"), rounds * 12);
+    for _ in 0..rounds {
+        for (node, name) in nodes.iter_mut().zip(["n1", "n2", "n3"]) {
+            some_moment(1000..3000);
+            node.terminate();
+            *node = day.node(name);
+        }
+    }
+    verifying.ends_well();
+}
+
+#[test]
+fn nodes_join_and_leave_every_five_seconds() {
+    let day = kafka();
+    let seconds = so_many(20, 120);
+    let _stays = day.node("n1");
+    let verifying = day.verify(&format!("nodes joining and leaving every 5 s for {seconds} s"), seconds);
+    let mut guests = Vec::new();
+    let mut turn = Instant::now();
+    while verifying.is_sending() {
+        // Two come for each that leaves, until three are there; whoever came first leaves first.
+        guests.push(day.node(&format!("guest-{}", guests.len() % 2)));
+        turn += Duration::from_secs(5);
+        std::thread::sleep(turn.saturating_duration_since(Instant::now()));
+        guests.remove(0).terminate();
+    }
+    verifying.ends_well();
+}
+
+#[test]
+fn a_node_that_was_stopped_past_its_session_writes_nothing_more_under_its_old_assignment() {
+    let day = kafka();
+    let times = so_many(1, 8);
+    let (stopped, other) = (day.node("n1"), day.node("n2"));
+    other.says("partitions taken", 1);
+    let verifying = day.verify(&format!("a node stopped for 9 s past its session of 6 s, {times} times"), times * 16);
+    for time in 1..=times {
+        some_moment(2000..3000);
+        let before = other.said().matches("partitions taken").count();
+        signal(stopped.id(), "STOP");
+        // The other one has all partitions of converse, and works them.
+        std::thread::sleep(Duration::from_secs(9));
+        other.says("partitions taken", before + 1);
+        signal(stopped.id(), "CONT");
+        stopped.says("lost=true", usize::try_from(time).unwrap());
+    }
+    verifying.ends_well();
+}

@@ -1,0 +1,98 @@
+//! A Kafka broker of a test's own: one that can be killed, stopped and started again.
+
+use std::{
+    fs::File,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use auren::bus::{Bus as _, kafka::KafkaBus};
+
+use super::{run, settings, signal};
+
+/// How long a broker may take to start on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// A broker as a process. Dropped, it is killed, and its data are gone.
+pub struct Broker {
+    child: Child,
+    folder: tempfile::TempDir,
+    ports: [u16; 2],
+}
+
+impl Broker {
+    /// An empty broker that answers.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ports = [free_port(), free_port()];
+        let broker = Self { child: launch(folder.path(), ports), folder, ports };
+        broker.answers();
+        broker
+    }
+
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.ports[0])
+    }
+
+    /// SIGKILL: nothing is closed, nobody is told.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Runs it again on what it had written.
+    pub fn again(&mut self) {
+        self.child = launch(self.folder.path(), self.ports);
+    }
+
+    /// From now on connections to it stay open and nobody answers, as when a network swallows packets.
+    pub fn freeze(&self) {
+        signal(self.child.id(), "STOP");
+    }
+
+    /// It goes on where it was.
+    pub fn thaw(&self) {
+        signal(self.child.id(), "CONT");
+    }
+
+    fn answers(&self) {
+        let limit = Instant::now() + START;
+        run(async {
+            let bus = KafkaBus::new(settings(self.address())).unwrap();
+            while let Err(error) = bus.topics().await {
+                assert!(Instant::now() < limit, "{error}\n{}", std::fs::read_to_string(self.log()).unwrap());
+            }
+        });
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("broker.log")
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn launch(folder: &Path, ports: [u16; 2]) -> Child {
+    let log = || File::options().create(true).append(true).open(folder.join("broker.log")).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/broker");
+    let mut command = Command::new(script);
+    command.arg(folder).args(ports.map(|port| port.to_string()));
+    command.stdin(Stdio::null()).stdout(log()).stderr(log()).spawn().unwrap()
+}
+
+/// A port below those that the system gives to clients: one of them could take a broker's place while it is away.
+fn free_port() -> u16 {
+    loop {
+        let port = rand::random_range(20_000..32_000);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
