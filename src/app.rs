@@ -44,7 +44,7 @@ use crate::{
     intake::Intake,
     lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
-    wire,
+    project, wire,
 };
 
 pub use open::{check_master, connect, create_topics, open_keys};
@@ -114,8 +114,9 @@ impl Hub {
             stats: Arc::new(LaneStats::default()),
             workers: config.lanes.threads_per_role,
         };
-        let watched: Vec<_> = config.node.roles.iter().map(watched).collect();
-        let facts = guarantee::watch(Arc::clone(&bus), config.node.roles.clone());
+        let on_lanes: Vec<_> = config.node.roles.iter().copied().filter(|role| Role::ON_LANES.contains(role)).collect();
+        let watched: Vec<_> = on_lanes.iter().map(watched).collect();
+        let facts = guarantee::watch(Arc::clone(&bus), on_lanes);
         let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), stopped.clone());
         let mut parts = vec![ops.part()];
         if let Some(keys) = keys.as_ref().filter(|_| !config.callers.0.is_empty()) {
@@ -178,10 +179,20 @@ impl Hub {
                         let (talk, agents) = (talk.clone(), agents.clone());
                         spawn.on(&arbiter, move || Converse::new(talk, agents.open_desk()));
                     }
+                    // It has no lanes, so nobody watches it here.
+                    Role::Project => {}
                 }
                 running.arbiters.push(arbiter);
                 running.working += 1;
             }
+        }
+        if let Some(project) = open::project(&config) {
+            let (bus, stopped) = (Arc::clone(&running.bus), stopped.clone());
+            tokio::spawn(async move {
+                project::run(bus, project, stopped).await;
+                // A node that does nothing else goes on as long as this does.
+                drop(ended);
+            });
         }
         if let Some(keys) = keys {
             tokio::spawn(witness::witness(Arc::clone(&running.bus), keys, running.node.clone(), stopped.clone()));

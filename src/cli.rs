@@ -17,6 +17,7 @@ mod import;
 mod input;
 mod interrupt;
 mod phi;
+mod project;
 mod schema;
 mod send;
 mod serve;
@@ -26,6 +27,7 @@ mod tail;
 mod telemetry;
 mod topics;
 mod verify;
+mod why;
 
 use std::path::PathBuf;
 
@@ -120,6 +122,11 @@ enum Command {
     Schema(schema::Args),
     /// Send numbered inputs through a running hub and judge what came of them.
     Verify(verify::Args),
+    /// Say what an answer or a trigger rests on.
+    Why(why::Args),
+    /// Look at the history in PostgreSQL, compare it with the log, make it again.
+    #[command(subcommand)]
+    Project(project::Args),
     /// Measure how fast it is on this machine.
     #[command(subcommand)]
     Bench(bench::Args),
@@ -157,7 +164,7 @@ impl Args {
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Erase(_) | Command::Audit(_) | Command::Phi(_) => false,
-            Command::Verify(_) => false,
+            Command::Verify(_) | Command::Why(_) | Command::Project(_) => false,
             Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -184,6 +191,8 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Serve(_) => serve::run(context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Bench(args) => bench::run(args, context).await,
+        Command::Why(args) => why::run(args, context).await,
+        Command::Project(args) => project::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Dlq(args) => dlq::run(args, context).await,
         Command::Topics(args) => topics::run(args, context).await,

@@ -13,7 +13,7 @@ pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use sections::{
     BusKind, BusSection, ConverseSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection, LogFormat,
-    LogSection, NodeProfile, NodeSection, RedisSection, Role, Secret, TopicsSection,
+    LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Role, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,8 @@ pub struct Config {
     pub lanes: LanesSection,
     /// Conversations.
     pub converse: ConverseSection,
+    /// The history in PostgreSQL.
+    pub project: ProjectSection,
     /// The node's own HTTP server.
     pub http: HttpSection,
     /// What the node logs.

@@ -77,7 +77,10 @@ impl InForce {
         }
         findings.extend(facts.overrides.iter().map(|set| weaker(set.takes, &set.property)));
         let mut remarks = vec![on_disks(&facts.copies)];
-        let topic = role.state_topic();
+        let Some(topic) = role.state_topic() else {
+            let reasons = vec!["rows and offsets are one transaction of the database".to_owned()];
+            return Self { level: Level::ExactlyOnce, reasons, remarks };
+        };
         match facts.states.get(&topic) {
             Some(Keeping::Newest) => {}
             Some(Keeping::Forgets(policy)) => findings.push((

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use super::HubError;
 use crate::{
     bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
-    config::{BusKind, Config, ConfigError, KeyProvider},
+    config::{BusKind, Config, ConfigError, KeyProvider, Role},
     lane::SnapshotSettings,
     phi::{
         KeyError, Keys,
         master::{Local, Master, Vault, VaultSettings},
         store::{PostgresStore, SqliteStore, Store},
     },
+    project::ProjectSettings,
 };
 
 /// The bus that the configuration names.
@@ -88,6 +89,17 @@ pub(super) fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, Con
         .check()
         .map_err(|error| ConfigError::Value { key: "redis.url", why: format!("cannot be used: {error}") })?;
     Ok(Some(settings))
+}
+
+/// How the node projects, where it does.
+pub(super) fn project(config: &Config) -> Option<ProjectSettings> {
+    let url = config.project.url.as_ref().filter(|_| config.node.roles.contains(&Role::Project))?;
+    Some(ProjectSettings {
+        url: url.reveal().to_owned(),
+        max_batch: config.project.max_batch,
+        compress_after_days: config.project.compress_after_days,
+        keep_days: config.project.keep_days,
+    })
 }
 
 /// Creates the topics that are missing; returns those it created.

@@ -159,13 +159,13 @@ async fn bus(config: &Config, findings: &mut Vec<Finding>) -> Result<(), BusErro
         return Ok(());
     }
     let facts = bus.facts().await?;
-    for role in Role::ALL {
+    for role in Role::ON_LANES {
         let force = InForce::of(*role, &facts, Condition::default());
         let check = format!("guarantee of {}", role.name());
         let finding = if force.level == Level::ExactlyOnce { good } else { bad };
         findings.push(finding(check, force.to_string()));
     }
-    for role in Role::ALL {
+    for role in Role::ON_LANES {
         findings.push(group(&bus, *role).await?);
     }
     findings.push(dead_letters(&bus).await?);

@@ -154,6 +154,16 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "must each have a token of at least 24 characters, such as `openssl rand -hex 24` prints",
         );
     }
+    if config.node.roles.contains(&Role::Project) && config.project.url.is_none() {
+        return wrong(
+            "project.url",
+            "must name a PostgreSQL database where node.roles has \"project\" (AUREN__PROJECT__URL); the embedded bus has \
+             no history of its own",
+        );
+    }
+    if !(1..=100_000).contains(&config.project.max_batch) {
+        return wrong("project.max_batch", "must be from 1 to 100000");
+    }
     if !(1..=64).contains(&config.lanes.threads_per_role) {
         return wrong("lanes.threads_per_role", "must be from 1 to 64");
     }
@@ -244,7 +254,9 @@ mod tests {
         let shown: toml::Table = toml::from_str(example).unwrap();
         assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
         // They have no default, so they stand there as comments.
-        for key in ["master_key = ", "keyring_url = ", "token = ", "[callers.NAME]", "url = "] {
+        for key in
+            ["master_key = ", "keyring_url = ", "token = ", "[callers.NAME]", "url = \"redis", "url = \"postgres"]
+        {
             assert!(
                 example.contains(&format!(
                     "

@@ -19,11 +19,16 @@ pub enum Role {
     Detect,
     /// Triggers and messages become conversations.
     Converse,
+    /// Events become rows of the history. It has no lanes and no states.
+    Project,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: &'static [Role] = &[Self::Enrich, Self::Detect, Self::Converse];
+    pub const ALL: &'static [Role] = &[Self::Enrich, Self::Detect, Self::Converse, Self::Project];
+
+    /// The roles that work on lanes: with a consumer group, session actors and states.
+    pub const ON_LANES: &'static [Role] = &[Self::Enrich, Self::Detect, Self::Converse];
 
     /// The role's name.
     #[must_use]
@@ -32,16 +37,18 @@ impl Role {
             Self::Enrich => "enrich",
             Self::Detect => "detect",
             Self::Converse => "converse",
+            Self::Project => "project",
         }
     }
 
-    /// Its consumer group, before any prefix.
+    /// Its consumer group, before any prefix. `project` joins none: its database knows its offsets.
     #[must_use]
     pub fn group(self) -> &'static str {
         match self {
             Self::Enrich => "auren-enrich",
             Self::Detect => "auren-detect",
             Self::Converse => "auren-converse",
+            Self::Project => "auren-project",
         }
     }
 
@@ -52,6 +59,7 @@ impl Role {
             Self::Enrich => &[Topic::Readings],
             Self::Detect => &[Topic::Biometrics],
             Self::Converse => &[Topic::Biometrics, Topic::Triggers, Topic::Inbox],
+            Self::Project => &[Topic::Biometrics, Topic::Triggers, Topic::Events, Topic::System],
         }
     }
 
@@ -63,6 +71,7 @@ impl Role {
             Self::Enrich => topic == Topic::Readings,
             Self::Detect => topic == Topic::Biometrics,
             Self::Converse => matches!(topic, Topic::Triggers | Topic::Inbox),
+            Self::Project => false,
         }
     }
 
@@ -73,17 +82,18 @@ impl Role {
         match self {
             Self::Enrich => Some(Topic::Biometrics),
             Self::Detect => Some(Topic::Triggers),
-            Self::Converse => None,
+            Self::Converse | Self::Project => None,
         }
     }
 
-    /// The compacted topic that holds its users' states.
+    /// The compacted topic that holds its users' states, where it works on lanes.
     #[must_use]
-    pub fn state_topic(self) -> Topic {
+    pub fn state_topic(self) -> Option<Topic> {
         match self {
-            Self::Enrich => Topic::StateEnrich,
-            Self::Detect => Topic::StateDetect,
-            Self::Converse => Topic::StateConverse,
+            Self::Enrich => Some(Topic::StateEnrich),
+            Self::Detect => Some(Topic::StateDetect),
+            Self::Converse => Some(Topic::StateConverse),
+            Self::Project => None,
         }
     }
 }
@@ -152,7 +162,7 @@ pub enum NodeProfile {
 
 impl Default for NodeSection {
     fn default() -> Self {
-        Self { id: "node-1".to_owned(), roles: Role::ALL.to_vec(), profile: NodeProfile::Dev }
+        Self { id: "node-1".to_owned(), roles: Role::ON_LANES.to_vec(), profile: NodeProfile::Dev }
     }
 }
 
@@ -355,6 +365,27 @@ impl Default for ConverseSection {
             agent_circuit_failures: 5,
             agent_circuit_ms: 15_000,
         }
+    }
+}
+
+/// The history in PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProjectSection {
+    /// `postgres://user:password@host:port/database?sslmode=...`. Without it there is no history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+    /// Most records of one transaction.
+    pub max_batch: usize,
+    /// TimescaleDB compresses rows after so many days; never where 0.
+    pub compress_after_days: u32,
+    /// TimescaleDB drops rows after so many days; never where 0.
+    pub keep_days: u32,
+}
+
+impl Default for ProjectSection {
+    fn default() -> Self {
+        Self { url: None, max_batch: 2000, compress_after_days: 30, keep_days: 0 }
     }
 }
 
