@@ -28,6 +28,10 @@ mod watchdog;
 mod worker;
 
 pub(crate) use behind::behind;
+use std::collections::HashMap;
+
+use auren_agents::UserId;
+
 pub use dead_letter::DeadLetter;
 pub use parked::Parking;
 pub use refusal::Refusal;
@@ -35,3 +39,7 @@ pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulu
 pub use snapshots::{SnapshotError, SnapshotSettings};
 pub use stats::{LaneStats, Totals};
 pub use worker::{Worker, WorkerSettings};
+
+/// Something of each user. A trigger looks here five times, so the hash is a quick one; it is seeded at random, as ids come
+/// from outside.
+type Users<T> = HashMap<UserId, T, foldhash::quality::RandomState>;

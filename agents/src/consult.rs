@@ -85,6 +85,12 @@ impl Cause {
         format!("{} {}", self.kind().as_str(), self.id())
     }
 
+    /// A number that stands for kind and id, by which a repetition is recognised.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        crate::ids::derive("Cause", &[self.kind().as_str(), self.id().as_str()]).as_u64_pair().0
+    }
+
     /// What kind of thing happened.
     #[must_use]
     pub fn kind(&self) -> CauseKind {

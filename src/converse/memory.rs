@@ -5,7 +5,6 @@ use std::{borrow::Cow, collections::VecDeque};
 use auren_agents::{AgentId, Cause, ConversationId, Score, Text, Timestamp, consult::PastAdvice};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::panel::Panel;
 use crate::{
@@ -158,7 +157,7 @@ impl Memory {
 
     /// Notes a cause; false where it was worked before.
     pub(super) fn first_time(&mut self, cause: &Cause) -> bool {
-        let (cause, _) = Uuid::new_v5(&Uuid::NAMESPACE_OID, cause.key().as_bytes()).as_u64_pair();
+        let cause = cause.digest();
         if self.causes.contains(&cause) {
             return false;
         }

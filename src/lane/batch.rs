@@ -20,7 +20,7 @@ pub(super) struct Batch {
     offsets: BTreeMap<(Topic, i32), i64>,
     /// Whose state has changed, in the order in which it first did.
     touched: Vec<UserId>,
-    known: HashSet<UserId>,
+    known: HashSet<UserId, foldhash::quality::RandomState>,
     /// How many stimuli it has taken.
     pub(super) stimuli: usize,
     pub(super) counts: Counts,

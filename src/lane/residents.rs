@@ -1,15 +1,13 @@
 //! The session actors in memory: who is there, who was used last, and who leaves when there are too many.
 
-use std::collections::HashMap;
-
 use actix::{Actor, Addr};
 use auren_agents::UserId;
 
-use super::{Processor, state::States};
+use super::{Processor, Users, state::States};
 
 /// Session actors by user. One that leaves is begun again from its saved state when it is needed.
 pub(super) struct Residents<P: Processor> {
-    users: HashMap<UserId, Resident<P>>,
+    users: Users<Resident<P>>,
     tick: u64,
 }
 
@@ -20,7 +18,7 @@ struct Resident<P: Processor> {
 
 impl<P: Processor> Residents<P> {
     pub(super) fn new() -> Self {
-        Self { users: HashMap::new(), tick: 0 }
+        Self { users: Users::default(), tick: 0 }
     }
 
     pub(super) fn len(&self) -> usize {

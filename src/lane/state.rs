@@ -6,12 +6,15 @@
 
 mod mirrored;
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, hash_map::Entry};
 
 use auren_agents::UserId;
 use bytes::Bytes;
 
-use super::mirror::{Held, Mirror, Warming};
+use super::{
+    Users,
+    mirror::{Held, Mirror, Warming},
+};
 use crate::bus::{BusError, Headers, Outgoing, Read, ReadFrom, ReadUntil, Record, SharedBus, Topic};
 
 /// A header of a state record: the session waits for something.
@@ -21,11 +24,11 @@ const OPEN: &str = "auren-open";
 #[derive(Debug)]
 pub(super) struct States {
     topic: Topic,
-    users: HashMap<UserId, Saved>,
+    users: Users<Saved>,
     /// How many of them wait for something.
     open: usize,
     /// States that Redis holds too, or that it was asked for and does not hold; forgotten when the batch has been worked.
-    loaded: HashMap<UserId, Option<Bytes>>,
+    loaded: Users<Option<Bytes>>,
     mirror: Option<Mirror>,
 }
 
@@ -67,7 +70,7 @@ impl Written {
 impl States {
     /// None yet.
     pub(super) fn new(topic: Topic, mirror: Option<Mirror>) -> Self {
-        Self { topic, users: HashMap::new(), open: 0, loaded: HashMap::new(), mirror }
+        Self { topic, users: Users::default(), open: 0, loaded: Users::default(), mirror }
     }
 
     /// Takes some partitions: what Redis holds of them and the rest of the topic, or all of the topic.

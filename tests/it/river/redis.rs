@@ -77,7 +77,7 @@ pub async fn a_redis_that_is_emptied_again_and_again_changes_nothing(river: Rive
     reference();
     let mut river = with_redis(river, &service("AUREN_TEST_REDIS"));
     river.config.lanes.max_resident = 1;
-    river.config.lanes.max_batch = 20;
+    river.config.lanes.max_batch = 200;
     let hub = river.hub().await;
     let set = data_set();
     river.read(&set.readings).await;
@@ -85,7 +85,7 @@ pub async fn a_redis_that_is_emptied_again_and_again_changes_nothing(river: Rive
     let emptying = async {
         loop {
             emptied += usize::from(empty(&river).await > 0);
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
     };
     tokio::select! {
