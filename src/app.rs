@@ -45,7 +45,7 @@ use crate::{
     wire,
 };
 
-pub use open::{connect, create_topics, open_keys};
+pub use open::{connect, create_topics, open_keys, snapshots};
 
 /// How long stopping may take: what is in flight is committed within it.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
@@ -104,7 +104,7 @@ impl Hub {
             create_topics(&bus, &config).await?;
         }
         bus.partitions().await?;
-        let snapshots = open::snapshots(&config)?;
+        let snapshots = snapshots(&config)?;
         let (stop, stopped) = watch::channel(false);
         let watched = |role: &Role| RoleWatch {
             role: *role,

@@ -84,17 +84,35 @@ async fn examine(config: &Config) -> Vec<Finding> {
                 .into(),
         ),
     });
+    let redis = redis(config).await;
+    let answers = redis.as_ref().map(|finding| finding.state != State::Bad);
+    findings.extend(redis);
     if config.bus.kind == BusKind::Embedded && !config.embedded.file.exists() {
         let file = config.embedded.file.display();
         findings
             .push(note("bus", format!("embedded {file} does not exist yet; the first command that writes makes it")));
         return findings;
     }
-    match bus(config, &mut findings).await {
+    match bus(config, answers, &mut findings).await {
         Ok(()) => {}
         Err(error) => findings.push(bad("bus", error.to_string())),
     }
     findings
+}
+
+/// The Redis that mirrors states; none where there is to be none.
+async fn redis(config: &Config) -> Option<Finding> {
+    let settings = match auren::app::snapshots(config) {
+        Ok(settings) => settings?,
+        Err(error) => return Some(bad("redis", error.to_string())),
+    };
+    Some(match settings.ask().await {
+        Ok(found) => good("redis", format!("{found}; holds the states of sessions that are not at work")),
+        Err(error) => bad(
+            "redis",
+            format!("{error}; nodes keep all states in memory until it answers (redis.url says where it should be)"),
+        ),
+    })
 }
 
 fn key(config: &Config) -> Finding {
@@ -130,7 +148,7 @@ fn others_read(file: &std::path::Path) -> Option<u32> {
     }
 }
 
-async fn bus(config: &Config, findings: &mut Vec<Finding>) -> Result<(), BusError> {
+async fn bus(config: &Config, snapshots: Option<bool>, findings: &mut Vec<Finding>) -> Result<(), BusError> {
     let bus = connect(config).await?;
     let report = TopicManager::new(bus.clone()).check(None).await;
     let report = match report {
@@ -157,7 +175,7 @@ async fn bus(config: &Config, findings: &mut Vec<Finding>) -> Result<(), BusErro
     }
     let facts = bus.facts().await?;
     for role in Role::ALL {
-        let force = InForce::of(*role, &facts, Condition::default());
+        let force = InForce::of(*role, &facts, Condition { restoring: 0, snapshots });
         let check = format!("guarantee of {}", role.name());
         let finding = if force.level == Level::ExactlyOnce { good } else { bad };
         findings.push(finding(check, force.to_string()));

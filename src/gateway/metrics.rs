@@ -49,6 +49,12 @@ const LANES: &[Figure] = &[
     counter("auren_lane_stalls", "Times that nothing came to a worker although records waited", |totals| totals.stalls),
     gauge("auren_lane_partitions", "Partitions held", |totals| totals.partitions),
     gauge("auren_lane_sessions", "Session actors in memory", |totals| totals.sessions),
+    gauge("auren_lane_states", "Saved states in memory: all, or those that Redis lacks", |totals| totals.states),
+    gauge("auren_lane_partitions_mirrored", "Partitions whose states Redis holds", |totals| totals.mirrored),
+    gauge("auren_lane_partitions_unmirrored", "Partitions whose states Redis should hold and does not", |totals| {
+        totals.unmirrored
+    }),
+    gauge("auren_lane_parked_users", "Users parked because their turns kept failing", |totals| totals.parked),
     gauge("auren_lane_open_consults", "Sessions that wait for an agent", |totals| totals.open),
     gauge("auren_lane_unfinished", "Batches worked and not committed", |totals| totals.unfinished),
     gauge("auren_lane_workers_restoring", "Workers that restore saved states", |totals| totals.restoring),

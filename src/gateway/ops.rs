@@ -81,7 +81,9 @@ struct Promise {
 impl RoleWatch {
     /// The guarantee in force for the role, by what is known of the bus.
     pub(super) fn in_force(&self, facts: Option<&Facts>) -> InForce {
-        let condition = Condition { restoring: self.stats.totals().restoring, snapshots: None };
+        let totals = self.stats.totals();
+        let snapshots = (totals.mirrored + totals.unmirrored > 0).then_some(totals.unmirrored == 0);
+        let condition = Condition { restoring: totals.restoring, snapshots };
         facts.map_or_else(InForce::unknown, |facts| InForce::of(self.role, facts, condition))
     }
 }

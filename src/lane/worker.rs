@@ -83,7 +83,7 @@ pub struct Worker<P: Processor> {
     standing: Standing,
     /// What the watchdog sees.
     pulse: Rc<Pulse>,
-    shares: [Share; 8],
+    shares: [Share; 10],
 }
 
 enum Next<L> {
@@ -332,10 +332,14 @@ impl<P: Processor> Worker<P> {
     }
 
     fn show(&mut self) {
-        let [partitions, sessions, states, open, unfinished, parked, restoring, working] = &mut self.shares;
+        let [partitions, sessions, states, mirrored, unmirrored, open, unfinished, parked, restoring, working] =
+            &mut self.shares;
         partitions.set(&self.stats.partitions, self.held.len());
         sessions.set(&self.stats.sessions, self.sessions.len());
         states.set(&self.stats.states, self.states.len());
+        let mirrors = self.states.mirrors();
+        mirrored.set(&self.stats.mirrored, mirrors.0);
+        unmirrored.set(&self.stats.unmirrored, mirrors.1);
         open.set(&self.stats.open, self.states.open());
         parked.set(&self.stats.parked, self.parked.len());
         unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));
