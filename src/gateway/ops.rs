@@ -126,7 +126,7 @@ impl Ops {
 
     fn node_check(&self) -> Check {
         let draining = *self.stopping.borrow();
-        let detail = if draining { "ends: what is in flight is committed" } else { "is not told to end" };
+        let detail = if draining { "ends: what is in flight is committed" } else { "is up" };
         Check { check: "node", ready: !draining, detail: format!("{} {detail}", self.node) }
     }
 
