@@ -113,11 +113,11 @@ impl Hub {
         };
         let watched: Vec<_> = config.node.roles.iter().map(watched).collect();
         let facts = guarantee::watch(Arc::clone(&bus), config.node.roles.clone());
-        let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), stopped.clone());
-        let gateway = Gateway::open(&config.http, vec![ops.part()]).await?;
-        let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let cards = agents.cards();
         let agents = agents.hosted(config.converse.consults());
+        let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), agents.clone(), stopped.clone());
+        let gateway = Gateway::open(&config.http, vec![ops.part()]).await?;
+        let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let mut running = Running {
             bus,
             node: config.node.id.clone(),

@@ -1,5 +1,7 @@
 //! `auren doctor`: whether this node's configuration, bus, topics and key are as they must be, a line each.
 
+mod ready;
+
 use auren::{
     app::connect,
     bus::{BusError, Read, ReadFrom, ReadUntil, SharedBus, Topic},
@@ -18,7 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   auren doctor
   auren --brokers 127.0.0.1:9092 doctor --json | jq -r 'select(.state != \"good\")'
-  auren doctor --quiet && echo healthy
+  auren doctor --ready && echo healthy                only whether the node that runs here is ready (/readyz)
 
 Each line says what was looked at, how it is, and where it is not good what to do. Exits with 1 where anything is \
 bad. `behind` counts offsets; on Kafka the markers of transactions are among them, so an idle hub may show a few.";
@@ -32,6 +34,9 @@ pub(super) struct Args {
     /// Print one JSON object a line.
     #[arg(long)]
     json: bool,
+    /// Ask nothing but the node that runs here, at http.address, whether it is ready.
+    #[arg(long, conflicts_with = "json")]
+    ready: bool,
 }
 
 /// What was looked at, and how it is.
@@ -52,6 +57,9 @@ enum State {
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    if args.ready {
+        return ready::run(args.quiet, context).await;
+    }
     let findings = examine(&context.config).await;
     for finding in findings.iter().filter(|_| !args.quiet) {
         if args.json {

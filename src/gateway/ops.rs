@@ -28,6 +28,7 @@ use super::{
 use crate::{
     bus::{Facts, SharedBus},
     config::Role,
+    consult::Hosted,
     guarantee::{Condition, InForce, Level},
     lane::LaneStats,
 };
@@ -89,17 +90,18 @@ impl RoleWatch {
 }
 
 impl Ops {
-    /// Answers for a node of this name, on this bus, of which `facts` tells, with these roles, which ends when `stopping`
-    /// says so.
+    /// Answers for a node of this name, on this bus, of which `facts` tells, with these roles and agents, which ends when
+    /// `stopping` says so.
     #[must_use]
     pub fn new(
         node: &str,
         bus: SharedBus,
         facts: watch::Receiver<Option<Facts>>,
         roles: Vec<RoleWatch>,
+        agents: Hosted,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let metrics = Metrics::new(roles.clone(), facts.clone());
+        let metrics = Metrics::new(roles.clone(), agents, facts.clone());
         Self { node: node.to_owned(), bus, roles, facts, stopping, metrics, asked: Mutex::new(None) }
     }
 
@@ -128,7 +130,7 @@ impl Ops {
 
     fn node_check(&self) -> Check {
         let draining = *self.stopping.borrow();
-        let detail = if draining { "ends: what is in flight is committed" } else { "is not told to end" };
+        let detail = if draining { "ends: what is in flight is committed" } else { "is up" };
         Check { check: "node", ready: !draining, detail: format!("{} {detail}", self.node) }
     }
 

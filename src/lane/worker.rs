@@ -185,7 +185,9 @@ impl<P: Processor> Worker<P> {
                 Some((user, late)) = self.late.recv(), if free => Next::Late(user, late),
                 event = inlet.recv(), if free => Next::Inlet(event),
             };
-            self.pulse.beat();
+            if !matches!(next, Next::States(_)) {
+                self.pulse.beat();
+            }
             match next {
                 Next::Stop => {
                     self.finish(&outlet).await?;
@@ -193,7 +195,10 @@ impl<P: Processor> Worker<P> {
                 }
                 Next::Committed(done) => self.committed(done)?,
                 Next::States(turn) => {
+                    // It may read whole partitions.
+                    self.pulse.stand(Standing::Restoring, &self.held);
                     self.states.go_on(turn, &self.bus).await?;
+                    self.pulse.stand(self.standing, &self.held);
                     self.show();
                 }
                 Next::Late(user, late) => self.work_late(user, late).await?,
