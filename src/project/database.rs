@@ -22,6 +22,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// The lock of whoever projects.
 const LOCK: i64 = 4_711_021;
+/// The lock of whoever makes the tables.
+const MAKING: i64 = 4_711_022;
 
 const HISTORY: &str = include_str!("migrations/0001_history.sql");
 const PLAIN: &str = include_str!("migrations/plain.sql");
@@ -158,7 +160,15 @@ impl Database {
         &self.at
     }
 
+    /// Makes what is missing. Whoever comes at the same time waits, because making one thing twice fails, `IF NOT EXISTS`
+    /// or not.
     async fn migrate(&mut self) -> Result<(), ProjectError> {
+        self.run(&format!("SELECT pg_advisory_lock({MAKING})")).await?;
+        self.make().await?;
+        self.run(&format!("SELECT pg_advisory_unlock({MAKING})")).await
+    }
+
+    async fn make(&mut self) -> Result<(), ProjectError> {
         let history = Migration::new(1, "history".into(), MigrationType::Simple, HISTORY.into_sql_str(), false);
         let mut migrator = Migrator::with_migrations(vec![history]);
         migrator.dangerous_set_table_name("auren_migrations");
