@@ -71,10 +71,11 @@ impl Projected {
     /// What becomes of this record.
     #[must_use]
     pub fn of(record: &Record) -> Self {
-        if record.payload.is_none() && record.header(FORGET).is_some() {
-            if let Some(user) = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) {
-                return Self::Forget(user.to_owned());
-            }
+        if record.payload.is_none()
+            && record.header(FORGET).is_some()
+            && let Some(user) = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok())
+        {
+            return Self::Forget(user.to_owned());
         }
         let payload = record.payload.as_deref().unwrap_or_default();
         let row = match record.topic {

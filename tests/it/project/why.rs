@@ -39,7 +39,7 @@ async fn an_answer_is_followed_back_to_the_measurements_it_rests_on(kind: Kind) 
             let event = event(record);
             event.metadata.cause.as_str() == cause && event.message_type == MessageType::SpecialistResponse
         };
-        said.iter().filter(of).last().unwrap()
+        said.iter().rfind(of).unwrap()
     };
     // The coach's answer to the trigger, which had read the neuroscientist's.
     let record = by("t-1");
