@@ -31,7 +31,7 @@ use crate::support::{
 /// A new database of the shared server.
 async fn database() -> String {
     let server = service("AUREN_TEST_POSTGRES");
-    let name = format!("t{}", uuid::Uuid::new_v4().simple());
+    let name = format!("t{:016x}", rand::random::<u64>());
     sql(&server, &format!("CREATE DATABASE {name}")).await;
     server.replace("/postgres?", &format!("/{name}?"))
 }
