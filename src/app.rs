@@ -36,7 +36,7 @@ use crate::{
     config::{BusKind, Config, ConfigError, Role, Source},
     consult::{Agents, Hosted},
     converse::{Converse, TalkSettings},
-    detect::Detect,
+    detect::{Detect, Rules, shipped},
     enrich::Enrich,
     gateway::{Gateway, GatewayError, Ops, RoleWatch},
     guarantee,
@@ -129,6 +129,7 @@ impl Hub {
             arbiters: Vec::new(),
             working: 0,
         };
+        let (_, rules) = watch::channel(Arc::new(Rules::compile(&shipped()).expect("the shipped rules are tested")));
         let talk = TalkSettings {
             cards,
             quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
@@ -163,7 +164,10 @@ impl Hub {
                         let enrich = Enrich::new(keys, config.phi.profile);
                         spawn.on(&arbiter, move || enrich);
                     }
-                    Role::Detect => spawn.on(&arbiter, || Detect),
+                    Role::Detect => {
+                        let detect = Detect::new(rules.clone());
+                        spawn.on(&arbiter, move || detect);
+                    }
                     Role::Converse => {
                         let (talk, agents) = (talk.clone(), agents.clone());
                         spawn.on(&arbiter, move || Converse::new(talk, agents.open_desk()));

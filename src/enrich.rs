@@ -3,10 +3,12 @@
 //! [`baseline`] is the statistics (pure), [`metadata`] what the privacy profile lets through, [`session`] a person's sealed
 //! history and how a reading is worked.
 
+mod band;
 mod baseline;
 mod metadata;
 mod session;
 
+pub use band::band;
 pub use baseline::{Judged, MIN_SAMPLE, Point, Unwelcome, WEEK_SAMPLE, judge, unwelcome};
 pub use metadata::metadata;
 pub use session::Enrich;
