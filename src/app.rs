@@ -36,7 +36,7 @@ use crate::{
     config::{BusKind, Config, ConfigError, Role, Source},
     consult::{Agents, Hosted},
     converse::{Converse, TalkSettings},
-    detect::{Detect, Rules, shipped},
+    detect::{Detect, Feed, Problem, Rules, shipped, with_folder},
     enrich::Enrich,
     gateway::{Gateway, GatewayError, Ops, RoleWatch},
     guarantee,
@@ -65,6 +65,9 @@ pub enum HubError {
     /// The HTTP server.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// A rule.
+    #[error("rules: {0}")]
+    Rules(#[from] Problem),
 }
 
 /// A hub that is put together and does not run yet.
@@ -127,9 +130,10 @@ impl Hub {
             stop,
             ends,
             arbiters: Vec::new(),
+            following: None,
             working: 0,
         };
-        let (_, rules) = watch::channel(Arc::new(Rules::compile(&shipped()).expect("the shipped rules are tested")));
+        let rules = if config.node.roles.contains(&Role::Detect) { Some(running.rules(&config).await?) } else { None };
         let talk = TalkSettings {
             cards,
             quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
@@ -165,7 +169,7 @@ impl Hub {
                         spawn.on(&arbiter, move || enrich);
                     }
                     Role::Detect => {
-                        let detect = Detect::new(rules.clone());
+                        let detect = Detect::new(rules.clone().expect("a hub that detects has rules"));
                         spawn.on(&arbiter, move || detect);
                     }
                     Role::Converse => {
@@ -284,6 +288,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     ends: mpsc::Receiver<Result<(), BusError>>,
     arbiters: Vec<Arbiter>,
+    /// Follows the rules that are pushed.
+    following: Option<tokio::task::JoinHandle<()>>,
     /// Workers that have not ended.
     working: usize,
 }
@@ -354,6 +360,9 @@ impl Running {
                 "stopping took too long; what was in flight is worked again"
             );
         }
+        if let Some(following) = &self.following {
+            following.abort();
+        }
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
@@ -361,6 +370,16 @@ impl Running {
             gateway.stop().await;
         }
         tracing::info!(node = %self.node, "hub stopped");
+    }
+
+    /// The rules in force, which change as others are pushed.
+    async fn rules(&mut self, config: &Config) -> Result<watch::Receiver<Arc<Rules>>, HubError> {
+        let base = with_folder(shipped(), config.detect.folder())?;
+        let feed = Feed::read(&self.bus, &base).await?;
+        let compiled = Rules::compile(&feed.texts(&base)).map_err(|problems| problems[0].clone())?;
+        let (sender, rules) = watch::channel(Arc::new(compiled));
+        self.following = Some(tokio::spawn(feed.follow(Arc::clone(&self.bus), base, sender)));
+        Ok(rules)
     }
 
     /// Says on `system.events` what happens to this node. Nothing depends on it.

@@ -14,6 +14,7 @@ mod exit;
 mod import;
 mod input;
 mod interrupt;
+mod rules;
 mod schema;
 mod send;
 mod serve;
@@ -104,6 +105,9 @@ enum Command {
     /// Import the exports of wearables.
     #[command(subcommand)]
     Import(import::Args),
+    /// Check, try, explain and push the rules that make triggers.
+    #[command(subcommand)]
+    Rules(rules::Args),
     /// Write the JSON Schema of every record.
     #[command(subcommand)]
     Schema(schema::Args),
@@ -146,7 +150,7 @@ impl Args {
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Verify(_) => false,
-            Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
+            Command::Import(_) | Command::Rules(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
 }
@@ -179,6 +183,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Tail(args) => tail::run(args, context).await,
         Command::Simulate(args) => simulate::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
+        Command::Rules(args) => rules::run(args, context).await,
         Command::Schema(args) => schema::run(args, context),
         Command::Config(args) => config::run(args, source, context),
     }

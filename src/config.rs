@@ -8,8 +8,8 @@ mod sections;
 
 pub use load::{ConfigError, Source, load};
 pub use sections::{
-    BusKind, BusSection, ConverseSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection, LogFormat,
-    LogSection, NodeSection, PhiSection, PrivacyProfile, RedisSection, Role, Secret, TopicsSection,
+    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection,
+    LogFormat, LogSection, NodeSection, PhiSection, PrivacyProfile, RedisSection, Role, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub struct Config {
     pub phi: PhiSection,
     /// How the node works.
     pub lanes: LanesSection,
+    /// What makes triggers.
+    pub detect: DetectSection,
     /// Conversations.
     pub converse: ConverseSection,
     /// The node's own HTTP server.

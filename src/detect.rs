@@ -2,7 +2,7 @@
 //!
 //! Read the modules in this order: [`rule`] (a rule as a person writes it), [`problem`] (what can be wrong with it),
 //! [`expression`] (its conditions), [`signal`] and [`sequence`] (what it sees in a past), [`compile`] (all of it, checked),
-//! [`rules`] (those in force), [`noted`] and [`history`] (what is remembered of a person), [`engine`] (when what is judged
+//! [`rules`] (those in force), [`feed`] (how they change without a restart), [`noted`] and [`history`] (what is remembered of a person), [`engine`] (when what is judged
 //! and said), [`explain`], [`trial`] (tests that stand in a rule), [`library`] (what AUREN ships), [`session`] (how the
 //! role works an event). No token is opened here.
 
@@ -10,6 +10,7 @@ mod compile;
 mod engine;
 mod explain;
 mod expression;
+mod feed;
 mod history;
 mod library;
 mod noted;
@@ -25,6 +26,7 @@ mod trial;
 pub use compile::Compiled;
 pub use engine::{Finding, Memory};
 pub use explain::Explained;
+pub use feed::{Feed, Mode, Pushed, pushing, with_folder};
 pub use library::shipped;
 pub use noted::{Id, Noted, Stream};
 pub use problem::{Place, Problem};
