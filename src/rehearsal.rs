@@ -80,7 +80,7 @@ pub fn rehearse<'e>(rules: &Rules, past: impl IntoIterator<Item = &'e BiometricE
         let (noted, stream) = Noted::of(event);
         rules.work(memory, noted, stream, &mut found);
         for finding in found.drain(..) {
-            done.triggers.extend(trigger(&event.user_id, rules, memory, &finding));
+            done.triggers.extend(trigger(&event.user_id, rules, &finding));
         }
     }
     done

@@ -10,7 +10,7 @@ use serde_saphyr::Spanned;
 
 use super::{
     expression::{Aggregate, Checked, Fault, Field, Node, Scope, Slot, Type, Variable, compile},
-    history::Kind,
+    history::{COMPANY_MAX, COMPANY_MS, Kind},
     problem::{Place, Problem, Problems, nearest},
     rule::{OnChange, Rule, Trial, minute, span},
     signal::{Shape, Signal, Window},
@@ -98,7 +98,7 @@ impl Kinds {
         }
         if known.is_none() {
             let (event_type, measure) = (event_type.to_owned(), measure.to_owned());
-            self.0.push(Kind { event_type, measure, reach: DAY_MS, depth: 2, readers: Vec::new() });
+            self.0.push(Kind { event_type, measure, reach: COMPANY_MS, depth: COMPANY_MAX, readers: Vec::new() });
         }
         Some(1 << index)
     }

@@ -7,6 +7,7 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use auren_agents::Observation;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,6 +22,9 @@ use super::{
 
 const DAY_MS: i64 = 86_400_000;
 const MINUTE_MS: i64 = 60_000;
+/// A trigger carries at most so many events that it rests on, and at most so many others of those days.
+const WINDOW_MAX: usize = 16;
+const COMPANY_MAX: usize = 12;
 
 /// What is remembered of a person: their last days, and what was said of them.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -62,8 +66,10 @@ pub struct Finding {
     pub severity: f64,
     /// What is said.
     pub message: String,
-    /// The places in the history of what it rests on.
-    pub(super) places: Vec<usize>,
+    /// The newest of the events that it rests on, oldest first.
+    pub(super) window: Vec<Id>,
+    /// Those events and what accompanied them, as agents see them.
+    pub(super) evidence: Vec<Observation>,
 }
 
 /// The values of a rule's own expressions.
@@ -134,7 +140,9 @@ impl Rules {
     /// Enters an event and judges what it concerns; what there is to say is added to `found`. False where nothing changed.
     pub fn work(&self, memory: &mut Memory, noted: Noted, stream: Stream, found: &mut Vec<Finding>) -> bool {
         self.adopt(memory);
-        let (at, id) = (noted.at, noted.id.clone());
+        let at = noted.at;
+        // Before the event is entered, which may let what was awaited be forgotten.
+        Judge { rules: self, memory, found, summaries: Vec::new() }.absences(at);
         let judged = memory.judged.iter().map(|(_, judged)| *judged).min().unwrap_or(i64::MAX);
         let kind = match memory.history.add(noted, stream, &self.kinds, judged) {
             Added::New(kind) => kind,
@@ -145,7 +153,6 @@ impl Rules {
             }
         };
         let mut judge = Judge { rules: self, memory, found, summaries: Vec::new() };
-        judge.absences(at, &id);
         if kind != UNREAD {
             judge.at_once(kind, at);
         }
@@ -267,15 +274,13 @@ impl Judge<'_> {
         }
     }
 
-    /// Judges what was absent until an event came, where it is the newest.
-    fn absences(&mut self, at: i64, id: &Id) {
-        let rules = self.rules;
+    /// Judges what was absent until an event came that is the newest.
+    fn absences(&mut self, at: i64) {
         let events = self.memory.history.events();
-        if rules.absences.is_empty() || events.last().is_none_or(|last| last.id != *id) {
-            return;
+        if !self.rules.absences.is_empty() && events.last().is_some_and(|last| last.at <= at) {
+            let end = events.len();
+            self.late_absences(0, end, at);
         }
-        let end = events.len() - 1;
-        self.late_absences(0, end, at);
     }
 
     /// Judges an absence at the moment at which it was complete, if that has come by `now`.
@@ -355,6 +360,8 @@ impl Judge<'_> {
             return;
         }
         seen.severity = Some(severity);
+        let places = rule.places(past);
+        let window = &places[places.len().saturating_sub(WINDOW_MAX)..];
         self.found.push(Finding {
             rule: number,
             at: now,
@@ -362,7 +369,8 @@ impl Judge<'_> {
             event: seen.event.event.id.clone(),
             severity,
             message: rule.message.render(&seen),
-            places: rule.places(past),
+            window: window.iter().map(|place| history.events()[*place].id.clone()).collect(),
+            evidence: history.evidence(window, now, COMPANY_MAX),
         });
     }
 }

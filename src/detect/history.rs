@@ -9,9 +9,9 @@ use super::noted::{Noted, Stream};
 /// Most streams of a person; a further one is not remembered.
 const STREAMS_MAX: usize = 64;
 /// How long what no rule reads is kept, to accompany what a trigger rests on.
-const COMPANY_MS: i64 = 2 * 86_400_000;
+pub(super) const COMPANY_MS: i64 = 2 * 86_400_000;
 /// Most events of a stream that no rule reads.
-const COMPANY_MAX: u16 = 2;
+pub(super) const COMPANY_MAX: u16 = 2;
 /// Most events that wait for their turn under an allowed lateness.
 pub(super) const WAITING_MAX: usize = 1024;
 
@@ -140,12 +140,21 @@ impl History {
     /// The events of these places, and what accompanied them in the last two days, as agents see them.
     pub(super) fn evidence(&self, window: &[usize], at: i64, company_max: usize) -> Vec<Observation> {
         let until = self.events.partition_point(|event| event.at <= at);
-        let others: Vec<usize> =
-            (0..until).filter(|index| self.events[*index].at > at - COMPANY_MS && !window.contains(index)).collect();
-        let others = &others[others.len().saturating_sub(company_max)..];
+        let mut counts = [0_u16; STREAMS_MAX];
+        // Of each stream as many as are kept whatever the order of arrival was.
+        let mut company: Vec<usize> = (0..until)
+            .rev()
+            .take_while(|place| self.events[*place].at > at - COMPANY_MS)
+            .filter(|place| {
+                let count = &mut counts[usize::from(self.events[*place].stream)];
+                *count += 1;
+                *count <= COMPANY_MAX && !window.contains(place)
+            })
+            .collect();
+        company.truncate(company_max);
         (0..until)
-            .filter(|index| window.contains(index) || others.contains(index))
-            .filter_map(|index| self.events[index].observation(self.stream(&self.events[index])))
+            .filter(|place| window.contains(place) || company.contains(place))
+            .filter_map(|place| self.events[place].observation(self.stream(&self.events[place])))
             .collect()
     }
 }

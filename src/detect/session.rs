@@ -16,9 +16,6 @@ use crate::{
 
 /// The version of the saved state.
 const VERSION: u8 = 2;
-/// A trigger carries at most so many events that it rests on, and at most so many others of those days.
-const WINDOW_MAX: usize = 16;
-const COMPANY_MAX: usize = 12;
 /// An event dated further ahead of its record than this comes from a clock that is wrong.
 const AHEAD_MAX_MS: i64 = 12 * 3_600_000;
 
@@ -80,7 +77,7 @@ impl Reduce for Session {
             // The same event again, or one that is older than all that is remembered.
             return Ok(Effects::default());
         }
-        let triggers = found.iter().filter_map(|finding| trigger(&self.user, &rules, &self.memory, finding));
+        let triggers = found.iter().filter_map(|finding| trigger(&self.user, &rules, finding));
         let outputs = triggers.map(|trigger| wire::outgoing(&trigger)).collect();
         Ok(Effects { outputs, state: Some(self.save()?), open: false })
     }
@@ -88,21 +85,19 @@ impl Reduce for Session {
 
 /// What a rule found, as the record that is written.
 #[must_use]
-pub fn trigger(user: &UserId, rules: &Rules, memory: &Memory, finding: &Finding) -> Option<TriggerEvent> {
+pub fn trigger(user: &UserId, rules: &Rules, finding: &Finding) -> Option<TriggerEvent> {
     let rule = &rules.in_force().get(finding.rule as usize)?.rule;
     let id = ["trigger", user.as_str(), &rule.id, &rule.version.to_string(), &finding.event.text()];
-    let window = &finding.places[finding.places.len().saturating_sub(WINDOW_MAX)..];
-    let events = memory.history.events();
     Some(TriggerEvent {
         trigger_id: EventId::derived(&id),
         user_id: user.clone(),
         trigger_type: rule.trigger.clone(),
         severity: Score::clamped((finding.severity * 100.0).round() / 100.0),
-        context_window: window.iter().filter_map(|place| EventId::new(events[*place].id.text()).ok()).collect(),
+        context_window: finding.window.iter().filter_map(|id| EventId::new(id.text()).ok()).collect(),
         recommended_agents: rule.agents.clone(),
         message: Text::cut(finding.message.as_str()),
         timestamp: moment(finding.at, i32::from(finding.offset) * 60)?,
-        evidence: memory.history.evidence(window, finding.at, COMPANY_MAX),
+        evidence: finding.evidence.clone(),
         rule: Some(events::RuleRef { id: Text::cut(rule.id.as_str()), version: rule.version }),
         extra: serde_json::Map::new(),
     })

@@ -84,9 +84,9 @@ fn show(
         past.unusable
     ))?;
     console.line("")?;
-    let scores = if labels.is_some() { "  precision  recall  of" } else { "" };
+    let naive = Naive::of(&past.rows);
+    let scores = if labels.is_some() { "  precision  recall   naive at this rate  of" } else { "" };
     console.line(format_args!("{:<34} {:>6} {:>6} {:>10}{scores}", "rule", "alerts", "people", "a user-week"))?;
-    let mut naive_row = None;
     for known in rules.in_force() {
         let alerts: Vec<Day> = done
             .triggers
@@ -94,46 +94,46 @@ fn show(
             .filter(|trigger| trigger.rule.as_ref().is_some_and(|rule| *rule.id == *known.rule.id))
             .map(labels::day)
             .collect();
-        let trigger = known.rule.trigger.as_str();
-        let kinds = labels::kinds(trigger);
+        let kinds = labels::kinds(known.rule.trigger.as_str());
         let name = format!("{} v{}", known.rule.id, known.rule.version);
-        line(&name, &alerts, weeks, labels.map(|labels| (labels::score(&alerts, labels, kinds), kinds)), console)?;
-        if trigger == "hrv_drop" && naive_row.is_none() && !past.rows.is_empty() {
-            naive_row = Some((alerts.len(), kinds));
-        }
+        let scores = labels.map(|labels| {
+            let same = naive.strongest(alerts.len());
+            scores(labels::score(&alerts, labels, kinds), labels::score(&same, labels, kinds), kinds)
+        });
+        line(&name, &alerts, weeks, scores.as_deref().unwrap_or_default(), console)?;
     }
-    let Some((count, kinds)) = naive_row else { return Ok(()) };
-    let naive = Naive::of(&past.rows);
-    console.line("")?;
+    if naive.nights() == 0 {
+        return Ok(());
+    }
     let all = naive.below(0.25);
-    let score = |alerts: &[Day]| labels.map(|labels| (labels::score(alerts, labels, kinds), kinds));
-    line("naive: one night 25 % below", &all, weeks, score(&all), console)?;
-    let (share, same) = naive.strongest(count);
-    line(&format!("naive at the rate of hrv: {:.0} %", share * 100.0), &same, weeks, score(&same), console)?;
+    let kinds = labels::kinds("hrv_drop");
+    let scores = labels.map(|labels| scores(labels::score(&all, labels, kinds), None, kinds));
+    line("naive: one night 25 % below", &all, weeks, scores.as_deref().unwrap_or_default(), console)?;
+    console.line("")?;
     #[expect(clippy::cast_precision_loss, reason = "some thousands of nights")]
-    let share = all.len() as f64 / naive.nights().max(1) as f64 * 100.0;
-    console
-        .line(format_args!("(the naive 25 % rule speaks on {share:.1} % of {} nights with a baseline)", naive.nights()))
+    let share = all.len() as f64 / naive.nights() as f64 * 100.0;
+    console.line(format_args!(
+        "naive: an rMSSD that far below the mean of the six weeks before it; 25 % below, it speaks on {share:.1} % of {} nights",
+        naive.nights()
+    ))
+}
+
+/// Precision and recall of a rule, and of the naive rule at its rate.
+fn scores(rule: Option<Score>, naive: Option<Score>, kinds: &[&str]) -> String {
+    let percent = |score: Option<Score>| {
+        score.map_or("        -       -".to_owned(), |score| {
+            format!("{:>8.0}%  {:>5.0}%", score.precision * 100.0, score.recall * 100.0)
+        })
+    };
+    let of = if kinds.is_empty() { "nothing labelled".to_owned() } else { kinds.join(", ") };
+    format!("  {}    {}  {of}", percent(rule), percent(naive))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "some thousands of alerts")]
-fn line(
-    name: &str,
-    alerts: &[Day],
-    weeks: f64,
-    score: Option<(Option<Score>, &[&str])>,
-    console: &mut Console,
-) -> anyhow::Result<()> {
+fn line(name: &str, alerts: &[Day], weeks: f64, scores: &str, console: &mut Console) -> anyhow::Result<()> {
     let mut people: Vec<_> = alerts.iter().map(|(user, _)| user).collect();
     people.sort_unstable();
     people.dedup();
     let rate = alerts.len() as f64 / weeks.max(f64::MIN_POSITIVE);
-    let score = match score {
-        None => String::new(),
-        Some((None, _)) => "          -       -  no such episode".to_owned(),
-        Some((Some(score), kinds)) => {
-            format!("  {:>8.0}%  {:>5.0}%  {}", score.precision * 100.0, score.recall * 100.0, kinds.join(", "))
-        }
-    };
-    console.line(format_args!("{name:<34} {:>6} {:>6} {rate:>11.3}{score}", alerts.len(), people.len()))
+    console.line(format_args!("{name:<34} {:>6} {:>6} {rate:>11.3}{scores}", alerts.len(), people.len()))
 }

@@ -118,12 +118,12 @@ impl Naive {
         self.nights.iter().take_while(|(below, _)| *below >= share).map(|(_, day)| day.clone()).collect()
     }
 
-    /// Its so many strongest alerts, and the share below the mean at which they begin.
-    pub(super) fn strongest(&self, count: usize) -> (f64, Vec<Day>) {
-        let alerts: Vec<Day> = self.nights.iter().take(count).map(|(_, day)| day.clone()).collect();
-        (self.nights.get(count.saturating_sub(1)).map_or(0.0, |(below, _)| *below), alerts)
+    /// Its so many strongest alerts.
+    pub(super) fn strongest(&self, count: usize) -> Vec<Day> {
+        self.nights.iter().take(count).map(|(_, day)| day.clone()).collect()
     }
 
+    /// How many nights have a baseline.
     pub(super) fn nights(&self) -> usize {
         self.nights.len()
     }

@@ -12,7 +12,7 @@ fn what_cannot_be_meant_is_refused_with_a_hint() {
         ("severty >= 0.5", 0, "did you mean `severity`?"),
         ("severity >= 35.0", 9, "`severity` is from 0 to 1"),
         ("severity >= \"high\"", 9, "a number and a text do not compare"),
-        ("band == ", 0, ""),
+        ("band == ", 8, ""),
         ("rank - 1 > 0.5", 7, "write 1.0"),
         ("[1, 2].all(x, x > 0)", 10, "loops are not used"),
         ("size(band) > 3", 4, "`size` is not used"),
