@@ -262,6 +262,8 @@ impl Judge<'_> {
                 }
             }
         }
+        let end = place(&self.memory.history, release);
+        self.late_absences(lateness, end, release - 1);
         self.memory.judged[index].1 = release;
     }
 

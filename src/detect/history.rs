@@ -108,7 +108,7 @@ impl History {
                 None => (COMPANY_MS, COMPANY_MAX),
             };
             *count += 1;
-            *keep = *count <= depth && event.at > newest - reach;
+            *keep = *count <= depth && event.at >= newest - reach;
         }
         if keep.contains(&false) {
             let mut keep = keep.into_iter();
