@@ -78,7 +78,7 @@ pub fn rehearse<'e>(rules: &Rules, past: impl IntoIterator<Item = &'e BiometricE
         *span = (span.0.min(at), span.1.max(at));
         let memory = done.memories.entry(event.user_id.clone()).or_default();
         let (noted, stream) = Noted::of(event);
-        rules.work(memory, noted, stream, &mut found);
+        rules.work(memory, noted, &stream, &mut found);
         for finding in found.drain(..) {
             done.triggers.extend(trigger(&event.user_id, rules, &finding));
         }

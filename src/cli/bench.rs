@@ -1,5 +1,6 @@
 //! `auren bench`: how fast it is on this machine, beside what it could be compared with.
 
+mod detect;
 mod isolation;
 mod river;
 
@@ -13,11 +14,14 @@ pub(super) enum Args {
     River(river::Args),
     /// What everybody else on a partition notices of one person whose agent takes half a minute.
     Isolation(isolation::Args),
+    /// Events through the rules, with no bus: how fast they are judged, and how much is remembered.
+    Detect(detect::Args),
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     match args {
         Args::River(args) => river::run(args, context).await,
         Args::Isolation(args) => isolation::run(args, context).await,
+        Args::Detect(args) => detect::run(&args, context),
     }
 }

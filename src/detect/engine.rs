@@ -20,6 +20,8 @@ use super::{
     signal::{Past, Shape, Summary},
 };
 
+/// The version of the saved memory.
+const VERSION: u8 = 2;
 const DAY_MS: i64 = 86_400_000;
 const MINUTE_MS: i64 = 60_000;
 /// A trigger carries at most so many events that it rests on, and at most so many others of those days.
@@ -100,6 +102,25 @@ impl Values for Seen<'_> {
     }
 }
 
+impl Memory {
+    /// What is written of it after every change; none where it cannot be written.
+    #[must_use]
+    pub fn saved(&self) -> Option<Vec<u8>> {
+        postcard::to_extend(self, vec![VERSION]).ok()
+    }
+
+    /// As it was saved.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn read(saved: &[u8]) -> Result<Self, &'static str> {
+        match saved.split_first() {
+            Some((&VERSION, saved)) => postcard::from_bytes(saved).map_err(|_| "is damaged"),
+            _ => Err("was saved by another version of AUREN"),
+        }
+    }
+}
+
 impl Compiled {
     /// Whether time alone can make it speak.
     pub(super) fn tells_of_absence(&self) -> bool {
@@ -138,7 +159,7 @@ impl Quiet {
 
 impl Rules {
     /// Enters an event and judges what it concerns; what there is to say is added to `found`. False where nothing changed.
-    pub fn work(&self, memory: &mut Memory, noted: Noted, stream: Stream, found: &mut Vec<Finding>) -> bool {
+    pub fn work(&self, memory: &mut Memory, noted: Noted, stream: &Stream, found: &mut Vec<Finding>) -> bool {
         self.adopt(memory);
         let at = noted.at;
         // Before the event is entered, which may let what was awaited be forgotten.

@@ -58,12 +58,12 @@ impl History {
     }
 
     /// Enters an event. `judged` is the time up to which everything has been judged: what is newer waits and is kept.
-    pub(super) fn add(&mut self, mut noted: Noted, stream: Stream, kinds: &[Kind], judged: i64) -> Added {
-        let index = match self.streams.iter().position(|known| *known == stream) {
+    pub(super) fn add(&mut self, mut noted: Noted, stream: &Stream, kinds: &[Kind], judged: i64) -> Added {
+        let index = match self.streams.iter().position(|known| known == stream) {
             Some(index) => index,
             None if self.streams.len() < STREAMS_MAX => {
-                self.kinds.push(kind_of(&stream, kinds));
-                self.streams.push(stream);
+                self.kinds.push(kind_of(stream, kinds));
+                self.streams.push(stream.clone());
                 self.streams.len() - 1
             }
             None => return Added::TooOld,

@@ -14,8 +14,6 @@ use crate::{
     wire,
 };
 
-/// The version of the saved state.
-const VERSION: u8 = 2;
 /// An event dated further ahead of its record than this comes from a clock that is wrong.
 const AHEAD_MAX_MS: i64 = 12 * 3_600_000;
 
@@ -42,12 +40,8 @@ impl Processor for Detect {
     }
 
     fn open(&self, user: &UserId, saved: Option<&[u8]>, _: Lates<Never>) -> Result<Self::Session, Refusal> {
-        let unreadable = |why: &str| Refusal::new("state_unreadable", "state", why);
-        let memory = match saved.and_then(<[u8]>::split_first) {
-            None => Memory::default(),
-            Some((&VERSION, saved)) => postcard::from_bytes(saved).map_err(|_| unreadable("is damaged"))?,
-            Some(_) => return Err(unreadable("was saved by another version of AUREN")),
-        };
+        let unreadable = |why| Refusal::new("state_unreadable", "state", why);
+        let memory = saved.map_or(Ok(Memory::default()), |saved| Memory::read(saved).map_err(unreadable))?;
         Ok(Pure(Session { user: user.clone(), rules: self.rules.clone(), memory }))
     }
 }
@@ -73,7 +67,7 @@ impl Reduce for Session {
         let rules = Arc::clone(&self.rules.borrow());
         let (noted, stream) = Noted::of(&event);
         let mut found = Vec::new();
-        if !rules.work(&mut self.memory, noted, stream, &mut found) {
+        if !rules.work(&mut self.memory, noted, &stream, &mut found) {
             // The same event again, or one that is older than all that is remembered.
             return Ok(Effects::default());
         }
@@ -105,9 +99,8 @@ pub fn trigger(user: &UserId, rules: &Rules, finding: &Finding) -> Option<Trigge
 
 impl Session {
     fn save(&self) -> Result<Bytes, Refusal> {
-        postcard::to_extend(&self.memory, vec![VERSION])
-            .map(Bytes::from)
-            .map_err(|_| Refusal::new("state_unwritable", "state", "the person's last days cannot be written"))
+        let saved = self.memory.saved().map(Bytes::from);
+        saved.ok_or_else(|| Refusal::new("state_unwritable", "state", "the person's last days cannot be written"))
     }
 }
 

@@ -49,10 +49,10 @@ fn written(rules: &Rules, past: &[&BiometricEvent]) -> Vec<String> {
     for event in past {
         let (noted, stream) = Noted::of(event);
         let mut found = Vec::new();
-        rules.work(&mut memory, noted, stream, &mut found);
+        rules.work(&mut memory, noted, &stream, &mut found);
         let all = found.iter().filter_map(|finding| trigger(&user, rules, finding));
         triggers.extend(all.map(|trigger| serde_json::to_string(&trigger).unwrap()));
-        memory = postcard::from_bytes(&postcard::to_stdvec(&memory).unwrap()).unwrap();
+        memory = Memory::read(&memory.saved().unwrap()).unwrap();
     }
     triggers
 }

@@ -63,7 +63,7 @@ fn alerts(rules: &Rules, rule: &Compiled, trial: &Trial) -> Result<Vec<usize>, S
     for (day, event) in events {
         let (noted, stream) = Noted::of(&event);
         let mut found = Vec::new();
-        rules.work(&mut memory, noted, stream, &mut found);
+        rules.work(&mut memory, noted, &stream, &mut found);
         days.extend(found.iter().map(|_| day));
     }
     Ok(days)

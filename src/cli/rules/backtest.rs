@@ -98,7 +98,7 @@ fn show(
         let name = format!("{} v{}", known.rule.id, known.rule.version);
         let scores = labels.map(|labels| {
             let same = naive.strongest(alerts.len());
-            scores(labels::score(&alerts, labels, kinds), labels::score(&same, labels, kinds), kinds)
+            beside(labels::score(&alerts, labels, kinds), labels::score(&same, labels, kinds), kinds)
         });
         line(&name, &alerts, weeks, scores.as_deref().unwrap_or_default(), console)?;
     }
@@ -107,7 +107,7 @@ fn show(
     }
     let all = naive.below(0.25);
     let kinds = labels::kinds("hrv_drop");
-    let scores = labels.map(|labels| scores(labels::score(&all, labels, kinds), None, kinds));
+    let scores = labels.map(|labels| beside(labels::score(&all, labels, kinds), None, kinds));
     line("naive: one night 25 % below", &all, weeks, scores.as_deref().unwrap_or_default(), console)?;
     console.line("")?;
     #[expect(clippy::cast_precision_loss, reason = "some thousands of nights")]
@@ -119,7 +119,7 @@ fn show(
 }
 
 /// Precision and recall of a rule, and of the naive rule at its rate.
-fn scores(rule: Option<Score>, naive: Option<Score>, kinds: &[&str]) -> String {
+fn beside(rule: Option<Score>, naive: Option<Score>, kinds: &[&str]) -> String {
     let percent = |score: Option<Score>| {
         score.map_or("        -       -".to_owned(), |score| {
             format!("{:>8.0}%  {:>5.0}%", score.precision * 100.0, score.recall * 100.0)

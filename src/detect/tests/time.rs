@@ -68,7 +68,7 @@ fn an_absence_is_found_by_time_alone_once_and_at_the_same_moment_by_the_next_eve
     let mut memory = Memory::default();
     let mut found = Vec::new();
     let (noted, stream) = Noted::of(&first);
-    rules.work(&mut memory, noted, stream, &mut found);
+    rules.work(&mut memory, noted, &stream, &mut found);
     let at = |hours: i64| 1_704_067_200_000 + hours * HOUR_MS;
     for hours in [10, 23] {
         rules.tick(&mut memory, at(hours), &mut found);
@@ -83,7 +83,7 @@ fn an_absence_is_found_by_time_alone_once_and_at_the_same_moment_by_the_next_eve
     // It comes back, and is gone again.
     found.clear();
     let (noted, stream) = Noted::of(&event("n-1", 70, "asleep", 0.0, ""));
-    rules.work(&mut memory, noted, stream, &mut found);
+    rules.work(&mut memory, noted, &stream, &mut found);
     rules.tick(&mut memory, at(95), &mut found);
     assert_eq!(found.len(), 1);
 }
@@ -130,7 +130,7 @@ fn a_new_version_keeps_resets_or_migrates_what_was_said() {
         let mut count = |rules: &Rules, id: &str, hours: i64| {
             let (noted, stream) = Noted::of(&event(id, hours, "mood", 0.5, ""));
             let mut found = Vec::new();
-            rules.work(&mut memory, noted, stream, &mut found);
+            rules.work(&mut memory, noted, &stream, &mut found);
             found.len()
         };
         assert_eq!(count(&old, "a", 0), 1);
