@@ -63,7 +63,7 @@ pub struct Compiled {
     pub(super) cooldown: i64,
     pub(super) remind: Option<i64>,
     pub(super) worse: f64,
-    pub(super) daily_cap: u8,
+    pub(super) daily_cap: Option<u8>,
     pub(super) quiet: Option<Quiet>,
     pub(super) lateness: i64,
 }
@@ -292,7 +292,7 @@ pub(super) fn compiled(file: &str, rule: &Rule, kinds: &mut Kinds) -> Result<Com
         cooldown: cooldown.unwrap_or(0),
         remind,
         worse: rule.worse.as_ref().map_or(0.1, |worse| worse.value),
-        daily_cap: rule.daily_cap.as_ref().map_or(u8::MAX, |cap| cap.value),
+        daily_cap: rule.daily_cap.as_ref().map(|cap| cap.value),
         quiet,
         lateness,
     })

@@ -350,7 +350,8 @@ impl Judge<'_> {
             }
         };
         let quiet = rule.quiet.is_some_and(|quiet| severity < quiet.unless && quiet.holds(now, offset));
-        let capped = index.is_some_and(|index| said[index].day == day && said[index].today >= rule.daily_cap);
+        let capped = index
+            .is_some_and(|index| said[index].day == day && rule.daily_cap.is_some_and(|cap| said[index].today >= cap));
         if news && (quiet || capped) {
             // It waits for the next event after these hours, and is said then if it is still so.
             return;
