@@ -78,8 +78,7 @@ fn every_trigger_type_has_a_rule_and_no_rule_names_a_disease_or_a_dose() {
     }
     for text in shipped() {
         let message = Rule::parse(&text.file, &text.text).unwrap().message.value.to_lowercase();
-        for word in ["diabet", "hypertens", "infection", "depress", "insulin", " mg", "milligram", "tablet", "diagnos"]
-        {
+        for word in ["diabet", "tension", "infection", "depress", "insulin", " mg", "milligram", "tablet", "diagnos"] {
             assert!(!message.contains(word), "{} says {word}", text.file);
         }
     }
