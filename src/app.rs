@@ -37,7 +37,7 @@ use crate::{
     config::{BusKind, Config, ConfigError, Role, Source},
     consult::{Agents, Hosted},
     converse::{Converse, TalkSettings},
-    detect::Detect,
+    detect::{Detect, Feed, Problem, Rules, shipped, with_folder},
     enrich::Enrich,
     gateway::{Callers, Gateway, GatewayError, Ops, People, Readings, RoleWatch},
     guarantee,
@@ -68,6 +68,9 @@ pub enum HubError {
     /// The HTTP server.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// A rule.
+    #[error("rules: {0}")]
+    Rules(#[from] Problem),
 }
 
 /// A hub that is put together and does not run yet.
@@ -137,8 +140,10 @@ impl Hub {
             stop,
             ends,
             arbiters: Vec::new(),
+            following: None,
             working: 0,
         };
+        let rules = if config.node.roles.contains(&Role::Detect) { Some(running.rules(&config).await?) } else { None };
         let talk = TalkSettings {
             cards,
             quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
@@ -173,7 +178,10 @@ impl Hub {
                         let enrich = Enrich::new(keys, config.phi.profile);
                         spawn.on(&arbiter, move || enrich);
                     }
-                    Role::Detect => spawn.on(&arbiter, || Detect),
+                    Role::Detect => {
+                        let detect = Detect::new(rules.clone().expect("a hub that detects has rules"));
+                        spawn.on(&arbiter, move || detect);
+                    }
                     Role::Converse => {
                         let (talk, agents) = (talk.clone(), agents.clone());
                         spawn.on(&arbiter, move || Converse::new(talk, agents.open_desk()));
@@ -295,6 +303,8 @@ pub struct Running {
     stop: watch::Sender<bool>,
     ends: mpsc::Receiver<Result<(), BusError>>,
     arbiters: Vec<Arbiter>,
+    /// Follows the rules that are pushed.
+    following: Option<tokio::task::JoinHandle<()>>,
     /// Workers that have not ended.
     working: usize,
 }
@@ -365,6 +375,9 @@ impl Running {
                 "stopping took too long; what was in flight is worked again"
             );
         }
+        if let Some(following) = &self.following {
+            following.abort();
+        }
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
@@ -372,6 +385,16 @@ impl Running {
             gateway.stop().await;
         }
         tracing::info!(node = %self.node, "hub stopped");
+    }
+
+    /// The rules in force, which change as others are pushed.
+    async fn rules(&mut self, config: &Config) -> Result<watch::Receiver<Arc<Rules>>, HubError> {
+        let base = with_folder(shipped(), config.detect.folder())?;
+        let feed = Feed::read(&self.bus, &base).await?;
+        let compiled = Rules::compile(&feed.texts(&base)).map_err(|problems| problems[0].clone())?;
+        let (sender, rules) = watch::channel(Arc::new(compiled));
+        self.following = Some(tokio::spawn(feed.follow(Arc::clone(&self.bus), base, sender)));
+        Ok(rules)
     }
 
     /// Says on `system.events` what happens to this node. Nothing depends on it.

@@ -12,8 +12,8 @@ pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use sections::{
-    BusKind, BusSection, ConverseSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection, LogFormat,
-    LogSection, NodeProfile, NodeSection, RedisSection, Role, Secret, TopicsSection,
+    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection,
+    LogFormat, LogSection, NodeProfile, NodeSection, RedisSection, Role, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,8 @@ pub struct Config {
     pub detokenize: DetokenizeSection,
     /// How the node works.
     pub lanes: LanesSection,
+    /// What makes triggers.
+    pub detect: DetectSection,
     /// Conversations.
     pub converse: ConverseSection,
     /// The node's own HTTP server.

@@ -4,11 +4,13 @@
 //! history and how a reading is worked, [`attack`] how closely what is told gives the value back.
 
 mod attack;
+mod band;
 mod baseline;
 mod metadata;
 mod session;
 
 pub use attack::{Guessed, attack};
+pub use band::band;
 pub use baseline::{Judged, MIN_SAMPLE, Point, Unwelcome, WEEK_SAMPLE, judge, unwelcome};
 pub use metadata::metadata;
 pub use session::Enrich;

@@ -302,6 +302,22 @@ impl Default for LanesSection {
     }
 }
 
+/// The role that finds triggers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetectSection {
+    /// A folder of rules (`*.yaml`), added to the shipped ones or put in their place by id; empty for none.
+    pub rules_folder: PathBuf,
+}
+
+impl DetectSection {
+    /// The folder, where there is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        (!self.rules_folder.as_os_str().is_empty()).then_some(&*self.rules_folder)
+    }
+}
+
 /// Conversations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -138,7 +138,7 @@ impl Drop for Series {
 }
 
 impl Session {
-    fn apply(&mut self, input: &Input, key: Result<UserKey, KeyError>) -> Result<Effects, Refusal> {
+    pub(crate) fn apply(&mut self, input: &Input, key: Result<UserKey, KeyError>) -> Result<Effects, Refusal> {
         let reading: SealedReading = events::parse(&input.payload)?;
         if reading.user_id != self.user {
             return Err(Refusal::other_user());
@@ -282,7 +282,7 @@ mod tests {
 
     fn input(reading: &SealedReading) -> Input {
         let payload = serde_json::to_vec(reading).unwrap().into();
-        Input { topic: Topic::Readings, cursor: Cursor { partition: 0, offset: 0 }, payload }
+        Input { topic: Topic::Readings, cursor: Cursor { partition: 0, offset: 0 }, written_ms: 0, payload }
     }
 
     async fn night(keys: &Keys, night: i64, value: f64) -> SealedReading {

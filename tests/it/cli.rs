@@ -119,7 +119,7 @@ fn a_node_on_the_embedded_bus_answers_a_trigger_and_ends_in_order_when_it_is_tol
     let program = Program::new();
     answers_a_trigger(&program, &[]);
     let doctor = done(&program.run(&["doctor"]));
-    assert!(doctor.contains("13 topics of 12 partitions each") && doctor.contains("none"), "{doctor}");
+    assert!(doctor.contains("14 topics of 12 partitions each") && doctor.contains("none"), "{doctor}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl<P: Processor> Worker<P> {
         if let Some(refusal) = self.parked.refuses(user, Instant::now) {
             return Err(refusal);
         }
-        let input = Input { topic: record.topic, cursor: record.cursor(), payload };
+        let input = Input { topic: record.topic, cursor: record.cursor(), written_ms: record.timestamp_ms, payload };
         let trace = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
         let end = self.stimulate(user, record.partition, Stimulus::Record(input), trace, batch).await;
         match &end {
