@@ -79,7 +79,7 @@ fn measure(count: u32, users: u32, nights: u32) -> anyhow::Result<Run> {
     for day in 0..nights {
         for (user, memory) in memories.iter_mut().enumerate() {
             number += 1;
-            let mixed = (user as u64 ^ u64::from(day) << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mixed = mixed(user as u64 ^ u64::from(day) << 32);
             let (noted, stream) = &kinds[(mixed >> 58) as usize];
             let mut noted = noted.clone();
             noted.at += i64::from(day) * DAY_MS;
@@ -119,6 +119,13 @@ fn text(rule: u32, of: u32) -> String {
          signals: {{ bad: {{ input: night, nights: 3, where: 'severity >= {threshold}' }} }}\n\
          when: bad.run >= 3\nseverity: '0.5'\nmessage: Three nights in a row.\ncooldown: 1d\n"
     )
+}
+
+/// Scatters numbers, so that one night says nothing of the next (the finaliser of SplitMix64).
+fn mixed(number: u64) -> u64 {
+    let number = (number ^ number >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    number ^ number >> 31
 }
 
 /// A night, with a severity from 0 to 1.
