@@ -99,11 +99,7 @@ impl<P: Processor> Worker<P> {
     pub fn new(bus: SharedBus, processor: P, settings: WorkerSettings, stats: Arc<LaneStats>) -> Self {
         let (sender, late) = mpsc::channel(LATES);
         let topic = processor.role().state_topic();
-        let mirror = settings.snapshots.as_ref().and_then(|snapshots| {
-            Mirror::new(snapshots, topic)
-                .inspect_err(|error| tracing::error!(%error, "states are not mirrored: redis.url cannot be used"))
-                .ok()
-        });
+        let mirror = settings.snapshots.as_ref().map(|snapshots| Mirror::new(snapshots, topic));
         Self {
             bus,
             processor: Rc::new(processor),

@@ -17,7 +17,8 @@ use crate::{
         Effects, Input, Processor, Refusal, Stimulus,
         batch::Batch,
         dead_letter::dead_letter,
-        refusal::{Envelope, envelope, moved},
+        refusal::{Envelope, envelope, moved, user_of},
+        stats::Standing,
     },
     wire::TRACEPARENT,
 };
@@ -29,9 +30,8 @@ impl<P: Processor> Worker<P> {
     /// Works a batch of records, one after the other.
     pub(super) async fn work(&mut self, records: Vec<Record>) -> Result<(), BusError> {
         if self.states.are_mirrored() {
-            let users = records.iter().filter_map(|record| Some((user_of(record)?, record.partition)));
-            let users = users.filter(|(user, _)| !self.sessions.has(user)).collect::<Vec<_>>();
-            self.states.load(&self.bus, users).await?;
+            let user = |record: &Record| Some((user_of(record.key.as_deref()?)?, record.partition));
+            self.load(records.iter().filter_map(user).collect()).await?;
         }
         let mut batch = mem::take(&mut self.next);
         for record in records {
@@ -125,8 +125,7 @@ impl<P: Processor> Worker<P> {
             self.held.contains(&partition).then_some((user, partition, late))
         });
         let lates: Vec<_> = here.collect();
-        let users = lates.iter().filter(|(user, ..)| !self.sessions.has(user));
-        self.states.load(&self.bus, users.map(|(user, partition, _)| (user.clone(), *partition))).await?;
+        self.load(lates.iter().map(|(user, partition, _)| (user.clone(), *partition)).collect()).await?;
         let mut batch = mem::take(&mut self.next);
         for (user, partition, late) in lates {
             batch.stimuli += 1;
@@ -238,7 +237,16 @@ impl<P: Processor> Worker<P> {
     async fn load_fallen(&mut self) -> Result<(), BusError> {
         let Some(user) = self.fallen.take() else { return Ok(()) };
         let partition = key_partition(user.as_str().as_bytes(), self.partitions);
-        self.states.load(&self.bus, [(user, partition)]).await
+        self.load(vec![(user, partition)]).await
+    }
+
+    /// Loads the states of those whose sessions are not in memory. It may read whole partitions, which is no standing still.
+    async fn load(&mut self, mut users: Vec<(UserId, i32)>) -> Result<(), BusError> {
+        users.retain(|(user, _)| !self.sessions.has(user));
+        self.pulse.stand(Standing::Restoring, &self.held);
+        self.states.load(&self.bus, users).await?;
+        self.pulse.stand(self.standing, &self.held);
+        Ok(())
     }
 
     /// The session of a user: the one in memory, or one begun from the saved state, which first asks for what it awaits.
@@ -259,9 +267,4 @@ impl<P: Processor> Worker<P> {
         }
         Ok(addr)
     }
-}
-
-/// Whose record it is, as far as its key says so.
-fn user_of(record: &Record) -> Option<UserId> {
-    UserId::new(std::str::from_utf8(record.key.as_deref()?).ok()?).ok()
 }
