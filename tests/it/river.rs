@@ -35,6 +35,7 @@ macro_rules! behaviours {
                 an_answer_after_its_deadline_is_not_awaited, a_slow_agent_holds_nobody_else_up,
                 any_actor_that_handles_a_consult_is_an_agent;
             failing: an_agent_that_hangs_has_one_final_word_and_the_others_answer,
+                an_agent_that_hangs_when_it_is_asked_again_is_late_all_the_same,
                 an_agent_that_panics_is_started_again_and_asked_again,
                 a_question_that_breaks_an_agent_is_given_up_after_its_attempts,
                 an_agent_that_is_away_for_a_moment_answers_once, an_agent_that_refuses_is_not_asked_again,

@@ -1,7 +1,7 @@
 //! What a worker does with records and with what comes late: session by session, into the next commit.
 
 use std::{
-    mem,
+    iter, mem,
     panic::{self, AssertUnwindSafe},
     time::Instant,
 };
@@ -18,7 +18,6 @@ use crate::{
         batch::Batch,
         dead_letter::dead_letter,
         refusal::{Envelope, envelope, moved, user_of},
-        stats::Standing,
     },
     wire::TRACEPARENT,
 };
@@ -29,10 +28,8 @@ const TRACE_MAX: usize = 128;
 impl<P: Processor> Worker<P> {
     /// Works a batch of records, one after the other.
     pub(super) async fn work(&mut self, records: Vec<Record>) -> Result<(), BusError> {
-        if self.states.are_mirrored() {
-            let user = |record: &Record| Some((user_of(record.key.as_deref()?)?, record.partition));
-            self.load(records.iter().filter_map(user).collect()).await?;
-        }
+        let user = |record: &Record| Some((user_of(record.key.as_deref()?)?, record.partition));
+        self.load(records.iter().filter_map(user)).await?;
         let mut batch = mem::take(&mut self.next);
         for record in records {
             self.record(&record, &mut batch).await;
@@ -125,7 +122,7 @@ impl<P: Processor> Worker<P> {
             self.held.contains(&partition).then_some((user, partition, late))
         });
         let lates: Vec<_> = here.collect();
-        self.load(lates.iter().map(|(user, partition, _)| (user.clone(), *partition)).collect()).await?;
+        self.load(lates.iter().map(|(user, partition, _)| (user.clone(), *partition))).await?;
         let mut batch = mem::take(&mut self.next);
         for (user, partition, late) in lates {
             batch.stimuli += 1;
@@ -237,16 +234,16 @@ impl<P: Processor> Worker<P> {
     async fn load_fallen(&mut self) -> Result<(), BusError> {
         let Some(user) = self.fallen.take() else { return Ok(()) };
         let partition = key_partition(user.as_str().as_bytes(), self.partitions);
-        self.load(vec![(user, partition)]).await
+        self.load(iter::once((user, partition))).await
     }
 
-    /// Loads the states of those whose sessions are not in memory. It may read whole partitions, which is no standing still.
-    async fn load(&mut self, mut users: Vec<(UserId, i32)>) -> Result<(), BusError> {
-        users.retain(|(user, _)| !self.sessions.has(user));
-        self.pulse.stand(Standing::Restoring, &self.held);
-        self.states.load(&self.bus, users).await?;
-        self.pulse.stand(self.standing, &self.held);
-        Ok(())
+    /// Loads the states of those whose sessions are not in memory, where states are elsewhere.
+    async fn load(&mut self, users: impl Iterator<Item = (UserId, i32)>) -> Result<(), BusError> {
+        if !self.states.are_mirrored() {
+            return Ok(());
+        }
+        let asleep: Vec<_> = users.filter(|(user, _)| !self.sessions.has(user)).collect();
+        self.states.load(&self.bus, asleep).await
     }
 
     /// The session of a user: the one in memory, or one begun from the saved state, which first asks for what it awaits.
