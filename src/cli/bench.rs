@@ -2,6 +2,7 @@
 
 mod detect;
 mod isolation;
+mod pace;
 mod phi;
 mod river;
 
