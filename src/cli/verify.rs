@@ -36,7 +36,7 @@ const EXAMPLES: &str = "\
 Examples:
   auren --brokers 127.0.0.1:9092 verify
   auren --brokers 127.0.0.1:9092 verify --users 500 --rate 200 --seconds 300 --history run-1
-  auren verify --json | jq .lost
+  auren verify --json | jq .verdict.lost
 
 It can be run against a hub in production, while nodes are killed or a broker is away. Every run invents its own users, \
 named verify-, a random number and their own; nobody else is touched. It leaves behind: their triggers and messages, what \

@@ -14,7 +14,7 @@ Examples:
   auren rules list --shipped
   auren rules list --json | jq -r .source
 
-What is in force: the rules that AUREN ships, those of the folder detect.rules, and those pushed.";
+What is in force: the rules that AUREN ships, those of the folder detect.rules_folder, and those pushed.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
