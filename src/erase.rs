@@ -5,7 +5,7 @@
 //! own transaction and no session writes the state back; `enrich` and `detect` pass the word on behind the last of what
 //! they made of the person. The receipt in `system.events` also tells the other nodes to drop the unwrapped key at once.
 
-use auren_agents::{EventId, SystemEvent, Text, Timestamp, UserId};
+use auren_agents::{SystemEvent, UserId};
 use serde_json::json;
 
 use crate::{
@@ -44,22 +44,10 @@ pub async fn erase(
 ) -> Result<SystemEvent, EraseError> {
     let destroyed = keys.destroy(user, actor).await?;
     let asked = ASKED.iter().map(|topic| wire::forget(*topic, user)).collect();
-    for answer in bus.publish(asked).await {
-        answer?;
-    }
-    let timestamp = Timestamp::now();
+    bus.publish_all(asked).await?;
     let detail = json!({ "data_key": if destroyed.had_key { "destroyed" } else { "none" }, "by": actor });
-    let receipt = SystemEvent {
-        event_id: EventId::derived(&[USER_ERASED, user.as_str(), timestamp.as_str()]),
-        event_type: Text::cut(USER_ERASED),
-        node: Text::cut(node),
-        user_id: Some(user.clone()),
-        detail: detail.as_object().cloned().unwrap_or_default(),
-        timestamp,
-        extra: serde_json::Map::new(),
-    };
-    for answer in bus.publish(vec![wire::outgoing(&receipt)]).await {
-        answer?;
-    }
+    let receipt =
+        SystemEvent { user_id: Some(user.clone()), ..SystemEvent::now(USER_ERASED, user.as_str(), node, detail) };
+    bus.publish_all(vec![wire::outgoing(&receipt)]).await?;
     Ok(receipt)
 }

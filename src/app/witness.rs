@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use auren_agents::{EventId, SystemEvent, Text, Timestamp, events};
+use auren_agents::{SystemEvent, events};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Map, json};
+use serde_json::json;
 use tokio::{sync::watch, time::MissedTickBehavior};
 
 use super::HubError;
@@ -74,24 +74,12 @@ pub async fn sign_audit(bus: &dyn Bus, keys: &Keys, node: &str, before: i64) -> 
         return Ok(before);
     }
     let Some(checkpoint) = keys.checkpoint().await? else { return Ok(before) };
-    let timestamp = Timestamp::now();
     let detail = json!({
         "seq": checkpoint.seq,
         "hash": STANDARD.encode(&checkpoint.hash),
         "signature": STANDARD.encode(&checkpoint.signature),
     });
-    let event = SystemEvent {
-        event_id: EventId::derived(&[AUDIT_SIGNED, node, timestamp.as_str()]),
-        event_type: Text::cut(AUDIT_SIGNED),
-        node: Text::cut(node),
-        user_id: None,
-        detail: detail.as_object().cloned().unwrap_or_default(),
-        timestamp,
-        extra: Map::new(),
-    };
-    for answer in bus.publish(vec![wire::outgoing(&event)]).await {
-        answer?;
-    }
+    bus.publish_all(vec![wire::outgoing(&SystemEvent::now(AUDIT_SIGNED, node, node, detail))]).await?;
     Ok(checkpoint.seq)
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use auren_agents::{EventId, SystemEvent, Text, Timestamp, UserId};
+use auren_agents::{SystemEvent, Text, UserId};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -12,7 +12,7 @@ use axum::{
     routing::{delete, post},
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Callers, Part, Problem};
 use crate::{
@@ -67,19 +67,10 @@ impl People {
             tokens = request.tokens.len(),
             "the glass was broken: values were opened in an emergency"
         );
-        let timestamp = Timestamp::now();
         let detail = json!({ "by": actor, "tokens": request.tokens.len() });
-        let event = SystemEvent {
-            event_id: EventId::derived(&["glass_broken", actor, timestamp.as_str()]),
-            event_type: Text::cut("glass_broken"),
-            node: Text::cut(self.node.as_str()),
-            user_id: None,
-            detail: detail.as_object().cloned().unwrap_or_default(),
-            timestamp,
-            extra: Map::new(),
-        };
-        if !matches!(self.bus.publish(vec![wire::outgoing(&event)]).await.as_slice(), [Ok(_)]) {
-            tracing::warn!("that the glass was broken could not be told on the bus; the audit has it");
+        let event = SystemEvent::now("glass_broken", actor, &self.node, detail);
+        if let Err(error) = self.bus.publish_all(vec![wire::outgoing(&event)]).await {
+            tracing::warn!(%error, "that the glass was broken could not be told on the bus; the audit has it");
         }
     }
 }

@@ -78,9 +78,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
             (id, record, "is as it was shipped".to_owned())
         }
     };
-    for answer in bus.publish(vec![record]).await {
-        answer?;
-    }
+    bus.publish_all(vec![record]).await?;
     context.console.line(format_args!("{id}: {what}"))?;
     Ok(Exit::Done)
 }
