@@ -1,4 +1,5 @@
 //! What a node with keys hears and tells on `system.events`: who was erased elsewhere, and how far the audit is signed.
+//! It also wipes unwrapped keys whose time is up.
 //!
 //! A checkpoint that only stands beside the audit can be cut off with it; on the bus it is out of the keyring's reach.
 
@@ -24,9 +25,12 @@ const SIGN_EVERY: Duration = Duration::from_secs(60);
 /// The pause before it listens again to a bus that was away.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Listens and signs until told to stop.
+/// How often unwrapped keys whose time is up are wiped.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// Listens, signs and tidies until told to stop.
 pub(super) async fn witness(bus: SharedBus, keys: Keys, node: String, mut stop: watch::Receiver<bool>) {
-    let work = async { tokio::join!(hear(&bus, &keys), sign(&bus, &keys, &node)) };
+    let work = async { tokio::join!(hear(&bus, &keys), sign(&bus, &keys, &node), tidy(&keys)) };
     tokio::select! {
         _ = work => {}
         // Nobody is left to tell, or it is told.
@@ -48,6 +52,15 @@ async fn hear(bus: &SharedBus, keys: &Keys) {
         }
         // What was not heard meanwhile is forgotten when its time is up.
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn tidy(keys: &Keys) {
+    let mut ticks = tokio::time::interval(TIDY_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        keys.tidy();
     }
 }
 
