@@ -61,6 +61,13 @@ pub enum KeyError {
         /// What failed.
         why: String,
     },
+    /// The vault answers, and does not unwrap this one key: its text is damaged, or its version is below the least that the
+    /// vault decrypts.
+    #[error("the vault does not unwrap the data key: {why}")]
+    NotUnwrapped {
+        /// What it said.
+        why: String,
+    },
     /// Nobody ever sealed anything for this person here.
     #[error("there is no data key of this person in this keyring")]
     NoKey,
