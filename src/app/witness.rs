@@ -74,6 +74,11 @@ async fn sign(bus: &SharedBus, keys: &Keys, node: &str) {
             Ok(seq) => signed = seq,
             Err(error) => tracing::warn!(%error, "the audit could not be signed"),
         }
+        // No window is longer than a day.
+        let yesterday = (Timestamp::now().at() - chrono::Duration::days(1)).date_naive().to_string();
+        if let Err(error) = keys.store().forget_uses(&yesterday).await {
+            tracing::warn!(%error, "what callers opened before yesterday stays counted in the keyring");
+        }
     }
 }
 
