@@ -28,6 +28,19 @@ pub enum PhiError {
     Spent,
 }
 
+impl PhiError {
+    /// The class of the cause, for programs.
+    #[must_use]
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::NotAToken => "not_a_token",
+            Self::UnknownSuite => "unknown_token_version",
+            Self::UnknownKeyring | Self::UnknownKey => "unknown_key",
+            Self::DoesNotOpen | Self::TooWide | Self::Spent => "does_not_open",
+        }
+    }
+}
+
 /// Why there is no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -100,5 +113,15 @@ impl KeyError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Keyring { .. } | Self::Vault { .. })
+    }
+
+    /// The class of the cause, for programs.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Erased => "erased",
+            Self::Spent => "key_spent",
+            _ => "unknown_key",
+        }
     }
 }
