@@ -87,11 +87,7 @@ async fn sign(bus: &SharedBus, keys: &Keys, node: &str) {
 /// # Errors
 /// [`HubError`] where keyring or bus do not answer.
 pub async fn sign_audit(bus: &dyn Bus, keys: &Keys, node: &str, before: i64) -> Result<i64, HubError> {
-    let head = keys.store().head().await?;
-    if head.is_none_or(|head| head.seq <= before) {
-        return Ok(before);
-    }
-    let Some(checkpoint) = keys.checkpoint().await? else { return Ok(before) };
+    let Some(checkpoint) = keys.checkpoint(before).await? else { return Ok(before) };
     let timestamp = Timestamp::now();
     let detail = json!({
         "seq": checkpoint.seq,

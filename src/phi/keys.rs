@@ -240,15 +240,14 @@ impl Keys {
             let page = self.0.store.owners(&after, PAGE).await?;
             let Some((last, _)) = page.last() else { break };
             after.clone_from(last);
-            let (mut old, mut begun) = (Vec::new(), done);
+            let mut old = Vec::new();
             for (owner, key) in page {
                 match key.wrapped {
-                    None => begun.destroyed += 1,
-                    Some(wrapped) if master::version(&wrapped) == Some(primary) => begun.current += 1,
+                    None => done.destroyed += 1,
+                    Some(wrapped) if master::version(&wrapped) == Some(primary) => done.current += 1,
                     Some(wrapped) => old.push((owner, wrapped)),
                 }
             }
-            done = begun;
             if !old.is_empty() {
                 let detail = json!({ "keys": old.len(), "version": primary });
                 self.record(&Act::new(Deed::Rewrap, actor).with(detail)).await?;
@@ -304,12 +303,12 @@ impl Keys {
         }
     }
 
-    /// Signs the audit up to its newest entry; none where nothing was written down yet.
+    /// Signs the audit up to its newest entry; none where nothing was written down behind this place.
     ///
     /// # Errors
     /// [`KeyError`] where keyring or master key do not answer.
-    pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, KeyError> {
-        let Some(head) = self.0.store.head().await? else { return Ok(None) };
+    pub async fn checkpoint(&self, before: i64) -> Result<Option<Checkpoint>, KeyError> {
+        let Some(head) = self.0.store.head().await?.filter(|head| head.seq > before) else { return Ok(None) };
         let (_, seed) = self.unwrapped(SIGNER, true).await?;
         let checkpoint = Checkpoint::sign(&self.0.tenant, &head, &seed);
         self.0.store.sign(&checkpoint).await?;

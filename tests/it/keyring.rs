@@ -147,7 +147,8 @@ async fn an_audit_shows_what_was_done_to_it(place: Place) {
         }
     };
     futures::join!(written(keys.clone()), written(other.clone()));
-    let outside = keys.checkpoint().await.unwrap().unwrap();
+    let outside = keys.checkpoint(0).await.unwrap().unwrap();
+    assert_eq!(keys.checkpoint(outside.seq).await.unwrap(), None, "there is nothing newer to sign");
     let verdict = other.verify(std::slice::from_ref(&outside)).await.unwrap();
     assert!(verdict.is_whole(), "{:?}", verdict.flaws);
     assert_eq!((verdict.entries, verdict.signed_to, verdict.checkpoints), (20, 20, 2));
