@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    sync::{Arc, atomic::AtomicI64},
     time::{Duration, Instant},
 };
 
@@ -19,6 +20,9 @@ const MOST: usize = 50_000;
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     users: HashMap<UserId, Kept>,
+    /// How many seals are set aside for each. They outlive the unwrapped key: a person who sends something every few minutes
+    /// does not need more set aside each time.
+    left: HashMap<UserId, Arc<AtomicI64>>,
     /// How often a key was forgotten.
     forgotten: u64,
 }
@@ -50,6 +54,14 @@ impl Cache {
         self.users.insert(user, Kept { key, until: now + KEPT });
     }
 
+    /// The seals that are set aside for a person. Where too many are counted all go, and are set aside again.
+    pub(super) fn left(&mut self, user: &UserId) -> Arc<AtomicI64> {
+        if self.left.len() >= 2 * MOST && !self.left.contains_key(user) {
+            self.left.clear();
+        }
+        Arc::clone(self.left.entry(user.clone()).or_default())
+    }
+
     /// Wipes the keys whose time is up.
     pub(super) fn tidy(&mut self, now: Instant) {
         self.users.retain(|_, kept| now < kept.until);
@@ -57,6 +69,7 @@ impl Cache {
 
     pub(super) fn forget(&mut self, user: &UserId) {
         self.users.remove(user);
+        self.left.remove(user);
         self.forgotten += 1;
     }
 
@@ -83,7 +96,11 @@ mod tests {
         let user = |number: usize| UserId::new(format!("u-{number}")).unwrap();
         for number in 0..MOST + 10 {
             let at = now + Duration::from_micros(number as u64);
-            cache.put(user(number), UserKey::new("t", user(number), [0; 12], Zeroizing::new([0; 32])), at);
+            cache.put(
+                user(number),
+                UserKey::new("t", user(number), [0; 12], Zeroizing::new([0; 32]), Arc::default()),
+                at,
+            );
             assert!(cache.users.len() <= MOST);
         }
         let newest = user(MOST + 9);
@@ -98,7 +115,11 @@ mod tests {
         let (mut cache, now) = (Cache::default(), Instant::now());
         let user = |number: usize| UserId::new(format!("u-{number}")).unwrap();
         let put = |cache: &mut Cache, number: usize, at| {
-            cache.put(user(number), UserKey::new("t", user(number), [0; 12], Zeroizing::new([0; 32])), at);
+            cache.put(
+                user(number),
+                UserKey::new("t", user(number), [0; 12], Zeroizing::new([0; 32]), Arc::default()),
+                at,
+            );
         };
         put(&mut cache, 0, now);
         put(&mut cache, 1, now + KEPT / 2);

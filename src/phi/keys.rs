@@ -142,13 +142,16 @@ impl Keys {
                 let mut id = [0; KEY_ID];
                 id[..KEYRING_ID].copy_from_slice(&self.0.keyring);
                 id[KEYRING_ID..].copy_from_slice(&reference);
-                let key = UserKey::new(&self.0.tenant, user.clone(), id, key);
+                let made = |left| UserKey::new(&self.0.tenant, user.clone(), id, key, left);
                 let mut cache = self.cache();
                 // One that was forgotten while it was unwrapped must not come back.
                 if cache.forgotten() == forgotten {
+                    let key = made(cache.left(user));
                     cache.put(user.clone(), key.clone(), asked);
+                    key
+                } else {
+                    made(Arc::default())
                 }
-                key
             }
         };
         if seals > 0 && key.left() < seals + MARGIN {
@@ -350,6 +353,21 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+    use crate::phi::cache::KEPT;
+
+    #[tokio::test]
+    async fn seals_that_were_set_aside_outlive_the_unwrapped_key_and_not_its_destruction() {
+        let keys = Keys::ephemeral("t");
+        let user = UserId::new("u-1").unwrap();
+        let key = keys.make(&user, 1).await.unwrap();
+        key.seal_state("role", b"state").unwrap();
+        assert_eq!(key.left(), BLOCK - 1);
+        keys.cache().tidy(Instant::now() + 2 * KEPT);
+        assert!(keys.cache().get(&user, Instant::now()).is_none(), "it must be unwrapped anew");
+        assert_eq!(keys.make(&user, 1).await.unwrap().left(), BLOCK - 1, "nothing more was set aside");
+        keys.forget(&user);
+        assert_eq!(keys.make(&user, 1).await.unwrap().left(), BLOCK, "what was forgotten is set aside anew");
+    }
 
     /// A master key that unwraps only when it is let.
     #[derive(Debug)]
