@@ -21,7 +21,7 @@ use crate::{
 /// The version of the saved state.
 const VERSION: u8 = 1;
 /// Most values kept of one statistic of one device: six weeks of nights, and some more.
-const POINTS_MAX: usize = 48;
+pub(super) const POINTS_MAX: usize = 48;
 /// Most statistics and devices of one person; the one unused for longest goes first.
 const SERIES_MAX: usize = 32;
 
