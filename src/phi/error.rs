@@ -87,8 +87,8 @@ pub enum KeyError {
     /// The person was erased.
     #[error("this person was erased: their data key was destroyed, and none is made for them again")]
     Erased,
-    /// The wrapped key is under a master key that this node does not have.
-    #[error("the data key is wrapped by version {0} of the master key, which this node does not have")]
+    /// A version of the master key that this node does not have.
+    #[error("version {0} of the master key is not among this node's keys")]
     UnknownMaster(u32),
     /// The wrapped key is under a master key that is too old.
     #[error(
