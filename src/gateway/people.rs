@@ -18,7 +18,7 @@ use super::{Callers, Part, Problem};
 use crate::{
     bus::SharedBus,
     config::Scope,
-    erase::{EraseError, erase},
+    erase::erase,
     phi::{
         KeyError, Keys,
         detokenise::{Ask, Caps, Denied, Item, Mask, Purpose, detokenise},
@@ -92,7 +92,7 @@ async fn open(State(people): State<Arc<People>>, headers: HeaderMap, body: Bytes
     let results: Vec<_> = answers
         .into_iter()
         .map(|answer| match answer {
-            Ok(told) => json!({ "measure": told.measure, "value": told.value, "unit": told.unit }),
+            Ok(told) => json!(told),
             Err(unopened) => json!({ "code": unopened.class(), "error": unopened.to_string() }),
         })
         .collect();
@@ -109,12 +109,9 @@ async fn forget(
         UserId::new(user).map_err(|unfit| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("user: {unfit}")))?;
     let receipt = erase(&people.keys, &*people.bus, &people.node, &caller.name, &user).await;
     receipt.map(Json).map_err(|error| {
-        tracing::error!(%error, "a person could not be erased");
-        let words = match error {
-            EraseError::Keys(_) => "nothing was erased; ask again",
-            EraseError::Bus(_) => "the data key is destroyed, but the hub could not be told; ask again",
-        };
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, words)
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, cause, "a person could not be erased");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     })
 }
 

@@ -277,7 +277,7 @@ proptest! {
         let key = futures::FutureExt::now_or_never(keys.make(&user, 1)).unwrap().unwrap();
         let event = auren_agents::EventId::new("e-1").unwrap();
         let event_type = auren_agents::BiometricType::MoodTracking;
-        let binding = auren::phi::Binding { event: &event, event_type: &event_type, field: "value" };
+        let binding = auren::phi::Binding::value(&event, &event_type);
         for token in [text.clone(), format!("phi1.{tail}"), format!("phi1.AQ{tail}"), format!("phi1.{text}")] {
             prop_assert!(key.open(&binding, &token).is_err());
         }
