@@ -127,6 +127,11 @@ impl Compiled {
         self.signals.iter().any(|signal| matches!(signal.shape, Shape::Absence { .. }))
     }
 
+    /// The place of the newest event that belongs to one of its inputs.
+    pub(super) fn newest(&self, history: &History) -> Option<usize> {
+        history.events().iter().rposition(|event| history.bit(event) & self.kinds != 0)
+    }
+
     /// What its signals say of a past.
     pub(super) fn look(&self, past: Past<'_>, summaries: &mut Vec<Summary>) {
         summaries.clear();
@@ -232,14 +237,9 @@ impl Judge<'_> {
     /// Judges the rules without lateness, each as of the newest event of its inputs.
     fn at_once(&mut self, kind: u8, at: i64) {
         let rules = self.rules;
-        let events = self.memory.history.events();
-        let newer = events.iter().rev().take_while(|event| event.at > at);
-        let (mut newest, mut in_order) = (true, true);
-        for event in newer {
-            in_order &= self.memory.history.kind(event) != kind;
-            newest = false;
-        }
-        if !in_order {
+        let history = &self.memory.history;
+        let mut newer = history.events().iter().rev().take_while(|event| event.at > at);
+        if newer.any(|event| history.kind(event) == kind) {
             rules.late.fetch_add(1, Relaxed);
         }
         for number in &rules.kinds[usize::from(kind)].readers {
@@ -247,15 +247,10 @@ impl Judge<'_> {
             if rule.lateness > 0 {
                 continue;
             }
-            let history = &self.memory.history;
-            let of_inputs = |event: &Noted| history.bit(event) & rule.kinds != 0;
-            let end = match newest {
-                true => history.events().len(),
-                false => history.events().iter().rposition(of_inputs).map_or(0, |place| place + 1),
-            };
-            let Some(event) = end.checked_sub(1).map(|index| &history.events()[index]) else { continue };
+            let Some(place) = rule.newest(&self.memory.history) else { continue };
+            let event = &self.memory.history.events()[place];
             let (now, offset) = (event.at, event.offset);
-            self.judge(*number, end, now, offset);
+            self.judge(*number, place + 1, now, offset);
         }
     }
 

@@ -27,8 +27,7 @@ impl Rules {
     pub fn explain(&self, memory: &Memory, id: &str) -> Option<Explained> {
         let rule = &self.named(id)?.rule;
         let history = &memory.history;
-        let of_inputs = |event: &super::Noted| history.bit(event) & rule.kinds != 0;
-        let Some(place) = history.events().iter().rposition(of_inputs) else {
+        let Some(place) = rule.newest(history) else {
             let reads: Vec<_> = rule.inputs.values().map(|input| input.measure.as_str()).collect();
             let text = format!("Nothing of what it reads has come of this person ({}).", reads.join(", "));
             return Some(Explained { holds: false, text });

@@ -58,6 +58,18 @@ proptest! {
 }
 
 #[test]
+fn a_rule_is_not_judged_at_another_stream_s_event_of_the_same_moment() {
+    let rules =
+        compiled(&[rule("inputs: { mood: { type: mood_tracking, measure: mood } }\nwhen: 'event.severity >= 0.5'\n")]);
+    let said = |night: f64, mood: f64| {
+        written(&rules, &[&event("z", 7, "asleep", night, ""), &event("a", 7, "mood", mood, "")])
+    };
+    assert_eq!(said(1.0, 0.0), [""; 0]);
+    let said = said(0.0, 1.0);
+    assert!(said.len() == 1 && said[0].contains("\"context_window\":[\"a\"]"), "{said:?}");
+}
+
+#[test]
 fn an_absence_is_found_by_time_alone_once_and_at_the_same_moment_by_the_next_event() {
     let text = rule(&format!("{INPUTS}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
     let rules = compiled(&[text]);
