@@ -163,19 +163,21 @@ impl Quiet {
 }
 
 impl Rules {
-    /// Enters an event and judges what it concerns; what there is to say is added to `found`. False where nothing changed.
+    /// Enters an event and judges what it concerns; what there is to say is added to `found`. False where there is nothing
+    /// to write.
     pub fn work(&self, memory: &mut Memory, noted: Noted, stream: &Stream, found: &mut Vec<Finding>) -> bool {
         self.adopt(memory);
-        let at = noted.at;
+        let (at, before) = (noted.at, found.len());
         // Before the event is entered, which may let what was awaited be forgotten.
         Judge { rules: self, memory, found, summaries: Vec::new() }.absences(at);
         let judged = memory.judged.iter().map(|(_, judged)| *judged).min().unwrap_or(i64::MAX);
         let kind = match memory.history.add(noted, stream, &self.kinds, judged) {
             Added::New(kind) => kind,
-            Added::Known => return false,
+            // What was absent until it came is said all the same.
+            Added::Known => return found.len() > before,
             Added::TooOld => {
                 self.late.fetch_add(1, Relaxed);
-                return false;
+                return found.len() > before;
             }
         };
         let mut judge = Judge { rules: self, memory, found, summaries: Vec::new() };

@@ -101,6 +101,37 @@ fn an_absence_is_found_by_time_alone_once_and_at_the_same_moment_by_the_next_eve
 }
 
 #[test]
+fn an_absence_that_an_event_which_is_not_entered_brings_to_light_is_written() {
+    let of_mood = rule(&format!("{INPUTS}when: event.severity >= 0.5\n"));
+    let absence = rule(&format!("{INPUTS}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
+    let (before, after) = (compiled(&[of_mood]), compiled(&[absence]));
+    let (mut memory, mut found) = (Memory::default(), Vec::new());
+    let mut work = |rules: &Rules, event: &BiometricEvent| {
+        let (noted, stream) = Noted::of(event);
+        (rules.work(&mut memory, noted, &stream, &mut found), found.len())
+    };
+    let mood = event("m", 30, "mood", 0.0, "");
+    assert_eq!(work(&before, &event("n", 0, "asleep", 0.0, "")), (true, 0));
+    assert_eq!(work(&before, &mood), (true, 0));
+    // The same event once more, when a rule has come that finds something by then.
+    assert_eq!(work(&after, &mood), (true, 1));
+    assert_eq!(work(&after, &mood), (false, 1));
+}
+
+#[test]
+fn a_stream_of_which_nothing_is_remembered_leaves_its_place_to_another() {
+    let rules = compiled(&[rule(&format!("{INPUTS}when: event.severity >= 0.5\n"))]);
+    let in_circumstances = |day: i64| {
+        let severity = if day == 69 { 0.5 } else { 0.0 };
+        let mut event = event(&format!("e-{day}"), 24 * day, "mood", severity, "");
+        event.metadata.measurement_context = auren_agents::Text::cut(format!("circumstances {day}"));
+        event
+    };
+    let past: Vec<_> = (0..70).map(in_circumstances).collect();
+    assert_eq!(written(&rules, &past.iter().collect::<Vec<_>>()).len(), 1);
+}
+
+#[test]
 fn a_gap_of_three_weeks_a_change_of_clocks_and_a_double_night_make_no_row() {
     let text = rule(&format!(
         "{INPUTS}when: short.run >= 3\nsignals: {{ short: {{ input: night, nights: 30, where: 'band == \"short\"' }} }}\n"
