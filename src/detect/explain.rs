@@ -1,7 +1,8 @@
 //! Why a rule spoke or did not, in sentences with numbers. Metadata only: what it shows, an agent may see too.
 
 use super::{
-    engine::{Memory, Seen, name},
+    compile::Compiled,
+    engine::{Memory, Seen},
     expression::{Slot, Type, Values as _},
     noted::OfEvent,
     rules::Rules,
@@ -25,7 +26,8 @@ impl Rules {
     /// Explains how a rule stands with a person; none where there is no such rule.
     #[must_use]
     pub fn explain(&self, memory: &Memory, id: &str) -> Option<Explained> {
-        let rule = &self.named(id)?.rule;
+        let known = self.named(id)?;
+        let rule = &known.rule;
         let history = &memory.history;
         let Some(place) = rule.newest(history) else {
             let reads: Vec<_> = rule.inputs.values().map(|input| input.measure.as_str()).collect();
@@ -50,7 +52,7 @@ impl Rules {
         if let Some(explanation) = &rule.explanation {
             text = format!("{} {text}", explanation.render(&seen));
         }
-        let said = memory.said.iter().find(|said| *said.rule == *rule.id);
+        let said = memory.said.iter().find(|said| said.rule == known.key);
         if let Some(said) = said {
             let at = moment(said.at, i32::from(past.offset) * 60).map(|at| at.to_string()).unwrap_or_default();
             let severity = number(said.severity);
@@ -75,6 +77,15 @@ impl Rules {
             text.push_str(" These are its quiet hours: it waits for the next event after them.");
         }
         Some(Explained { holds, text })
+    }
+}
+
+/// The name of a variable as its rule writes it.
+fn name(rule: &Compiled, slot: Slot) -> String {
+    match slot {
+        Slot::Event(field) => format!("event.{}", field.name()),
+        Slot::Signal(index, aggregate) => format!("{}.{}", rule.signals[index].name, aggregate.name()),
+        Slot::Severity => "severity".to_owned(),
     }
 }
 

@@ -144,6 +144,10 @@ macro_rules! names {
                 match self { $(Self::$variant => $range,)* }
             }
 
+            pub(super) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
             pub(super) fn named(name: &str) -> Option<Self> {
                 Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, field)| *field)
             }

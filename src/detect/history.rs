@@ -12,6 +12,8 @@ const STREAMS_MAX: usize = 64;
 pub(super) const COMPANY_MS: i64 = 2 * 86_400_000;
 /// Most events of a stream that no rule reads.
 pub(super) const COMPANY_MAX: u16 = 2;
+/// Most events that accompany what a trigger rests on.
+const ACCOMPANY_MAX: usize = 12;
 /// Most events that wait for their turn under an allowed lateness.
 pub(super) const WAITING_MAX: usize = 1024;
 
@@ -150,7 +152,7 @@ impl History {
     }
 
     /// The events of these places, and what accompanied them in the last two days, as agents see them.
-    pub(super) fn evidence(&self, window: &[usize], at: i64, company_max: usize) -> Vec<Observation> {
+    pub(super) fn evidence(&self, window: &[usize], at: i64) -> Vec<Observation> {
         let until = self.events.partition_point(|event| event.at <= at);
         let mut counts = [0_u16; STREAMS_MAX];
         // Of each stream as many as are kept whatever the order of arrival was.
@@ -163,7 +165,7 @@ impl History {
                 *count <= COMPANY_MAX && !window.contains(place)
             })
             .collect();
-        company.truncate(company_max);
+        company.truncate(ACCOMPANY_MAX);
         (0..until)
             .filter(|place| window.contains(place) || company.contains(place))
             .filter_map(|place| self.events[place].observation(self.stream(&self.events[place])))

@@ -19,7 +19,7 @@ pub struct RuleText {
     pub file: String,
     /// The YAML.
     pub text: String,
-    /// Whether what it finds is only counted.
+    /// Whether what it finds is only logged.
     pub shadow: bool,
 }
 
@@ -28,10 +28,10 @@ pub struct RuleText {
 pub struct InForce {
     /// The rule.
     pub rule: Compiled,
-    /// Whether what it finds is only counted.
+    /// Whether what it finds is only logged.
     pub shadow: bool,
-    /// How often it has found something to say on this node, said or only counted.
-    pub found: AtomicU64,
+    /// What it said is remembered under this name: what a rule finds in the shadow was not said.
+    pub(super) key: Box<str>,
 }
 
 /// The rules in force.
@@ -65,7 +65,11 @@ impl Rules {
                 Ok(rule) if all.iter().any(|known| known.rule.id == rule.id) => {
                     problems.push(whole(file, format!("there are two rules with the id {}", rule.id)));
                 }
-                Ok(rule) => all.push(InForce { rule, shadow: *shadow, found: AtomicU64::new(0) }),
+                Ok(rule) => {
+                    // No id has this sign.
+                    let key = format!("{}{}", if *shadow { "~" } else { "" }, rule.id).into();
+                    all.push(InForce { rule, shadow: *shadow, key });
+                }
                 Err(found) => problems.extend(found),
             }
         }

@@ -3,7 +3,7 @@
 use super::{
     expression::{Aggregate, Field, Node},
     history::History,
-    noted::{Noted, OfEvent},
+    noted::{Noted, OfEvent, local},
     sequence::Sequence,
 };
 
@@ -89,7 +89,7 @@ impl Matching {
 
 /// The person's own night that a moment belongs to: it ends at noon.
 fn night(at: i64, offset: i16) -> i64 {
-    (at + i64::from(offset) * 60_000 + DAY_MS / 2).div_euclid(DAY_MS)
+    (local(at, offset) + DAY_MS / 2).div_euclid(DAY_MS)
 }
 
 impl Signal {
@@ -166,7 +166,6 @@ impl Signal {
 
 /// Visits the events of a window, newest first, with the night of each.
 fn walk<'a>(past: Past<'a>, kinds: u64, window: Window, most: u16, mut visit: impl FnMut(&'a Noted, i64)) {
-    let local = past.now + i64::from(past.offset) * 60_000;
     let tonight = night(past.now, past.offset);
     let mut left = most;
     let mut later = past.now;
@@ -199,8 +198,8 @@ fn walk<'a>(past: Past<'a>, kinds: u64, window: Window, most: u16, mut visit: im
                 last_night = own_night;
             }
             Window::Tumbling(every) => {
-                let begun = local.div_euclid(every) * every;
-                let at = event.at + i64::from(event.offset) * 60_000;
+                let begun = local(past.now, past.offset).div_euclid(every) * every;
+                let at = local(event.at, event.offset);
                 if at >= begun {
                     continue;
                 }

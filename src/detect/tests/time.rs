@@ -162,6 +162,30 @@ fn quiet_hours_and_a_daily_cap_hold_an_alert_back_until_they_are_over() {
 }
 
 #[test]
+fn what_a_rule_finds_in_the_shadow_was_not_said() {
+    let text = rule(&format!("{INPUTS}when: event.severity >= 0.5\ncooldown: 2d\n"));
+    let of = |shadow: bool| {
+        Rules::compile(&[RuleText { file: "rule.yaml".to_owned(), text: text.clone(), shadow }]).unwrap()
+    };
+    let (shadow, live) = (of(true), of(false));
+    let (mut memory, mut found) = (Memory::default(), Vec::new());
+    let mut count = |rules: &Rules, id: &str, hours: i64| {
+        let (noted, stream) = Noted::of(&event(id, hours, "mood", 0.5, ""));
+        rules.work(&mut memory, noted, &stream, &mut found);
+        found.len()
+    };
+    assert_eq!([count(&shadow, "a", 0), count(&live, "b", 1), count(&live, "c", 2)], [0, 1, 1]);
+}
+
+#[test]
+fn a_severity_that_is_no_number_is_a_middling_one() {
+    let text = rule(&format!("{INPUTS}when: event.severity >= 0.5\n"));
+    let text = text.replace("severity: '0.5'", "severity: '(event.severity - 0.5) / (event.severity - 0.5)'");
+    let said = written(&compiled(&[text]), &[&event("a", 0, "mood", 0.5, "")]);
+    assert!(said.len() == 1 && said[0].contains("\"severity\":0.5"), "{said:?}");
+}
+
+#[test]
 fn a_new_version_keeps_resets_or_migrates_what_was_said() {
     let version = |version: u32, change: &str| {
         let text = rule(&format!("{INPUTS}when: event.severity >= 0.5\ncooldown: 2d\non_change: {change}\n"));
