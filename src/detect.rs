@@ -27,7 +27,7 @@ mod trial;
 pub use compile::Compiled;
 pub use engine::{Finding, Memory};
 pub use explain::Explained;
-pub use feed::{Feed, Mode, Pushed, pushing, with_folder};
+pub use feed::{Feed, Mode, in_folder, pushing, with_folder};
 pub use library::shipped;
 pub use noted::{Id, Noted, Stream};
 pub use problem::{Place, Problem};

@@ -32,6 +32,13 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// Something wrong with a file as a whole.
+    pub(super) fn whole(file: &str, what: String) -> Self {
+        Self { file: file.to_owned(), place: Place { line: 1, column: 1 }, what, hint: None }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: {}", self.file, self.place.line, self.place.column, self.what)?;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::{
     compile::{Compiled, Kinds, compiled},
     history::Kind,
-    problem::{Place, Problem},
+    problem::Problem,
     rule::Rule,
 };
 
@@ -63,7 +63,7 @@ impl Rules {
             let rule = Rule::parse(file, text).map_err(|problem| vec![problem]);
             match rule.and_then(|rule| compiled(file, &rule, &mut kinds)) {
                 Ok(rule) if all.iter().any(|known| known.rule.id == rule.id) => {
-                    problems.push(whole(file, format!("there are two rules with the id {}", rule.id)));
+                    problems.push(Problem::whole(file, format!("there are two rules with the id {}", rule.id)));
                 }
                 Ok(rule) => {
                     // No id has this sign.
@@ -74,7 +74,7 @@ impl Rules {
             }
         }
         if all.len() > RULES_MAX {
-            problems.push(whole("rules", format!("there are more than {RULES_MAX} rules")));
+            problems.push(Problem::whole("rules", format!("there are more than {RULES_MAX} rules")));
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -114,8 +114,4 @@ impl Rules {
     pub fn late(&self) -> u64 {
         self.late.load(Relaxed)
     }
-}
-
-fn whole(file: &str, what: String) -> Problem {
-    Problem { file: file.to_owned(), place: Place { line: 1, column: 1 }, what, hint: None }
 }

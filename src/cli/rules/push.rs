@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use auren::{
     bus::Topic,
-    detect::{Feed, Mode, Rule, pushing, shipped, try_rule},
+    detect::{Feed, Mode, Rule, pushing, shipped, try_rule, with_folder},
 };
 
 use super::{Context, Exit, compiled, text};
@@ -38,7 +38,6 @@ pub(in crate::cli) struct Args {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let bus = open_topic(&context.config, Topic::Rules).await?;
-    let feed = Feed::read(&bus, &shipped()).await?;
     let (id, record, what) = match (&args.file, args.off, args.take_back) {
         (Some(file), ..) => {
             let written = text(file)?;
@@ -54,15 +53,15 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
             anyhow::ensure!(failed.is_empty(), "its own tests fail; nothing was pushed");
             let rule = Rule::parse(&written.file, &written.text)?;
             let (id, version) = (rule.id.value, rule.version.value);
-            let known = feed.texts(&shipped()).into_iter().find_map(|known| {
-                let parsed = Rule::parse(&known.file, &known.text).ok()?;
-                (parsed.id.value == id).then_some((parsed.version.value, known.text == written.text))
-            });
-            if let Some((known, same)) = known {
+            let feed = Feed::read(&bus, with_folder(shipped(), context.config.detect.folder())?).await?;
+            if let Some((known, text)) = feed.named(&id) {
                 anyhow::ensure!(
-                    version > known || same,
+                    version > known || text == written.text,
                     "version {known} of {id} is in force; give yours a higher one than that"
                 );
+            }
+            if let Some(problem) = feed.refused(&id, &written) {
+                anyhow::bail!("nodes would refuse it: {problem}");
             }
             let mode = if args.shadow { Mode::Shadow } else { Mode::Live };
             let record = pushing(&id, Some(&written.text), mode);
