@@ -83,6 +83,14 @@ impl<'a> Problems<'a> {
     }
 }
 
+/// What to do about a name that is not known: the nearest that is, or, behind `all`, every one there is.
+pub(super) fn meant<'n>(name: &str, all: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    match nearest(name, known.clone()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("{all} {}", known.collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// The known name nearest to one that is not known, if any is near.
 pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let near = known.into_iter().map(|known| (distance(name, known), known)).min()?;

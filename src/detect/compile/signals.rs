@@ -7,7 +7,7 @@ use serde_saphyr::Spanned;
 use super::{DAY_MS, EventScope, Kinds, MOST, MOST_MAX, SPAN_MAX, Stream, expression, spanned};
 use crate::detect::{
     expression::{Field, Type},
-    problem::{Problems, nearest},
+    problem::{Problems, meant},
     rule::{self, Comes, Rule},
     sequence::{LOOK_BACK, Sequence, Step},
     signal::{Matching, Shape, Signal, Window},
@@ -107,10 +107,7 @@ fn shape(
             Some(field) => field,
             None => {
                 let numbers = Field::ALL.iter().filter(|(_, field)| field.of() == Type::Number).map(|(name, _)| *name);
-                let hint = match nearest(&name.value, numbers.clone()) {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => format!("one of {}", numbers.collect::<Vec<_>>().join(", ")),
-                };
+                let hint = meant(&name.value, "one of", numbers);
                 problems.hint(name.referenced, format!("an event has no number `{}`", name.value), hint);
                 return None;
             }
@@ -170,10 +167,7 @@ fn matching(
 ) -> Option<Matching> {
     let Some(stream) = inputs.get(&input.value) else {
         // An input that is wrong itself has been told of.
-        let hint = match nearest(&input.value, inputs.keys().map(String::as_str)) {
-            Some(near) => format!("did you mean {near}?"),
-            None => format!("inputs here: {}", inputs.keys().cloned().collect::<Vec<_>>().join(", ")),
-        };
+        let hint = meant(&input.value, "inputs here:", inputs.keys().map(String::as_str));
         problems.hint(input.referenced, format!("there is no input `{}`", input.value), hint);
         return None;
     };
