@@ -2,8 +2,9 @@
 //!
 //! Time is event time, and each person has their own. A rule whose inputs allow no lateness is judged at once, as of the
 //! newest event of its inputs. One that allows some is judged in the order of event time, ties by event id, once the
-//! person's newest event is older by that much, so that the order of arrival within it changes nothing. What comes later
-//! than that is remembered, counted, and judged with the next event; nothing that was said is taken back.
+//! person's newest event is older by that much, so that the order of arrival within it changes nothing. An event that comes
+//! out of order is counted; one that comes later than allowed is remembered, and judged with the next one. Nothing that was
+//! said is taken back.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -162,14 +163,13 @@ impl Rules {
         true
     }
 
-    /// Time has passed without an event: what is absent by now is said.
+    /// Time has passed without an event: what is absent by now is said. No role calls it yet; a node finds an absence with
+    /// the person's next event.
     pub fn tick(&self, memory: &mut Memory, now: i64, found: &mut Vec<Finding>) {
         self.adopt(memory);
         let end = memory.history.events().len();
-        let mut judge = Judge { rules: self, memory, found, summaries: Vec::new() };
-        for rule in &self.absences {
-            judge.absence(*rule, end, now);
-        }
+        // An event that a lateness allows may still come.
+        Judge { rules: self, memory, found, summaries: Vec::new() }.late_absences(0, end, now);
     }
 
     /// Makes a memory one of these rules: rules that have gone are forgotten, and those of another version do what they say.

@@ -16,6 +16,8 @@ const HOUR_MS: i64 = 3_600_000;
 /// How a rule stands at the newest event of its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
+    /// When that event was, in milliseconds since the epoch; none where none has come.
+    pub at: Option<i64>,
     /// Whether what the rule looks for is there, whether or not it is time to say it.
     pub holds: bool,
     /// Why, in sentences.
@@ -32,7 +34,7 @@ impl Rules {
         let Some(place) = rule.newest(history) else {
             let reads: Vec<_> = rule.inputs.values().map(|input| input.measure.as_str()).collect();
             let text = format!("Nothing of what it reads has come of this person ({}).", reads.join(", "));
-            return Some(Explained { holds: false, text });
+            return Some(Explained { at: None, holds: false, text });
         };
         let event = &history.events()[place];
         let past = Past { history, end: place + 1, now: event.at, offset: event.offset };
@@ -76,7 +78,7 @@ impl Rules {
         if holds && rule.quiet.is_some_and(|quiet| quiet.holds(past.now, past.offset)) {
             text.push_str(" These are its quiet hours: it waits for the next event after them.");
         }
-        Some(Explained { holds, text })
+        Some(Explained { at: Some(past.now), holds, text })
     }
 }
 

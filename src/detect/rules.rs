@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use auren_agents::TriggerEvent;
+
 use super::{
     compile::{Compiled, Kinds, compiled},
     history::Kind,
@@ -50,6 +52,14 @@ pub struct Rules {
 }
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
+
+impl InForce {
+    /// Whether it said this.
+    #[must_use]
+    pub fn said(&self, trigger: &TriggerEvent) -> bool {
+        trigger.rule.as_ref().is_some_and(|rule| *rule.id == *self.rule.id)
+    }
+}
 
 impl Rules {
     /// Compiles rules.

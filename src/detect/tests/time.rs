@@ -101,6 +101,32 @@ fn an_absence_is_found_by_time_alone_once_and_at_the_same_moment_by_the_next_eve
 }
 
 #[test]
+fn time_alone_tells_no_absence_of_a_rule_that_waits_for_late_events() {
+    let inputs = "inputs: { night: { type: sleep_analysis, measure: asleep, lateness: 6h } }\n";
+    let text = rule(&format!("{inputs}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
+    let rules = compiled(&[text]);
+    let (mut memory, mut found) = (Memory::default(), Vec::new());
+    let (noted, stream) = Noted::of(&event("n-0", 0, "asleep", 0.0, ""));
+    rules.work(&mut memory, noted, &stream, &mut found);
+    rules.tick(&mut memory, 1_704_067_200_000 + 25 * HOUR_MS, &mut found);
+    assert_eq!(found, []);
+}
+
+#[test]
+fn a_rule_is_explained_as_of_the_newest_event_of_its_inputs() {
+    let text = rule("inputs: { mood: { type: mood_tracking, measure: mood } }\nwhen: 'event.severity >= 0.5'\n");
+    let rules = compiled(&[text]);
+    let (mut memory, mut found) = (Memory::default(), Vec::new());
+    assert_eq!(rules.explain(&memory, "r").unwrap().at, None);
+    for event in [event("m", 0, "mood", 0.5, ""), event("n", 5, "asleep", 0.0, "")] {
+        let (noted, stream) = Noted::of(&event);
+        rules.work(&mut memory, noted, &stream, &mut found);
+    }
+    let explained = rules.explain(&memory, "r").unwrap();
+    assert!(explained.holds && explained.at == Some(found[0].at), "{explained:?}");
+}
+
+#[test]
 fn an_absence_that_an_event_which_is_not_entered_brings_to_light_is_written() {
     let of_mood = rule(&format!("{INPUTS}when: event.severity >= 0.5\n"));
     let absence = rule(&format!("{INPUTS}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
