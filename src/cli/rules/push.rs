@@ -6,6 +6,7 @@ use auren::{
     bus::Topic,
     detect::{Feed, Mode, Rule, pushing, shipped, try_rule, with_folder},
 };
+use clap::ArgGroup;
 
 use super::{Context, Exit, compiled, text};
 use crate::cli::open_topic;
@@ -20,13 +21,14 @@ Examples:
 The rule is checked and its own tests are run first. Nodes take it over between two events.";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-#[group(required = true, multiple = false, args = ["file", "off", "take_back"])]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("what").required(true).args(["file", "off", "take_back"]))]
+// The group that clap makes of all arguments would let --shadow stand for a file.
+#[group(skip)]
 pub(in crate::cli) struct Args {
     /// The rule.
     file: Option<PathBuf>,
     /// Only count what it finds.
-    #[arg(long, requires = "file")]
+    #[arg(long, requires = "file", conflicts_with_all = ["off", "take_back"])]
     shadow: bool,
     /// Put the rule of this id out of force.
     #[arg(long, value_name = "ID")]
@@ -82,4 +84,34 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     }
     context.console.line(format_args!("{id}: {what}"))?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Push {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_rule_is_pushed_in_the_shadow_too_and_one_thing_is_done_at_a_time() {
+        for (given, fits) in [
+            (&["push", "r.yaml"][..], true),
+            (&["push", "r.yaml", "--shadow"], true),
+            (&["push", "--off", "r"], true),
+            (&["push", "--take-back", "r"], true),
+            (&["push"], false),
+            (&["push", "--shadow"], false),
+            (&["push", "--off", "r", "--shadow"], false),
+            (&["push", "r.yaml", "--off", "r"], false),
+            (&["push", "--off", "r", "--take-back", "r"], false),
+        ] {
+            assert_eq!(Push::try_parse_from(given).is_ok(), fits, "{given:?}");
+        }
+    }
 }
