@@ -133,10 +133,13 @@ impl Hub {
             stop,
             ends,
             arbiters: Vec::new(),
-            following: None,
             working: 0,
         };
-        let rules = if config.node.roles.contains(&Role::Detect) { Some(running.rules(&config).await?) } else { None };
+        let rules = if config.node.roles.contains(&Role::Detect) {
+            Some(Running::rules(&running.bus, &config).await?)
+        } else {
+            None
+        };
         let talk = TalkSettings {
             cards,
             quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
@@ -207,8 +210,6 @@ pub struct Running {
     stop: watch::Sender<bool>,
     ends: mpsc::Receiver<Result<(), BusError>>,
     arbiters: Vec<Arbiter>,
-    /// Follows the rules that are pushed.
-    following: Option<tokio::task::JoinHandle<()>>,
     /// Workers that have not ended.
     working: usize,
 }
@@ -279,9 +280,6 @@ impl Running {
                 "stopping took too long; what was in flight is worked again"
             );
         }
-        if let Some(following) = &self.following {
-            following.abort();
-        }
         for arbiter in &self.arbiters {
             arbiter.stop();
         }
@@ -292,12 +290,11 @@ impl Running {
     }
 
     /// The rules in force, which change as others are pushed.
-    async fn rules(&mut self, config: &Config) -> Result<watch::Receiver<Arc<Rules>>, HubError> {
-        let base = with_folder(shipped(), config.detect.folder())?;
-        let feed = Feed::read(&self.bus, &base).await?;
-        let compiled = Rules::compile(&feed.texts(&base)).map_err(|problems| problems[0].clone())?;
+    async fn rules(bus: &SharedBus, config: &Config) -> Result<watch::Receiver<Arc<Rules>>, HubError> {
+        let feed = Feed::read(bus, with_folder(shipped(), config.detect.folder())?).await?;
+        let compiled = Rules::compile(&feed.texts()).map_err(|problems| problems[0].clone())?;
         let (sender, rules) = watch::channel(Arc::new(compiled));
-        self.following = Some(tokio::spawn(feed.follow(Arc::clone(&self.bus), base, sender)));
+        tokio::spawn(feed.follow(Arc::clone(bus), sender));
         Ok(rules)
     }
 

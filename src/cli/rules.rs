@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use auren::detect::{RuleText, Rules, shipped};
+use auren::detect::{RuleText, Rules, in_folder, shipped};
 use clap::Subcommand;
 
 use super::{Context, Exit, console::Console};
@@ -60,14 +60,9 @@ fn texts(files: &[PathBuf]) -> anyhow::Result<Vec<RuleText>> {
     let mut texts = Vec::new();
     for file in files {
         if file.is_dir() {
-            let entries = fs::read_dir(file).with_context(|| format!("cannot read {}", file.display()))?;
-            let mut found = entries.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
-            found.retain(|path| path.extension().is_some_and(|end| end == "yaml" || end == "yml"));
-            found.sort();
+            let found = in_folder(file)?;
             anyhow::ensure!(!found.is_empty(), "{} holds no rule (*.yaml)", file.display());
-            for path in found {
-                texts.push(text(&path)?);
-            }
+            texts.extend(found);
         } else {
             texts.push(text(file)?);
         }

@@ -1,6 +1,7 @@
 //! From a rule as written to one that judges: every name, type, unit and bound is checked here, and all that is wrong is
 //! said at once.
 
+mod scope;
 mod signals;
 
 use std::collections::BTreeMap;
@@ -8,12 +9,14 @@ use std::collections::BTreeMap;
 use auren_agents::{AgentId, TriggerType};
 use serde_saphyr::Spanned;
 
+pub(super) use self::scope::EventScope;
+use self::scope::RuleScope;
 use super::{
-    expression::{Aggregate, Checked, Fault, Field, Node, Scope, Slot, Type, Variable, compile},
+    expression::{Checked, Fault, Node, Scope, Type, compile},
     history::{COMPANY_MAX, COMPANY_MS, Kind},
-    problem::{Place, Problem, Problems, nearest},
+    problem::{Place, Problem, Problems, meant},
     rule::{OnChange, Rule, Trial, minute, span},
-    signal::{Shape, Signal, Window},
+    signal::Signal,
     template::Template,
 };
 use crate::wearable::Measure;
@@ -114,110 +117,6 @@ impl Kinds {
     }
 }
 
-/// The words that an event's condition may use.
-pub(super) struct EventScope;
-
-impl Scope for EventScope {
-    fn find(&self, name: &str) -> Option<Variable> {
-        let field = Field::named(name.strip_prefix("event.").unwrap_or(name))?;
-        Some(Variable { slot: Slot::Event(field), range: field.range() })
-    }
-
-    fn names(&self) -> Vec<String> {
-        Field::ALL.iter().map(|(name, _)| (*name).to_owned()).collect()
-    }
-}
-
-/// The words that a rule's own expressions may use.
-struct RuleScope<'a> {
-    signals: &'a [Signal],
-    /// Whether the severity has been found.
-    severity: bool,
-}
-
-impl Scope for RuleScope<'_> {
-    fn find(&self, name: &str) -> Option<Variable> {
-        if name == "severity" && self.severity {
-            return Some(Variable { slot: Slot::Severity, range: Field::Severity.range() });
-        }
-        let (of, part) = name.split_once('.')?;
-        if of == "event" {
-            return EventScope.find(part);
-        }
-        let index = self.signals.iter().position(|signal| signal.name == of)?;
-        let aggregate = Aggregate::named(part)?;
-        let fits = self.signals[index].offers().contains(&aggregate);
-        fits.then(|| Variable { slot: Slot::Signal(index, aggregate), range: self.signals[index].range(aggregate) })
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
-        for signal in self.signals {
-            let offers = signal.offers();
-            let offered = Aggregate::ALL.iter().filter(|(_, aggregate)| offers.contains(aggregate));
-            names.extend(offered.map(|(name, _)| format!("{}.{name}", signal.name)));
-        }
-        names.extend(Field::ALL.iter().map(|(name, _)| format!("event.{name}")));
-        names.extend(self.severity.then(|| "severity".to_owned()));
-        names
-    }
-}
-
-impl Signal {
-    /// What can be asked of it.
-    fn offers(&self) -> &'static [Aggregate] {
-        use Aggregate as A;
-        match &self.shape {
-            Shape::Window { window: Window::Nights(_), .. } => &[
-                A::Count,
-                A::Seen,
-                A::Share,
-                A::Run,
-                A::Mean,
-                A::Min,
-                A::Max,
-                A::Sum,
-                A::Newest,
-                A::Oldest,
-                A::Rise,
-                A::Hours,
-            ],
-            Shape::Window { .. } => &[
-                A::Count,
-                A::Seen,
-                A::Share,
-                A::Run,
-                A::Mean,
-                A::Min,
-                A::Max,
-                A::Sum,
-                A::Newest,
-                A::Oldest,
-                A::Rise,
-                A::Hours,
-            ],
-            Shape::Sequence(_) => &[A::Found],
-            Shape::Absence { .. } => &[A::Absent, A::Hours],
-        }
-    }
-
-    /// What its values can be.
-    fn range(&self, aggregate: Aggregate) -> Option<(f64, f64)> {
-        let Shape::Window { window, value, most, .. } = &self.shape else { return aggregate.range() };
-        match aggregate {
-            Aggregate::Count | Aggregate::Seen | Aggregate::Run => {
-                let most = match window {
-                    Window::Newest(most) | Window::Nights(most) => *most,
-                    _ => *most,
-                };
-                Some((0.0, f64::from(most)))
-            }
-            Aggregate::Mean | Aggregate::Min | Aggregate::Max | Aggregate::Newest | Aggregate::Oldest => value.range(),
-            other => other.range(),
-        }
-    }
-}
-
 /// Compiles a rule; the streams it reads are added to `kinds`.
 ///
 /// # Errors
@@ -267,7 +166,9 @@ pub(super) fn compiled(file: &str, rule: &Rule, kinds: &mut Kinds) -> Result<Com
     }
     let quiet = quiet(rule, &mut problems);
     let kind_bits = inputs.values().fold(0, |bits, input| bits | input.kinds);
-    let (Some(when), Some(severity), Some(message), true) = (when, severity, message, problems.is_empty()) else {
+    let ready = problems.is_empty();
+    let (Some(trigger), Some(when), Some(severity), Some(message), true) = (trigger, when, severity, message, ready)
+    else {
         return Err(problems.found());
     };
     Ok(Compiled {
@@ -276,7 +177,7 @@ pub(super) fn compiled(file: &str, rule: &Rule, kinds: &mut Kinds) -> Result<Com
         owner: rule.owner.value.clone(),
         title: rule.title.clone(),
         source: rule.source.value.clone(),
-        trigger: trigger.unwrap_or(TriggerType::HrvDrop),
+        trigger,
         agents,
         on_change: rule.on_change,
         tests: rule.tests.iter().map(|trial| trial.value.clone()).collect(),
@@ -342,10 +243,7 @@ fn trigger(rule: &Rule, problems: &mut Problems<'_>) -> Option<TriggerType> {
     if let Some(found) = known.iter().find(|known| known.as_str() == trigger.value) {
         return Some(found.clone());
     }
-    let hint = match nearest(&trigger.value, known.iter().map(TriggerType::as_str)) {
-        Some(near) => format!("did you mean {near}?"),
-        None => format!("known: {}", known.iter().map(TriggerType::as_str).collect::<Vec<_>>().join(", ")),
-    };
+    let hint = meant(&trigger.value, "known:", known.iter().map(TriggerType::as_str));
     problems.hint(trigger.referenced, format!("there is no trigger type {}", trigger.value), hint);
     None
 }
@@ -372,11 +270,7 @@ fn inputs(rule: &Rule, kinds: &mut Kinds, problems: &mut Problems<'_>) -> (BTree
         let input = &input.value;
         let (event_type, measure) = (&input.event_type, &input.measure);
         let Some(known) = Measure::named(&measure.value) else {
-            let names = Measure::ALL.iter().map(|measure| measure.name());
-            let hint = match nearest(&measure.value, names.clone()) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("known: {}", names.collect::<Vec<_>>().join(", ")),
-            };
+            let hint = meant(&measure.value, "known:", Measure::ALL.iter().map(|measure| measure.name()));
             problems.hint(measure.referenced, format!("there is no statistic {}", measure.value), hint);
             continue;
         };
@@ -441,8 +335,7 @@ fn expression(text: &Spanned<String>, scope: &impl Scope, wanted: Type, problems
     match compile(&text.value, scope) {
         Ok(Checked { node, gives }) if gives == wanted => Some(node),
         Ok(_) => {
-            let what = if wanted == Type::Flag { "this must be true or false" } else { "this must be a number" };
-            problems.add(text.referenced, what);
+            problems.add(text.referenced, format!("this must be {}", wanted.name()));
             None
         }
         Err(fault) => {

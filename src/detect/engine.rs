@@ -2,8 +2,9 @@
 //!
 //! Time is event time, and each person has their own. A rule whose inputs allow no lateness is judged at once, as of the
 //! newest event of its inputs. One that allows some is judged in the order of event time, ties by event id, once the
-//! person's newest event is older by that much, so that the order of arrival within it changes nothing. What comes later
-//! than that is remembered, counted, and judged with the next event; nothing that was said is taken back.
+//! person's newest event is older by that much, so that the order of arrival within it changes nothing. An event that comes
+//! out of order is counted; one that comes later than allowed is remembered, and judged with the next one. Nothing that was
+//! said is taken back.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -11,22 +12,20 @@ use auren_agents::Observation;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    compile::{Compiled, Quiet},
-    expression::{Field, Slot, Values},
+    compile::Compiled,
+    expression::{Slot, Values},
     history::{Added, History, UNREAD},
     noted::{Id, Noted, OfEvent, Stream},
     rule::OnChange,
     rules::Rules,
+    said::Said,
     signal::{Past, Shape, Summary},
 };
 
 /// The version of the saved memory.
 const VERSION: u8 = 2;
-const DAY_MS: i64 = 86_400_000;
-const MINUTE_MS: i64 = 60_000;
-/// A trigger carries at most so many events that it rests on, and at most so many others of those days.
+/// A trigger carries at most so many events that it rests on.
 const WINDOW_MAX: usize = 16;
-const COMPANY_MAX: usize = 12;
 
 /// What is remembered of a person: their last days, and what was said of them.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -38,20 +37,6 @@ pub struct Memory {
     /// The rules that it was last used with.
     #[serde(skip)]
     rules: u64,
-}
-
-/// What a rule said last.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Said {
-    pub(super) rule: Box<str>,
-    pub(super) version: u32,
-    pub(super) at: i64,
-    pub(super) severity: f64,
-    /// Whether what it found has not been well since.
-    pub(super) holds: bool,
-    /// The local day on which it spoke last, and how often on that day.
-    day: i32,
-    today: u8,
 }
 
 /// Something that a rule has to say.
@@ -127,6 +112,11 @@ impl Compiled {
         self.signals.iter().any(|signal| matches!(signal.shape, Shape::Absence { .. }))
     }
 
+    /// The place of the newest event that belongs to one of its inputs.
+    pub(super) fn newest(&self, history: &History) -> Option<usize> {
+        history.events().iter().rposition(|event| history.bit(event) & self.kinds != 0)
+    }
+
     /// What its signals say of a past.
     pub(super) fn look(&self, past: Past<'_>, summaries: &mut Vec<Summary>) {
         summaries.clear();
@@ -145,32 +135,22 @@ impl Compiled {
     }
 }
 
-impl Quiet {
-    /// Whether the person's own time lies within.
-    pub(super) fn holds(&self, at: i64, offset: i16) -> bool {
-        let minute = (at / MINUTE_MS + i64::from(offset)).rem_euclid(24 * 60);
-        if self.from < self.to {
-            (self.from..self.to).contains(&minute)
-        } else {
-            minute >= self.from || minute < self.to
-        }
-    }
-}
-
 impl Rules {
-    /// Enters an event and judges what it concerns; what there is to say is added to `found`. False where nothing changed.
+    /// Enters an event and judges what it concerns; what there is to say is added to `found`. False where there is nothing
+    /// to write.
     pub fn work(&self, memory: &mut Memory, noted: Noted, stream: &Stream, found: &mut Vec<Finding>) -> bool {
         self.adopt(memory);
-        let at = noted.at;
+        let (at, before) = (noted.at, found.len());
         // Before the event is entered, which may let what was awaited be forgotten.
         Judge { rules: self, memory, found, summaries: Vec::new() }.absences(at);
         let judged = memory.judged.iter().map(|(_, judged)| *judged).min().unwrap_or(i64::MAX);
         let kind = match memory.history.add(noted, stream, &self.kinds, judged) {
             Added::New(kind) => kind,
-            Added::Known => return false,
+            // What was absent until it came is said all the same.
+            Added::Known => return found.len() > before,
             Added::TooOld => {
                 self.late.fetch_add(1, Relaxed);
-                return false;
+                return found.len() > before;
             }
         };
         let mut judge = Judge { rules: self, memory, found, summaries: Vec::new() };
@@ -183,14 +163,13 @@ impl Rules {
         true
     }
 
-    /// Time has passed without an event: what is absent by now is said.
+    /// Time has passed without an event: what is absent by now is said. No role calls it yet; a node finds an absence with
+    /// the person's next event.
     pub fn tick(&self, memory: &mut Memory, now: i64, found: &mut Vec<Finding>) {
         self.adopt(memory);
         let end = memory.history.events().len();
-        let mut judge = Judge { rules: self, memory, found, summaries: Vec::new() };
-        for rule in &self.absences {
-            judge.absence(*rule, end, now);
-        }
+        // An event that a lateness allows may still come.
+        Judge { rules: self, memory, found, summaries: Vec::new() }.late_absences(0, end, now);
     }
 
     /// Makes a memory one of these rules: rules that have gone are forgotten, and those of another version do what they say.
@@ -201,7 +180,7 @@ impl Rules {
         memory.rules = self.number;
         memory.history.resolve(&self.kinds);
         memory.said.retain_mut(|said| {
-            let Some(known) = self.named(&said.rule) else { return false };
+            let Some(known) = self.all.iter().find(|known| known.key == said.rule) else { return false };
             let changed = known.rule.version != said.version;
             said.version = known.rule.version;
             match known.rule.on_change {
@@ -232,14 +211,9 @@ impl Judge<'_> {
     /// Judges the rules without lateness, each as of the newest event of its inputs.
     fn at_once(&mut self, kind: u8, at: i64) {
         let rules = self.rules;
-        let events = self.memory.history.events();
-        let newer = events.iter().rev().take_while(|event| event.at > at);
-        let (mut newest, mut in_order) = (true, true);
-        for event in newer {
-            in_order &= self.memory.history.kind(event) != kind;
-            newest = false;
-        }
-        if !in_order {
+        let history = &self.memory.history;
+        let mut newer = history.events().iter().rev().take_while(|event| event.at > at);
+        if newer.any(|event| history.kind(event) == kind) {
             rules.late.fetch_add(1, Relaxed);
         }
         for number in &rules.kinds[usize::from(kind)].readers {
@@ -247,15 +221,10 @@ impl Judge<'_> {
             if rule.lateness > 0 {
                 continue;
             }
-            let history = &self.memory.history;
-            let of_inputs = |event: &Noted| history.bit(event) & rule.kinds != 0;
-            let end = match newest {
-                true => history.events().len(),
-                false => history.events().iter().rposition(of_inputs).map_or(0, |place| place + 1),
-            };
-            let Some(event) = end.checked_sub(1).map(|index| &history.events()[index]) else { continue };
+            let Some(place) = rule.newest(&self.memory.history) else { continue };
+            let event = &self.memory.history.events()[place];
             let (now, offset) = (event.at, event.offset);
-            self.judge(*number, end, now, offset);
+            self.judge(*number, place + 1, now, offset);
         }
     }
 
@@ -321,15 +290,15 @@ impl Judge<'_> {
     /// Judges a rule at a moment, with the events before `end` as the past.
     fn judge(&mut self, number: u32, end: usize, now: i64, offset: i16) {
         let Memory { history, said, .. } = &mut *self.memory;
-        let InForceRule { rule, shadow, counter } = InForceRule::of(self.rules, number);
+        let known = &self.rules.all[number as usize];
+        let rule = &known.rule;
         let past = Past { history, end, now, offset };
         let Some(event) = past.events().last() else { return };
         rule.look(past, &mut self.summaries);
         let event = OfEvent { event, stream: history.stream(event) };
         let mut seen = Seen { event, summaries: &self.summaries, severity: None };
-        let index = said.iter().position(|said| *said.rule == *rule.id);
         if rule.when.flag(&seen) != Some(true) {
-            if let Some(said) = index.map(|index| &mut said[index])
+            if let Some(said) = said.iter_mut().find(|said| said.rule == known.key)
                 && now > said.at
                 && rule.clear.as_ref().is_none_or(|clear| clear.flag(&seen) == Some(true))
             {
@@ -337,49 +306,11 @@ impl Judge<'_> {
             }
             return;
         }
-        let severity = rule.severity.number(&seen).unwrap_or(0.5).clamp(0.0, 1.0);
-        let day = i32::try_from((now + i64::from(offset) * MINUTE_MS).div_euclid(DAY_MS)).unwrap_or(i32::MAX);
-        let news = match index.map(|index| &said[index]) {
-            None => true,
-            // It came late, or another stream at the same moment: nothing is said twice of one moment.
-            Some(said) if now <= said.at => return,
-            Some(said) => {
-                let since = now - said.at;
-                let again = rule.remind.is_some_and(|remind| since >= remind);
-                !said.holds || severity >= said.severity + rule.worse || again
-            }
-        };
-        let quiet = rule.quiet.is_some_and(|quiet| severity < quiet.unless && quiet.holds(now, offset));
-        let capped = index
-            .is_some_and(|index| said[index].day == day && rule.daily_cap.is_some_and(|cap| said[index].today >= cap));
-        if news && (quiet || capped) {
-            // It waits for the next event after these hours, and is said then if it is still so.
+        let severity = rule.severity.number(&seen).filter(|severity| !severity.is_nan()).unwrap_or(0.5).clamp(0.0, 1.0);
+        if !known.speaks(said, severity, now, offset) {
             return;
         }
-        let cool = index.is_none_or(|index| now - said[index].at >= rule.cooldown);
-        if !(news && cool) {
-            if let Some(index) = index {
-                said[index].holds = true;
-            }
-            return;
-        }
-        match index.map(|index| &mut said[index]) {
-            Some(said) => {
-                said.today = if said.day == day { said.today.saturating_add(1) } else { 1 };
-                (said.at, said.severity, said.holds, said.day) = (now, severity, true, day);
-            }
-            None => said.push(Said {
-                rule: rule.id.as_str().into(),
-                version: rule.version,
-                at: now,
-                severity,
-                holds: true,
-                day,
-                today: 1,
-            }),
-        }
-        counter.fetch_add(1, Relaxed);
-        if shadow {
+        if known.shadow {
             tracing::info!(rule = %rule.id, version = rule.version, "a rule in the shadow would have spoken");
             return;
         }
@@ -394,35 +325,7 @@ impl Judge<'_> {
             severity,
             message: rule.message.render(&seen),
             window: window.iter().map(|place| history.events()[*place].id.clone()).collect(),
-            evidence: history.evidence(window, now, COMPANY_MAX),
+            evidence: history.evidence(window, now),
         });
-    }
-}
-
-struct InForceRule<'a> {
-    rule: &'a Compiled,
-    shadow: bool,
-    counter: &'a std::sync::atomic::AtomicU64,
-}
-
-impl<'a> InForceRule<'a> {
-    fn of(rules: &'a Rules, number: u32) -> Self {
-        let known = &rules.all[number as usize];
-        Self { rule: &known.rule, shadow: known.shadow, counter: &known.found }
-    }
-}
-
-/// The name of a variable as its rule writes it.
-pub(super) fn name(rule: &Compiled, slot: Slot) -> String {
-    let of = |known: &[(&'static str, Field)], field: Field| {
-        known.iter().find(|(_, known)| *known == field).map_or("", |(name, _)| *name)
-    };
-    match slot {
-        Slot::Event(field) => format!("event.{}", of(Field::ALL, field)),
-        Slot::Signal(index, aggregate) => {
-            let known = super::expression::Aggregate::ALL.iter().find(|(_, known)| *known == aggregate);
-            format!("{}.{}", rule.signals[index].name, known.map_or("", |(name, _)| *name))
-        }
-        Slot::Severity => "severity".to_owned(),
     }
 }

@@ -1,7 +1,8 @@
 //! Why a rule spoke or did not, in sentences with numbers. Metadata only: what it shows, an agent may see too.
 
 use super::{
-    engine::{Memory, Seen, name},
+    compile::Compiled,
+    engine::{Memory, Seen},
     expression::{Slot, Type, Values as _},
     noted::OfEvent,
     rules::Rules,
@@ -15,6 +16,8 @@ const HOUR_MS: i64 = 3_600_000;
 /// How a rule stands at the newest event of its inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
+    /// When that event was, in milliseconds since the epoch; none where none has come.
+    pub at: Option<i64>,
     /// Whether what the rule looks for is there, whether or not it is time to say it.
     pub holds: bool,
     /// Why, in sentences.
@@ -25,13 +28,13 @@ impl Rules {
     /// Explains how a rule stands with a person; none where there is no such rule.
     #[must_use]
     pub fn explain(&self, memory: &Memory, id: &str) -> Option<Explained> {
-        let rule = &self.named(id)?.rule;
+        let known = self.named(id)?;
+        let rule = &known.rule;
         let history = &memory.history;
-        let of_inputs = |event: &super::Noted| history.bit(event) & rule.kinds != 0;
-        let Some(place) = history.events().iter().rposition(of_inputs) else {
+        let Some(place) = rule.newest(history) else {
             let reads: Vec<_> = rule.inputs.values().map(|input| input.measure.as_str()).collect();
             let text = format!("Nothing of what it reads has come of this person ({}).", reads.join(", "));
-            return Some(Explained { holds: false, text });
+            return Some(Explained { at: None, holds: false, text });
         };
         let event = &history.events()[place];
         let past = Past { history, end: place + 1, now: event.at, offset: event.offset };
@@ -51,7 +54,7 @@ impl Rules {
         if let Some(explanation) = &rule.explanation {
             text = format!("{} {text}", explanation.render(&seen));
         }
-        let said = memory.said.iter().find(|said| *said.rule == *rule.id);
+        let said = memory.said.iter().find(|said| said.rule == known.key);
         if let Some(said) = said {
             let at = moment(said.at, i32::from(past.offset) * 60).map(|at| at.to_string()).unwrap_or_default();
             let severity = number(said.severity);
@@ -75,7 +78,16 @@ impl Rules {
         if holds && rule.quiet.is_some_and(|quiet| quiet.holds(past.now, past.offset)) {
             text.push_str(" These are its quiet hours: it waits for the next event after them.");
         }
-        Some(Explained { holds, text })
+        Some(Explained { at: Some(past.now), holds, text })
+    }
+}
+
+/// The name of a variable as its rule writes it.
+fn name(rule: &Compiled, slot: Slot) -> String {
+    match slot {
+        Slot::Event(field) => format!("event.{}", field.name()),
+        Slot::Signal(index, aggregate) => format!("{}.{}", rule.signals[index].name, aggregate.name()),
+        Slot::Severity => "severity".to_owned(),
     }
 }
 

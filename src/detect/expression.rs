@@ -21,7 +21,7 @@ pub(super) enum Type {
 }
 
 impl Type {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Number => "a number",
             Self::Text => "a text",
@@ -112,7 +112,7 @@ pub(super) enum Node {
     Number(f64),
     Text(Box<str>),
     Flag(bool),
-    Variable(Slot, Type),
+    Variable(Slot),
     Has(Slot),
     Not(Box<Node>),
     Negate(Box<Node>),
@@ -142,6 +142,10 @@ macro_rules! names {
             /// What its values can be.
             pub(super) fn range(self) -> Option<(f64, f64)> {
                 match self { $(Self::$variant => $range,)* }
+            }
+
+            pub(super) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
             }
 
             pub(super) fn named(name: &str) -> Option<Self> {

@@ -3,20 +3,16 @@
 //! A record's key is the rule's id, its value the YAML, and a header says whether the rule speaks, is only counted, or is
 //! off. A node begins with the shipped rules and those of its folder, puts the records on top, and follows the topic. Each
 //! change makes a new set of rules, and sessions take the newest set before each event: no event is judged by two sets, and
-//! none by no set. A record that cannot be used is refused, and what was in force stays.
+//! none by no set. A record that cannot be used is refused, and what was in force stays, also after a restart as long as
+//! compaction has left the record before it.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fs,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::{
-    problem::{Place, Problem},
+    problem::Problem,
     rule::Rule,
     rules::{RuleText, Rules},
 };
@@ -24,13 +20,15 @@ use crate::bus::{BusError, Outgoing, Read, ReadFrom, ReadUntil, Record, SharedBu
 
 /// The header that says what the rule does.
 const MODE: &str = "auren-mode";
+/// How long a bus that failed is left alone.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a pushed rule does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// It speaks.
     Live,
-    /// What it finds is counted and logged, and not said.
+    /// What it finds is logged, and not said.
     Shadow,
     /// It is not in force; a shipped rule of its id is not either.
     Off,
@@ -48,136 +46,167 @@ impl Mode {
     }
 }
 
-/// A rule of the topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pushed {
-    /// What it does.
-    pub mode: Mode,
-    /// Its text and where it was read.
-    pub text: RuleText,
+/// A rule's text, and what has been read in it.
+#[derive(Debug, Clone)]
+struct Known {
+    id: String,
+    version: u32,
+    text: RuleText,
 }
 
-/// The rules of the topic, and where each partition has been read to.
+impl Known {
+    fn read(text: RuleText) -> Result<Self, Problem> {
+        let rule = Rule::parse(&text.file, &text.text)?;
+        Ok(Self { id: rule.id.value, version: rule.version.value, text })
+    }
+}
+
+/// The rules that are shipped or in a folder, those of the topic, and how far it has been read.
 #[derive(Debug, Default)]
 pub struct Feed {
-    /// By id.
-    pub pushed: BTreeMap<String, Pushed>,
-    read: HashMap<i32, i64>,
+    base: Vec<Known>,
+    /// Those of the topic by id; none where it puts one out of force.
+    pushed: BTreeMap<String, Option<Known>>,
+    /// The next offset of each partition.
+    next: BTreeMap<i32, i64>,
 }
 
 impl Feed {
-    /// Reads the topic to its end. A record that cannot be used is passed over and logged.
+    /// Reads the topic to its end, on top of what is shipped or in the folder. A record that cannot be used is passed over
+    /// and logged.
     ///
     /// # Errors
     /// [`BusError`] where the topic cannot be read.
-    pub async fn read(bus: &SharedBus, base: &[RuleText]) -> Result<Self, BusError> {
-        let mut feed = Self::default();
-        let mut batches = bus.read(whole(bus, ReadUntil::End).await?);
+    pub async fn read(bus: &SharedBus, base: Vec<RuleText>) -> Result<Self, BusError> {
+        let mut feed = Self::on(base);
+        let mut batches = feed.batches(bus, ReadUntil::End);
         while let Some(batch) = batches.recv().await {
             for record in batch? {
-                feed.take(&record, base);
+                feed.take(&record);
             }
         }
         Ok(feed)
     }
 
-    /// The rules that follow from what is shipped or in the folder, and from the topic.
-    #[must_use]
-    pub fn texts(&self, base: &[RuleText]) -> Vec<RuleText> {
-        let id = |text: &RuleText| Rule::parse(&text.file, &text.text).map(|rule| rule.id.value).unwrap_or_default();
-        let mut texts: Vec<_> = base.iter().filter(|text| !self.pushed.contains_key(&id(text))).cloned().collect();
-        texts.extend(self.pushed.values().filter(|pushed| pushed.mode != Mode::Off).map(|pushed| pushed.text.clone()));
-        texts
+    /// Nothing is pushed yet. What is no rule is left to whoever compiles, under no id.
+    fn on(base: Vec<RuleText>) -> Self {
+        let known = |text: RuleText| {
+            Known::read(text.clone()).unwrap_or_else(|_| Known { id: String::new(), version: 0, text })
+        };
+        Self { base: base.into_iter().map(known).collect(), ..Self::default() }
     }
 
-    /// Follows the topic and puts each change in force, until nobody judges any more.
-    pub async fn follow(mut self, bus: SharedBus, base: Vec<RuleText>, rules: watch::Sender<Arc<Rules>>) {
-        let read = match whole(&bus, ReadUntil::Follow).await {
-            Ok(read) => read,
-            Err(error) => return tracing::error!(%error, "rules cannot be followed; those in force stay"),
+    /// The rules that follow from what is shipped or in the folder, and from the topic.
+    #[must_use]
+    pub fn texts(&self) -> Vec<RuleText> {
+        self.in_force().map(|known| known.text.clone()).collect()
+    }
+
+    /// The version and the text of the rule of this id that is in force.
+    #[must_use]
+    pub fn named(&self, id: &str) -> Option<(u32, &str)> {
+        self.in_force().find(|known| known.id == id).map(|known| (known.version, known.text.text.as_str()))
+    }
+
+    /// Why nodes would not put a rule in force under this id; none where they would.
+    #[must_use]
+    pub fn refused(&self, id: &str, text: &RuleText) -> Option<Problem> {
+        self.checked(id, text.clone()).err()
+    }
+
+    /// Follows the topic and puts each change in force, until nobody judges any more. A bus that fails is asked again.
+    pub async fn follow(mut self, bus: SharedBus, rules: watch::Sender<Arc<Rules>>) {
+        let following = async {
+            loop {
+                if let Err(error) = self.changes(&bus, &rules).await {
+                    tracing::warn!(%error, "rules cannot be followed now; those in force stay");
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
         };
-        let mut batches = bus.read(read);
+        tokio::select! {
+            () = rules.closed() => {}
+            () = following => {}
+        }
+    }
+
+    /// Puts changes in force as they come, until the bus has no more to give.
+    async fn changes(&mut self, bus: &SharedBus, rules: &watch::Sender<Arc<Rules>>) -> Result<(), BusError> {
+        let mut batches = self.batches(bus, ReadUntil::Follow);
         while let Some(batch) = batches.recv().await {
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => return tracing::error!(%error, "rules are not followed any more; those in force stay"),
-            };
-            let changed = batch.iter().filter(|record| self.take(record, &base)).count();
+            let changed = batch?.iter().filter(|record| self.take(record)).count();
             if changed == 0 {
                 continue;
             }
-            match Rules::compile(&self.texts(&base)) {
+            match Rules::compile(&self.texts()) {
                 Ok(compiled) => {
                     tracing::info!(changed, rules = compiled.in_force().len(), "rules in force have changed");
-                    if rules.send(Arc::new(compiled)).is_err() {
-                        return;
-                    }
+                    rules.send_replace(Arc::new(compiled));
                 }
                 Err(problems) => {
-                    tracing::error!(problem = %problems[0], "rules do not go together; those in force stay")
+                    tracing::error!(problem = %problems[0], "rules do not go together; those in force stay");
                 }
             }
         }
+        Ok(())
+    }
+
+    /// What has not been read yet.
+    fn batches(&self, bus: &SharedBus, until: ReadUntil) -> tokio::sync::mpsc::Receiver<Result<Vec<Record>, BusError>> {
+        let from = ReadFrom::Offsets(self.next.clone());
+        bus.read(Read { topic: Topic::Rules, partitions: Vec::new(), from, until })
+    }
+
+    fn in_force(&self) -> impl Iterator<Item = &Known> {
+        let base = self.base.iter().filter(|known| !self.pushed.contains_key(&known.id));
+        base.chain(self.pushed.values().flatten())
     }
 
     /// Takes over a record; false where it changes nothing.
-    fn take(&mut self, record: &Record, base: &[RuleText]) -> bool {
-        let read = self.read.entry(record.partition).or_insert(-1);
-        if record.offset <= *read {
-            return false;
-        }
-        *read = record.offset;
+    fn take(&mut self, record: &Record) -> bool {
+        self.next.insert(record.partition, record.offset + 1);
         let cursor = record.cursor();
         let Some(id) = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok()) else {
             tracing::warn!(%cursor, "a record without a rule's id was refused");
             return false;
         };
         let Some(payload) = &record.payload else { return self.pushed.remove(id).is_some() };
-        let mode = match record.header(MODE) {
-            Some("shadow") => Mode::Shadow,
-            Some("off") => Mode::Off,
-            _ => Mode::Live,
-        };
-        let file = format!("{}/{cursor}", Topic::Rules);
-        let text = String::from_utf8_lossy(payload).into_owned();
-        let text = RuleText { file, text, shadow: mode == Mode::Shadow };
-        let mut all = self.texts(base);
-        let refused = if mode == Mode::Off { None } else { self.refused(id, &text, &mut all) };
-        if let Some(problem) = refused {
-            tracing::error!(rule = id, %problem, "a rule was refused; the one in force stays");
-            return false;
+        let is = |mode: Mode| record.header(MODE) == Some(mode.name());
+        if is(Mode::Off) {
+            self.pushed.insert(id.to_owned(), None);
+            return true;
         }
-        self.pushed.insert(id.to_owned(), Pushed { mode, text });
-        true
+        let (file, text) = (format!("{}/{cursor}", Topic::Rules), String::from_utf8_lossy(payload).into_owned());
+        match self.checked(id, RuleText { file, text, shadow: is(Mode::Shadow) }) {
+            Ok(known) => {
+                self.pushed.insert(id.to_owned(), Some(known));
+                true
+            }
+            Err(problem) => {
+                tracing::error!(rule = id, %problem, "a rule was refused; the one in force stays");
+                false
+            }
+        }
     }
 
-    /// Why a rule cannot be put in force.
-    fn refused(&self, id: &str, text: &RuleText, all: &mut Vec<RuleText>) -> Option<Problem> {
-        let problem =
-            |what: String| Problem { file: text.file.clone(), place: Place { line: 1, column: 1 }, what, hint: None };
-        let rule = match Rule::parse(&text.file, &text.text) {
-            Ok(rule) => rule,
-            Err(problem) => return Some(problem),
-        };
-        if rule.id.value != id {
-            return Some(problem(format!("the record's key is {id}, and the rule's id is {}", rule.id.value)));
+    /// A rule that can be put in force under this id, beside the others.
+    fn checked(&self, id: &str, text: RuleText) -> Result<Known, Problem> {
+        let known = Known::read(text)?;
+        if known.id != id {
+            let what = format!("the record's key is {id}, and the rule's id is {}", known.id);
+            return Err(Problem::whole(&known.text.file, what));
         }
-        let version = |known: &RuleText| {
-            let known = Rule::parse(&known.file, &known.text).ok()?;
-            (known.id.value == id).then_some(known.version.value)
-        };
-        if let Some(known) = all.iter().find_map(version).filter(|known| *known > rule.version.value) {
-            return Some(problem(format!("version {} does not replace version {known}", rule.version.value)));
+        if let Some((newer, _)) = self.named(id).filter(|(version, _)| *version > known.version) {
+            let what = format!("version {} does not replace version {newer}", known.version);
+            return Err(Problem::whole(&known.text.file, what));
         }
-        all.retain(|known| version(known).is_none());
-        all.push(text.clone());
-        Rules::compile(all).err()?.into_iter().next()
+        let mut all: Vec<_> = self.in_force().filter(|other| other.id != id).map(|other| other.text.clone()).collect();
+        all.push(known.text.clone());
+        match Rules::compile(&all) {
+            Ok(_) => Ok(known),
+            Err(mut problems) => Err(problems.swap_remove(0)),
+        }
     }
-}
-
-async fn whole(bus: &SharedBus, until: ReadUntil) -> Result<Read, BusError> {
-    let partitions = (0..bus.partitions().await?).collect();
-    Ok(Read { topic: Topic::Rules, partitions, from: ReadFrom::Earliest, until })
 }
 
 /// The record that pushes a rule; without a text, the one that takes back what was pushed.
@@ -195,24 +224,37 @@ pub fn pushing(id: &str, text: Option<&str>, mode: Mode) -> Outgoing {
 /// The shipped rules, with those of a folder added or put in their place.
 ///
 /// # Errors
-/// [`Problem`] where the folder cannot be read, or a file in it is no rule.
+/// [`Problem`] where the folder cannot be read, a file in it is no rule, or two are rules of one id.
 pub fn with_folder(shipped: Vec<RuleText>, folder: Option<&Path>) -> Result<Vec<RuleText>, Problem> {
     let Some(folder) = folder else { return Ok(shipped) };
-    let unreadable = |file: &Path| {
-        let (file, place) = (file.display().to_string(), Place { line: 1, column: 1 });
-        move |error: std::io::Error| Problem { file, place, what: format!("cannot be read: {error}"), hint: None }
+    let mut feed = Feed::on(shipped);
+    for text in in_folder(folder)? {
+        let known = Known::read(text)?;
+        let (file, id) = (known.text.file.clone(), known.id.clone());
+        if feed.pushed.insert(id.clone(), Some(known)).is_some() {
+            return Err(Problem::whole(&file, format!("there are two rules with the id {id}")));
+        }
+    }
+    Ok(feed.texts())
+}
+
+/// What the files `*.yaml` of a folder hold, by name.
+///
+/// # Errors
+/// [`Problem`] where the folder or one of them cannot be read.
+pub fn in_folder(folder: &Path) -> Result<Vec<RuleText>, Problem> {
+    let unreadable = |file: &Path, error: &std::io::Error| {
+        Problem::whole(&file.display().to_string(), format!("cannot be read: {error}"))
     };
-    let mut feed = Feed::default();
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
-        files.push(entry.map_err(unreadable(folder))?.path());
+    for entry in fs::read_dir(folder).map_err(|error| unreadable(folder, &error))? {
+        files.push(entry.map_err(|error| unreadable(folder, &error))?.path());
     }
+    files.retain(|file| file.extension().is_some_and(|end| end == "yaml"));
     files.sort();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "yaml")) {
-        let text = fs::read_to_string(file).map_err(unreadable(file))?;
-        let text = RuleText { file: file.display().to_string(), text, shadow: false };
-        let id = Rule::parse(&text.file, &text.text)?.id.value;
-        feed.pushed.insert(id, Pushed { mode: Mode::Live, text });
-    }
-    Ok(feed.texts(&shipped))
+    let text = |file: &std::path::PathBuf| {
+        let text = fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+        Ok(RuleText { file: file.display().to_string(), text, shadow: false })
+    };
+    files.iter().map(text).collect()
 }

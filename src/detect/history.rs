@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::noted::{Noted, Stream};
 
-/// Most streams of a person; a further one is not remembered.
+/// Most streams of a person that are remembered at once.
 const STREAMS_MAX: usize = 64;
 /// How long what no rule reads is kept, to accompany what a trigger rests on.
 pub(super) const COMPANY_MS: i64 = 2 * 86_400_000;
 /// Most events of a stream that no rule reads.
 pub(super) const COMPANY_MAX: u16 = 2;
+/// Most events that accompany what a trigger rests on.
+const ACCOMPANY_MAX: usize = 12;
 /// Most events that wait for their turn under an allowed lateness.
 pub(super) const WAITING_MAX: usize = 1024;
 
@@ -47,7 +49,7 @@ pub(super) enum Added {
     New(u8),
     /// It is there already.
     Known,
-    /// It is older than all that is kept.
+    /// It is older than all that is kept, or of one stream too many.
     TooOld,
 }
 
@@ -59,15 +61,7 @@ impl History {
 
     /// Enters an event. `judged` is the time up to which everything has been judged: what is newer waits and is kept.
     pub(super) fn add(&mut self, mut noted: Noted, stream: &Stream, kinds: &[Kind], judged: i64) -> Added {
-        let index = match self.streams.iter().position(|known| known == stream) {
-            Some(index) => index,
-            None if self.streams.len() < STREAMS_MAX => {
-                self.kinds.push(kind_of(stream, kinds));
-                self.streams.push(stream.clone());
-                self.streams.len() - 1
-            }
-            None => return Added::TooOld,
-        };
+        let Some(index) = self.enter(stream, kinds) else { return Added::TooOld };
         #[expect(clippy::cast_possible_truncation, reason = "there are at most STREAMS_MAX")]
         let number = index as u8;
         noted.stream = number;
@@ -87,6 +81,26 @@ impl History {
         self.forget(kinds, judged);
         let kept = self.events.binary_search_by(|known| (known.at, &known.id).cmp(&(at, &id))).is_ok();
         if kept { Added::New(kind) } else { Added::TooOld }
+    }
+
+    /// The place of a stream, which may be that of one of which nothing is remembered any more; none where all are in use.
+    fn enter(&mut self, stream: &Stream, kinds: &[Kind]) -> Option<usize> {
+        if let Some(known) = self.streams.iter().position(|known| known == stream) {
+            return Some(known);
+        }
+        let kind = kind_of(stream, kinds);
+        if self.streams.len() < STREAMS_MAX {
+            self.kinds.push(kind);
+            self.streams.push(stream.clone());
+            return Some(self.streams.len() - 1);
+        }
+        let mut used = [false; STREAMS_MAX];
+        for event in &self.events {
+            used[usize::from(event.stream)] = true;
+        }
+        let free = used.iter().position(|used| !used)?;
+        (self.streams[free], self.kinds[free]) = (stream.clone(), kind);
+        Some(free)
     }
 
     /// Drops what no rule looks back on any more.
@@ -138,7 +152,7 @@ impl History {
     }
 
     /// The events of these places, and what accompanied them in the last two days, as agents see them.
-    pub(super) fn evidence(&self, window: &[usize], at: i64, company_max: usize) -> Vec<Observation> {
+    pub(super) fn evidence(&self, window: &[usize], at: i64) -> Vec<Observation> {
         let until = self.events.partition_point(|event| event.at <= at);
         let mut counts = [0_u16; STREAMS_MAX];
         // Of each stream as many as are kept whatever the order of arrival was.
@@ -151,7 +165,7 @@ impl History {
                 *count <= COMPANY_MAX && !window.contains(place)
             })
             .collect();
-        company.truncate(company_max);
+        company.truncate(ACCOMPANY_MAX);
         (0..until)
             .filter(|place| window.contains(place) || company.contains(place))
             .filter_map(|place| self.events[place].observation(self.stream(&self.events[place])))

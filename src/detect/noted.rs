@@ -59,6 +59,11 @@ pub struct Stream {
     pub context: Box<str>,
 }
 
+/// A moment on the person's own clock, in milliseconds since the epoch there.
+pub(super) fn local(at: i64, offset: i16) -> i64 {
+    at + i64::from(offset) * 60_000
+}
+
 impl Id {
     /// The id of that text.
     #[must_use]
@@ -125,9 +130,8 @@ impl Noted {
 
     /// The person's own hour of the day.
     fn hour(&self) -> f64 {
-        let local = self.at + i64::from(self.offset) * 60_000;
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of a day")]
-        let hour = local.rem_euclid(24 * HOUR_MS) as f64 / HOUR_MS as f64;
+        let hour = local(self.at, self.offset).rem_euclid(24 * HOUR_MS) as f64 / HOUR_MS as f64;
         hour
     }
 

@@ -32,6 +32,13 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+impl Problem {
+    /// Something wrong with a file as a whole.
+    pub(super) fn whole(file: &str, what: String) -> Self {
+        Self { file: file.to_owned(), place: Place { line: 1, column: 1 }, what, hint: None }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}: {}", self.file, self.place.line, self.place.column, self.what)?;
@@ -73,6 +80,14 @@ impl<'a> Problems<'a> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+}
+
+/// What to do about a name that is not known: the nearest that is, or, behind `all`, every one there is.
+pub(super) fn meant<'n>(name: &str, all: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+    match nearest(name, known.clone()) {
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("{all} {}", known.collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -105,7 +105,7 @@ pub struct Signal {
     pub sequence: Option<Spanned<Vec<Spanned<Step>>>>,
     /// How long all steps of a sequence may take.
     pub within: Option<Spanned<String>>,
-    /// For how long nothing that matches has come.
+    /// For how long nothing that matches has come. A node finds it with the person's next event, of whatever stream.
     pub absent: Option<Spanned<String>>,
     /// What the absence counts from; without it, from the newest that matches.
     pub after: Option<Spanned<Anchor>>,

@@ -2,10 +2,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use auren_agents::TriggerEvent;
+
 use super::{
     compile::{Compiled, Kinds, compiled},
     history::Kind,
-    problem::{Place, Problem},
+    problem::Problem,
     rule::Rule,
 };
 
@@ -19,7 +21,7 @@ pub struct RuleText {
     pub file: String,
     /// The YAML.
     pub text: String,
-    /// Whether what it finds is only counted.
+    /// Whether what it finds is only logged.
     pub shadow: bool,
 }
 
@@ -28,10 +30,10 @@ pub struct RuleText {
 pub struct InForce {
     /// The rule.
     pub rule: Compiled,
-    /// Whether what it finds is only counted.
+    /// Whether what it finds is only logged.
     pub shadow: bool,
-    /// How often it has found something to say on this node, said or only counted.
-    pub found: AtomicU64,
+    /// What it said is remembered under this name: what a rule finds in the shadow was not said.
+    pub(super) key: Box<str>,
 }
 
 /// The rules in force.
@@ -51,6 +53,14 @@ pub struct Rules {
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
+impl InForce {
+    /// Whether it said this.
+    #[must_use]
+    pub fn said(&self, trigger: &TriggerEvent) -> bool {
+        trigger.rule.as_ref().is_some_and(|rule| *rule.id == *self.rule.id)
+    }
+}
+
 impl Rules {
     /// Compiles rules.
     ///
@@ -63,14 +73,18 @@ impl Rules {
             let rule = Rule::parse(file, text).map_err(|problem| vec![problem]);
             match rule.and_then(|rule| compiled(file, &rule, &mut kinds)) {
                 Ok(rule) if all.iter().any(|known| known.rule.id == rule.id) => {
-                    problems.push(whole(file, format!("there are two rules with the id {}", rule.id)));
+                    problems.push(Problem::whole(file, format!("there are two rules with the id {}", rule.id)));
                 }
-                Ok(rule) => all.push(InForce { rule, shadow: *shadow, found: AtomicU64::new(0) }),
+                Ok(rule) => {
+                    // No id has this sign.
+                    let key = format!("{}{}", if *shadow { "~" } else { "" }, rule.id).into();
+                    all.push(InForce { rule, shadow: *shadow, key });
+                }
                 Err(found) => problems.extend(found),
             }
         }
         if all.len() > RULES_MAX {
-            problems.push(whole("rules", format!("there are more than {RULES_MAX} rules")));
+            problems.push(Problem::whole("rules", format!("there are more than {RULES_MAX} rules")));
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -110,8 +124,4 @@ impl Rules {
     pub fn late(&self) -> u64 {
         self.late.load(Relaxed)
     }
-}
-
-fn whole(file: &str, what: String) -> Problem {
-    Problem { file: file.to_owned(), place: Place { line: 1, column: 1 }, what, hint: None }
 }

@@ -3,7 +3,7 @@
 use super::{
     expression::{Aggregate, Field, Node},
     history::History,
-    noted::{Noted, OfEvent},
+    noted::{Noted, OfEvent, local},
     sequence::Sequence,
 };
 
@@ -89,7 +89,7 @@ impl Matching {
 
 /// The person's own night that a moment belongs to: it ends at noon.
 fn night(at: i64, offset: i16) -> i64 {
-    (at + i64::from(offset) * 60_000 + DAY_MS / 2).div_euclid(DAY_MS)
+    (local(at, offset) + DAY_MS / 2).div_euclid(DAY_MS)
 }
 
 impl Signal {
@@ -100,7 +100,8 @@ impl Signal {
                 let mut summary = Summary::default();
                 let mut unbroken = true;
                 let mut last_night = None;
-                walk(past, of.kinds, *window, *most, |event, own_night| {
+                walk(past, of.kinds, *window, *most, |place, own_night| {
+                    let event = &past.events()[place];
                     // A night without an event ends a run of nights.
                     if let (Window::Nights(_), Some(later)) = (window, last_night) {
                         unbroken &= later - own_night <= 1;
@@ -126,10 +127,9 @@ impl Signal {
         match &self.shape {
             Shape::Window { of, window, most, .. } => {
                 let mut places = Vec::new();
-                let events = past.events();
-                walk(past, of.kinds, *window, *most, |event, _| {
-                    if of.matches(past.history, event) {
-                        places.extend(events.iter().position(|known| std::ptr::eq(known, event)));
+                walk(past, of.kinds, *window, *most, |place, _| {
+                    if of.matches(past.history, &past.events()[place]) {
+                        places.push(place);
                     }
                 });
                 places.reverse();
@@ -164,14 +164,13 @@ impl Signal {
     }
 }
 
-/// Visits the events of a window, newest first, with the night of each.
-fn walk<'a>(past: Past<'a>, kinds: u64, window: Window, most: u16, mut visit: impl FnMut(&'a Noted, i64)) {
-    let local = past.now + i64::from(past.offset) * 60_000;
+/// Visits the places of a window's events, newest first, with the night of each.
+fn walk(past: Past<'_>, kinds: u64, window: Window, most: u16, mut visit: impl FnMut(usize, i64)) {
     let tonight = night(past.now, past.offset);
     let mut left = most;
     let mut later = past.now;
     let mut last_night = i64::MAX;
-    for event in past.events().iter().rev() {
+    for (place, event) in past.events().iter().enumerate().rev() {
         if past.history.bit(event) & kinds == 0 {
             continue;
         }
@@ -199,8 +198,8 @@ fn walk<'a>(past: Past<'a>, kinds: u64, window: Window, most: u16, mut visit: im
                 last_night = own_night;
             }
             Window::Tumbling(every) => {
-                let begun = local.div_euclid(every) * every;
-                let at = event.at + i64::from(event.offset) * 60_000;
+                let begun = local(past.now, past.offset).div_euclid(every) * every;
+                let at = local(event.at, event.offset);
                 if at >= begun {
                     continue;
                 }
@@ -219,7 +218,7 @@ fn walk<'a>(past: Past<'a>, kinds: u64, window: Window, most: u16, mut visit: im
             return;
         }
         left -= 1;
-        visit(event, own_night);
+        visit(place, own_night);
     }
 }
 

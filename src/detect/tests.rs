@@ -1,6 +1,7 @@
-//! What rules do: bad input, time, order, and the engine beside a naive reference.
+//! What rules do: bad input, where rules come from, time, order, and the engine beside a naive reference.
 
 mod bad_input;
+mod feed;
 mod reference;
 mod time;
 

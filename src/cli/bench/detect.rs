@@ -6,7 +6,7 @@ use auren::detect::{Id, Memory, Noted, RuleText, Rules};
 use auren_agents::{BiometricEvent, events};
 use serde_json::json;
 
-use super::{Context, Exit};
+use super::{Context, Exit, pace::percentile};
 
 /// Of so many events one is timed by itself.
 const TIMED: usize = 8;
@@ -97,15 +97,14 @@ fn measure(count: u32, users: u32, nights: u32) -> anyhow::Result<Run> {
     }
     let took = began.elapsed();
     timed.sort_unstable();
-    let quantile = |share: usize| timed.get(timed.len() * share / 100).copied().unwrap_or_default();
     let bytes: usize = memories.iter().map(|memory| memory.saved().map_or(0, |saved| saved.len())).sum();
     let events = u64::from(users) * u64::from(nights);
     Ok(Run {
         events,
         rate: events as f64 / took.as_secs_f64(),
         triggers,
-        p50: quantile(50),
-        p99: quantile(99),
+        p50: percentile(&timed, 0.5),
+        p99: percentile(&timed, 0.99),
         bytes: bytes / memories.len().max(1),
     })
 }

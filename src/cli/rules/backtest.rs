@@ -88,12 +88,7 @@ fn show(
     let scores = if labels.is_some() { "  precision  recall   naive at this rate  of" } else { "" };
     console.line(format_args!("{:<34} {:>6} {:>6} {:>10}{scores}", "rule", "alerts", "people", "a user-week"))?;
     for known in rules.in_force() {
-        let alerts: Vec<Day> = done
-            .triggers
-            .iter()
-            .filter(|trigger| trigger.rule.as_ref().is_some_and(|rule| *rule.id == *known.rule.id))
-            .map(labels::day)
-            .collect();
+        let alerts: Vec<Day> = done.triggers.iter().filter(|trigger| known.said(trigger)).map(labels::day).collect();
         let kinds = labels::kinds(known.rule.trigger.as_str());
         let name = format!("{} v{}", known.rule.id, known.rule.version);
         let scores = labels.map(|labels| {

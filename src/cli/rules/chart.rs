@@ -63,8 +63,7 @@ pub(super) fn draw(file: &Path, rules: &Rules, done: &Rehearsed) -> anyhow::Resu
     #[expect(clippy::cast_precision_loss, reason = "some thousands of alerts")]
     for (index, known) in rules.in_force().iter().enumerate() {
         let colour = COLOURS[index % COLOURS.len()];
-        let of =
-            done.triggers.iter().filter(|trigger| trigger.rule.as_ref().is_some_and(|rule| *rule.id == *known.rule.id));
+        let of = done.triggers.iter().filter(|trigger| known.said(trigger));
         let places: Vec<_> = of
             .clone()
             .filter_map(|trigger| {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use auren::rehearsal::rehearse;
-use auren_agents::{Timestamp, UserId};
+use auren_agents::{Timestamp, TriggerEvent, UserId};
 
 use super::{Context, Exit, compiled, past::PastArgs, texts};
 use crate::cli::context;
@@ -47,14 +47,12 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     let Some(memory) = done.memories.get(&args.user) else {
         anyhow::bail!("nothing of {} is in this past up to then", args.user);
     };
-    let newest = done.people.get(&args.user).map_or(0, |(_, last)| *last);
     let console = &mut context.console;
     let wanted = |id: &str| args.rule.as_ref().is_none_or(|rule| rule == id);
     for known in rules.in_force().iter().filter(|known| wanted(&known.rule.id)) {
         let Some(explained) = rules.explain(memory, &known.rule.id) else { continue };
-        let spoke = done.triggers.iter().rev().find(|trigger| {
-            trigger.timestamp.millis() == newest && trigger.rule.as_ref().is_some_and(|rule| *rule.id == *known.rule.id)
-        });
+        let said = |trigger: &&TriggerEvent| explained.at == Some(trigger.timestamp.millis()) && known.said(trigger);
+        let spoke = done.triggers.iter().rev().find(said);
         match spoke {
             Some(trigger) => {
                 console.line(format_args!("{} v{} spoke: {}", known.rule.id, known.rule.version, &*trigger.message))?;

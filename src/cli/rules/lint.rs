@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use auren::detect::Rules;
-
-use super::{Context, Exit, texts};
+use super::{Context, Exit, compiled, texts};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,18 +20,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let texts = texts(&args.files)?;
-    match Rules::compile(&texts) {
-        Ok(rules) => {
-            let count = rules.in_force().len();
-            context.console.line(format_args!("{count} rules, nothing wrong"))?;
-            Ok(Exit::Done)
-        }
-        Err(problems) => {
-            for problem in &problems {
-                context.console.line(problem)?;
-            }
-            Ok(Exit::Failed)
-        }
-    }
+    let Some(rules) = compiled(&texts(&args.files)?, &mut context.console)? else { return Ok(Exit::Failed) };
+    context.console.line(format_args!("{} rules, nothing wrong", rules.in_force().len()))?;
+    Ok(Exit::Done)
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Ex
     } else {
         let bus = open_bus(&context.config).await?;
         let base = with_folder(shipped(), context.config.detect.folder())?;
-        Feed::read(&bus, &base).await?.texts(&base)
+        Feed::read(&bus, base).await?.texts()
     };
     let Some(rules) = compiled(&texts, &mut context.console)? else { return Ok(Exit::Failed) };
     show(&rules, args.json, context)?;

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use auren::{
     bus::Topic,
-    detect::{Feed, Mode, Rule, pushing, shipped, try_rule},
+    detect::{Feed, Mode, Rule, pushing, shipped, try_rule, with_folder},
 };
+use clap::ArgGroup;
 
 use super::{Context, Exit, compiled, text};
 use crate::cli::open_topic;
@@ -20,13 +21,14 @@ Examples:
 The rule is checked and its own tests are run first. Nodes take it over between two events.";
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
-#[group(required = true, multiple = false, args = ["file", "off", "take_back"])]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("what").required(true).args(["file", "off", "take_back"]))]
+// The group that clap makes of all arguments would let --shadow stand for a file.
+#[group(skip)]
 pub(in crate::cli) struct Args {
     /// The rule.
     file: Option<PathBuf>,
     /// Only count what it finds.
-    #[arg(long, requires = "file")]
+    #[arg(long, requires = "file", conflicts_with_all = ["off", "take_back"])]
     shadow: bool,
     /// Put the rule of this id out of force.
     #[arg(long, value_name = "ID")]
@@ -38,7 +40,6 @@ pub(in crate::cli) struct Args {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let bus = open_topic(&context.config, Topic::Rules).await?;
-    let feed = Feed::read(&bus, &shipped()).await?;
     let (id, record, what) = match (&args.file, args.off, args.take_back) {
         (Some(file), ..) => {
             let written = text(file)?;
@@ -54,15 +55,15 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
             anyhow::ensure!(failed.is_empty(), "its own tests fail; nothing was pushed");
             let rule = Rule::parse(&written.file, &written.text)?;
             let (id, version) = (rule.id.value, rule.version.value);
-            let known = feed.texts(&shipped()).into_iter().find_map(|known| {
-                let parsed = Rule::parse(&known.file, &known.text).ok()?;
-                (parsed.id.value == id).then_some((parsed.version.value, known.text == written.text))
-            });
-            if let Some((known, same)) = known {
+            let feed = Feed::read(&bus, with_folder(shipped(), context.config.detect.folder())?).await?;
+            if let Some((known, text)) = feed.named(&id) {
                 anyhow::ensure!(
-                    version > known || same,
+                    version > known || text == written.text,
                     "version {known} of {id} is in force; give yours a higher one than that"
                 );
+            }
+            if let Some(problem) = feed.refused(&id, &written) {
+                anyhow::bail!("nodes would refuse it: {problem}");
             }
             let mode = if args.shadow { Mode::Shadow } else { Mode::Live };
             let record = pushing(&id, Some(&written.text), mode);
@@ -81,4 +82,34 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     bus.publish_all(vec![record]).await?;
     context.console.line(format_args!("{id}: {what}"))?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Push {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn a_rule_is_pushed_in_the_shadow_too_and_one_thing_is_done_at_a_time() {
+        for (given, fits) in [
+            (&["push", "r.yaml"][..], true),
+            (&["push", "r.yaml", "--shadow"], true),
+            (&["push", "--off", "r"], true),
+            (&["push", "--take-back", "r"], true),
+            (&["push"], false),
+            (&["push", "--shadow"], false),
+            (&["push", "--off", "r", "--shadow"], false),
+            (&["push", "r.yaml", "--off", "r"], false),
+            (&["push", "--off", "r", "--take-back", "r"], false),
+        ] {
+            assert_eq!(Push::try_parse_from(given).is_ok(), fits, "{given:?}");
+        }
+    }
 }

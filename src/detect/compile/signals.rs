@@ -7,7 +7,7 @@ use serde_saphyr::Spanned;
 use super::{DAY_MS, EventScope, Kinds, MOST, MOST_MAX, SPAN_MAX, Stream, expression, spanned};
 use crate::detect::{
     expression::{Field, Type},
-    problem::{Problems, nearest},
+    problem::{Problems, meant},
     rule::{self, Comes, Rule},
     sequence::{LOOK_BACK, Sequence, Step},
     signal::{Matching, Shape, Signal, Window},
@@ -53,6 +53,7 @@ fn shape(
         problems.hint(spec.referenced, "a signal has exactly one shape", hint);
         return None;
     }
+    without_effect(signal, problems);
     if let Some(steps) = &signal.sequence {
         return sequence(spec, steps, inputs, kinds, problems);
     }
@@ -80,6 +81,11 @@ fn shape(
         (Window::Last(span), span, most)
     } else if let Some(text) = &signal.tumbling {
         let span = spanned(Some(text), problems)?;
+        if span > SPAN_MAX / 2 {
+            let most = SPAN_MAX / 2 / DAY_MS;
+            let hint = format!("at most {most} d: the window before the one that goes on is looked at");
+            problems.hint(text.referenced, format!("{} is too long", text.value), hint);
+        }
         if DAY_MS % span != 0 && span % DAY_MS != 0 {
             let hint = "windows side by side begin at the person's own midnight: whole days, or parts of one";
             problems.hint(text.referenced, format!("a day is not made of windows of {}", text.value), hint);
@@ -107,16 +113,31 @@ fn shape(
             Some(field) => field,
             None => {
                 let numbers = Field::ALL.iter().filter(|(_, field)| field.of() == Type::Number).map(|(name, _)| *name);
-                let hint = match nearest(&name.value, numbers.clone()) {
-                    Some(near) => format!("did you mean {near}?"),
-                    None => format!("one of {}", numbers.collect::<Vec<_>>().join(", ")),
-                };
+                let hint = meant(&name.value, "one of", numbers);
                 problems.hint(name.referenced, format!("an event has no number `{}`", name.value), hint);
                 return None;
             }
         },
     };
     Some(Shape::Window { of, window, value, most })
+}
+
+/// What a signal of this shape would not look at is not what its writer meant.
+fn without_effect(signal: &rule::Signal, problems: &mut Problems<'_>) {
+    let (sequence, absence) = (signal.sequence.is_some(), signal.absent.is_some());
+    let counted = signal.nights.is_some() || signal.newest.is_some();
+    let place = |part: Option<&Spanned<String>>| part.map(|part| part.referenced);
+    for (name, given, effect) in [
+        ("input", place(signal.input.as_ref()), !sequence),
+        ("where", place(signal.condition.as_ref()), !sequence),
+        ("value", place(signal.value.as_ref()), !sequence && !absence),
+        ("most", signal.most.as_ref().map(|most| most.referenced), !sequence && !absence && !counted),
+        ("after", signal.after.as_ref().map(|after| after.referenced), absence),
+    ] {
+        if let Some(place) = given.filter(|_| !effect) {
+            problems.add(place, format!("`{name}` does not belong to a signal of this shape"));
+        }
+    }
 }
 
 fn sequence(
@@ -137,6 +158,9 @@ fn sequence(
         let place = step.referenced;
         let step = &step.value;
         let of = matching(&step.input, step.condition.as_ref(), inputs, problems)?;
+        if let Some(times) = step.times.as_ref().filter(|times| times.value == 0 || step.never) {
+            problems.add(times.referenced, "a step comes at least once, and what never comes is not counted");
+        }
         if step.never {
             if steps.is_empty() {
                 problems.add(place, "what never comes stands between two steps");
@@ -170,10 +194,7 @@ fn matching(
 ) -> Option<Matching> {
     let Some(stream) = inputs.get(&input.value) else {
         // An input that is wrong itself has been told of.
-        let hint = match nearest(&input.value, inputs.keys().map(String::as_str)) {
-            Some(near) => format!("did you mean {near}?"),
-            None => format!("inputs here: {}", inputs.keys().cloned().collect::<Vec<_>>().join(", ")),
-        };
+        let hint = meant(&input.value, "inputs here:", inputs.keys().map(String::as_str));
         problems.hint(input.referenced, format!("there is no input `{}`", input.value), hint);
         return None;
     };

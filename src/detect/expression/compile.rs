@@ -98,7 +98,7 @@ impl<S: Scope> Compiler<'_, S> {
                 let name = format!("{root}.{}", select.field);
                 let (node, gives) = self.variable(of, &name)?;
                 match node {
-                    Node::Variable(slot, _) if select.test => Ok((Node::Has(slot), Type::Flag)),
+                    Node::Variable(slot) if select.test => Ok((Node::Has(slot), Type::Flag)),
                     node => Ok((node, gives)),
                 }
             }
@@ -124,7 +124,7 @@ impl<S: Scope> Compiler<'_, S> {
             return Err(self.fault(of, format!("`{name}` is not known here"), Some(hint)));
         };
         let gives = slot_type(variable.slot);
-        Ok((Node::Variable(variable.slot, gives), gives))
+        Ok((Node::Variable(variable.slot), gives))
     }
 
     fn want(&mut self, of: &IdedExpr, wanted: Type) -> Result<Node, Fault> {
@@ -216,7 +216,7 @@ impl<S: Scope> Compiler<'_, S> {
             return Err(self.fault(of, what, None));
         }
         for (variable, number, op) in [(&a, &b, op), (&b, &a, turned(op))] {
-            if let (Node::Variable(slot, _), Node::Number(limit)) = (variable, number) {
+            if let (Node::Variable(slot), Node::Number(limit)) = (variable, number) {
                 self.reachable(of, *slot, op, *limit)?;
                 return Ok((Node::Threshold(*slot, op, *limit), Type::Flag));
             }

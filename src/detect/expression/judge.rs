@@ -31,7 +31,7 @@ impl Node {
         match self {
             Self::Threshold(slot, op, limit) => Some(op.holds(&values.number(*slot)?, limit)),
             Self::Flag(flag) => Some(*flag),
-            Self::Variable(slot, _) => values.flag(*slot),
+            Self::Variable(slot) => values.flag(*slot),
             Self::Has(slot) => Some(match slot_type(*slot) {
                 Type::Number => values.number(*slot).is_some(),
                 Type::Text => values.text(*slot).is_some_and(|text| !text.is_empty()),
@@ -69,13 +69,7 @@ impl Node {
                     Asks::Contains => text.contains(part),
                 })
             }
-            Self::If(nodes) => {
-                if nodes[0].flag(values)? {
-                    nodes[1].flag(values)
-                } else {
-                    nodes[2].flag(values)
-                }
-            }
+            Self::If(nodes) => branch(nodes, values)?.flag(values),
             Self::Number(_) | Self::Text(_) | Self::Negate(_) | Self::Math(..) => None,
         }
     }
@@ -84,7 +78,7 @@ impl Node {
     pub(in crate::detect) fn number(&self, values: &impl Values) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),
-            Self::Variable(slot, _) => values.number(*slot),
+            Self::Variable(slot) => values.number(*slot),
             Self::Negate(node) => node.number(values).map(|number| -number),
             Self::Math(math, nodes) => {
                 let (left, right) = (nodes[0].number(values)?, nodes[1].number(values)?);
@@ -95,13 +89,7 @@ impl Node {
                     Math::Divide => left / right,
                 })
             }
-            Self::If(nodes) => {
-                if nodes[0].flag(values)? {
-                    nodes[1].number(values)
-                } else {
-                    nodes[2].number(values)
-                }
-            }
+            Self::If(nodes) => branch(nodes, values)?.number(values),
             _ => None,
         }
     }
@@ -110,14 +98,8 @@ impl Node {
     pub(in crate::detect) fn text<'v>(&'v self, values: &'v impl Values) -> Option<&'v str> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Variable(slot, _) => values.text(*slot),
-            Self::If(nodes) => {
-                if nodes[0].flag(values)? {
-                    nodes[1].text(values)
-                } else {
-                    nodes[2].text(values)
-                }
-            }
+            Self::Variable(slot) => values.text(*slot),
+            Self::If(nodes) => branch(nodes, values)?.text(values),
             _ => None,
         }
     }
@@ -130,7 +112,7 @@ impl Node {
             }
         };
         match self {
-            Self::Variable(slot, _) | Self::Has(slot) | Self::Threshold(slot, ..) => add(*slot),
+            Self::Variable(slot) | Self::Has(slot) | Self::Threshold(slot, ..) => add(*slot),
             Self::Not(node) | Self::Negate(node) | Self::OneOf(node, _) => node.slots(into),
             Self::And(nodes) | Self::Or(nodes) => nodes.iter().for_each(|node| node.slots(into)),
             Self::Numbers(_, nodes) | Self::Texts(_, nodes) | Self::Flags(_, nodes) => {
@@ -142,6 +124,11 @@ impl Node {
             Self::Number(_) | Self::Text(_) | Self::Flag(_) => {}
         }
     }
+}
+
+/// The side that a test decides for; none where it cannot be told.
+fn branch<'n>(nodes: &'n [Node; 3], values: &impl Values) -> Option<&'n Node> {
+    Some(if nodes[0].flag(values)? { &nodes[1] } else { &nodes[2] })
 }
 
 pub(in crate::detect) fn slot_type(slot: Slot) -> Type {

@@ -1,3 +1,5 @@
+//! Conditions that cannot be meant: what is said, and at which character.
+
 use super::*;
 use crate::detect::compile::EventScope;
 

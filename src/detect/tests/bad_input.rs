@@ -36,6 +36,32 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
             signal("{ sequence: [ { input: night }, { input: mood } ] }"),
             "it would wait for its next step for a whole life",
         ),
+        (signal("{ input: night, tumbling: 32d }"), "32d is too long (at most 31 d: the window before"),
+        (
+            signal("{ within: 1d, where: 'severity > 0.5', sequence: [ { input: night }, { input: mood } ] }"),
+            "`where` does not belong to a signal of this shape",
+        ),
+        (
+            signal("{ input: night, within: 1d, sequence: [ { input: night }, { input: mood } ] }"),
+            "`input` does not belong to a signal of this shape",
+        ),
+        (signal("{ input: night, absent: 1d, value: rank }"), "`value` does not belong to a signal of this shape"),
+        (signal("{ input: night, nights: 3, most: 2 }"), "`most` does not belong to a signal of this shape"),
+        (signal("{ input: night, newest: 3, most: 2 }"), "`most` does not belong to a signal of this shape"),
+        (
+            signal("{ input: night, last: 3d, after: { input: mood } }"),
+            "`after` does not belong to a signal of this shape",
+        ),
+        (
+            signal("{ within: 1d, sequence: [ { input: night, times: 0 }, { input: night }, { input: mood } ] }"),
+            "a step comes at least once, and what never comes is not counted",
+        ),
+        (
+            signal(
+                "{ within: 1d, sequence: [ { input: night }, { input: night, times: 2, never: true }, { input: mood } ] }",
+            ),
+            "a step comes at least once, and what never comes is not counted",
+        ),
         (signal("{ input: night, tumbling: 7h }"), "a day is not made of windows of 7h"),
         (signal("{ input: night, nights: 5, value: severty }"), "did you mean severity?"),
         (rule(&format!("{INPUTS}when: event.severity > 0.5\ncooldown: 4d\nremind: 2d\n")), "make `remind` longer"),

@@ -58,6 +58,18 @@ proptest! {
 }
 
 #[test]
+fn a_rule_is_not_judged_at_another_stream_s_event_of_the_same_moment() {
+    let rules =
+        compiled(&[rule("inputs: { mood: { type: mood_tracking, measure: mood } }\nwhen: 'event.severity >= 0.5'\n")]);
+    let said = |night: f64, mood: f64| {
+        written(&rules, &[&event("z", 7, "asleep", night, ""), &event("a", 7, "mood", mood, "")])
+    };
+    assert_eq!(said(1.0, 0.0), [""; 0]);
+    let said = said(0.0, 1.0);
+    assert!(said.len() == 1 && said[0].contains("\"context_window\":[\"a\"]"), "{said:?}");
+}
+
+#[test]
 fn an_absence_is_found_by_time_alone_once_and_at_the_same_moment_by_the_next_event() {
     let text = rule(&format!("{INPUTS}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
     let rules = compiled(&[text]);
@@ -89,6 +101,63 @@ fn an_absence_is_found_by_time_alone_once_and_at_the_same_moment_by_the_next_eve
 }
 
 #[test]
+fn time_alone_tells_no_absence_of_a_rule_that_waits_for_late_events() {
+    let inputs = "inputs: { night: { type: sleep_analysis, measure: asleep, lateness: 6h } }\n";
+    let text = rule(&format!("{inputs}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
+    let rules = compiled(&[text]);
+    let (mut memory, mut found) = (Memory::default(), Vec::new());
+    let (noted, stream) = Noted::of(&event("n-0", 0, "asleep", 0.0, ""));
+    rules.work(&mut memory, noted, &stream, &mut found);
+    rules.tick(&mut memory, 1_704_067_200_000 + 25 * HOUR_MS, &mut found);
+    assert_eq!(found, []);
+}
+
+#[test]
+fn a_rule_is_explained_as_of_the_newest_event_of_its_inputs() {
+    let text = rule("inputs: { mood: { type: mood_tracking, measure: mood } }\nwhen: 'event.severity >= 0.5'\n");
+    let rules = compiled(&[text]);
+    let (mut memory, mut found) = (Memory::default(), Vec::new());
+    assert_eq!(rules.explain(&memory, "r").unwrap().at, None);
+    for event in [event("m", 0, "mood", 0.5, ""), event("n", 5, "asleep", 0.0, "")] {
+        let (noted, stream) = Noted::of(&event);
+        rules.work(&mut memory, noted, &stream, &mut found);
+    }
+    let explained = rules.explain(&memory, "r").unwrap();
+    assert!(explained.holds && explained.at == Some(found[0].at), "{explained:?}");
+}
+
+#[test]
+fn an_absence_that_an_event_which_is_not_entered_brings_to_light_is_written() {
+    let of_mood = rule(&format!("{INPUTS}when: event.severity >= 0.5\n"));
+    let absence = rule(&format!("{INPUTS}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
+    let (before, after) = (compiled(&[of_mood]), compiled(&[absence]));
+    let (mut memory, mut found) = (Memory::default(), Vec::new());
+    let mut work = |rules: &Rules, event: &BiometricEvent| {
+        let (noted, stream) = Noted::of(event);
+        (rules.work(&mut memory, noted, &stream, &mut found), found.len())
+    };
+    let mood = event("m", 30, "mood", 0.0, "");
+    assert_eq!(work(&before, &event("n", 0, "asleep", 0.0, "")), (true, 0));
+    assert_eq!(work(&before, &mood), (true, 0));
+    // The same event once more, when a rule has come that finds something by then.
+    assert_eq!(work(&after, &mood), (true, 1));
+    assert_eq!(work(&after, &mood), (false, 1));
+}
+
+#[test]
+fn a_stream_of_which_nothing_is_remembered_leaves_its_place_to_another() {
+    let rules = compiled(&[rule(&format!("{INPUTS}when: event.severity >= 0.5\n"))]);
+    let in_circumstances = |day: i64| {
+        let severity = if day == 69 { 0.5 } else { 0.0 };
+        let mut event = event(&format!("e-{day}"), 24 * day, "mood", severity, "");
+        event.metadata.measurement_context = auren_agents::Text::cut(format!("circumstances {day}"));
+        event
+    };
+    let past: Vec<_> = (0..70).map(in_circumstances).collect();
+    assert_eq!(written(&rules, &past.iter().collect::<Vec<_>>()).len(), 1);
+}
+
+#[test]
 fn a_gap_of_three_weeks_a_change_of_clocks_and_a_double_night_make_no_row() {
     let text = rule(&format!(
         "{INPUTS}when: short.run >= 3\nsignals: {{ short: {{ input: night, nights: 30, where: 'band == \"short\"' }} }}\n"
@@ -116,6 +185,30 @@ fn quiet_hours_and_a_daily_cap_hold_an_alert_back_until_they_are_over() {
     let rules = compiled(&[text]);
     let day: Vec<_> = (1..30).map(|hours| low(&format!("e-{hours}"), hours)).collect();
     assert_eq!(written(&rules, &day.iter().collect::<Vec<_>>()).len(), 4);
+}
+
+#[test]
+fn what_a_rule_finds_in_the_shadow_was_not_said() {
+    let text = rule(&format!("{INPUTS}when: event.severity >= 0.5\ncooldown: 2d\n"));
+    let of = |shadow: bool| {
+        Rules::compile(&[RuleText { file: "rule.yaml".to_owned(), text: text.clone(), shadow }]).unwrap()
+    };
+    let (shadow, live) = (of(true), of(false));
+    let (mut memory, mut found) = (Memory::default(), Vec::new());
+    let mut count = |rules: &Rules, id: &str, hours: i64| {
+        let (noted, stream) = Noted::of(&event(id, hours, "mood", 0.5, ""));
+        rules.work(&mut memory, noted, &stream, &mut found);
+        found.len()
+    };
+    assert_eq!([count(&shadow, "a", 0), count(&live, "b", 1), count(&live, "c", 2)], [0, 1, 1]);
+}
+
+#[test]
+fn a_severity_that_is_no_number_is_a_middling_one() {
+    let text = rule(&format!("{INPUTS}when: event.severity >= 0.5\n"));
+    let text = text.replace("severity: '0.5'", "severity: '(event.severity - 0.5) / (event.severity - 0.5)'");
+    let said = written(&compiled(&[text]), &[&event("a", 0, "mood", 0.5, "")]);
+    assert!(said.len() == 1 && said[0].contains("\"severity\":0.5"), "{said:?}");
 }
 
 #[test]
