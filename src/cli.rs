@@ -18,6 +18,7 @@ mod input;
 mod interrupt;
 mod phi;
 mod project;
+mod rules;
 mod schema;
 mod send;
 mod serve;
@@ -117,6 +118,9 @@ enum Command {
     /// Import the exports of wearables.
     #[command(subcommand)]
     Import(import::Args),
+    /// Check, try, explain and push the rules that make triggers.
+    #[command(subcommand)]
+    Rules(rules::Args),
     /// Write the JSON Schema of every record.
     #[command(subcommand)]
     Schema(schema::Args),
@@ -165,7 +169,7 @@ impl Args {
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Erase(_) | Command::Audit(_) | Command::Phi(_) => false,
             Command::Verify(_) | Command::Why(_) | Command::Project(_) => false,
-            Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
+            Command::Import(_) | Command::Rules(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
 }
@@ -203,6 +207,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Phi(args) => phi::run(args, context).await,
         Command::Simulate(args) => simulate::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
+        Command::Rules(args) => rules::run(args, context).await,
         Command::Schema(args) => schema::run(args, context),
         Command::Config(args) => config::run(args, source, context),
     }

@@ -6,14 +6,16 @@
 mod callers;
 mod load;
 mod phi;
+mod role;
 mod sections;
 
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
+pub use role::Role;
 pub use sections::{
-    BusKind, BusSection, ConverseSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection, LogFormat,
-    LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Role, Secret, TopicsSection,
+    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection,
+    LogFormat, LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,8 @@ pub struct Config {
     pub detokenize: DetokenizeSection,
     /// How the node works.
     pub lanes: LanesSection,
+    /// What makes triggers.
+    pub detect: DetectSection,
     /// Conversations.
     pub converse: ConverseSection,
     /// The history in PostgreSQL.
@@ -52,4 +56,12 @@ pub struct Config {
     pub http: HttpSection,
     /// What the node logs.
     pub log: LogSection,
+}
+
+impl Config {
+    /// Whether a node of this configuration opens or seals anything: only enrich and the callers' routes do.
+    #[must_use]
+    pub fn needs_keys(&self) -> bool {
+        self.node.roles.contains(&Role::Enrich) || !self.callers.0.is_empty()
+    }
 }

@@ -34,7 +34,8 @@
 //! 9. [`guarantee`] and [`gateway`]: which guarantee is in force, and the node's own HTTP server that tells of it;
 //! 10. [`project`]: events as rows in PostgreSQL, and why something was said;
 //! 11. [`config`] and [`app`]: settings, wiring, and the order of starting and stopping;
-//! 12. [`simulate`], [`import`] and [`demo`]: invented wearers, CSV files, and a fixed data set.
+//! 12. [`simulate`], [`import`] and [`demo`]: invented wearers, CSV files, and a fixed data set; [`rehearsal`] tries rules on
+//!     them.
 //!
 //! Two ways in: [`client`] to speak with a hub that runs elsewhere, [`app::Hub`] to run one with agents of your own.
 //! ARCHITECTURE.md says why things are as they are, SECURITY.md what is sealed and what is not.
@@ -56,6 +57,7 @@ pub mod intake;
 pub mod lane;
 pub mod phi;
 pub mod project;
+pub mod rehearsal;
 pub mod schema;
 pub mod seen;
 pub mod simulate;
