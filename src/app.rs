@@ -40,12 +40,13 @@ use crate::{
     converse::{Converse, TalkSettings},
     detect::{Detect, Feed, Problem, Rules, shipped, with_folder},
     enrich::Enrich,
-    gateway::{Callers, Gateway, GatewayError, Ops, People, Readings, RoleWatch},
+    gateway::{Callers, Gateway, GatewayError, Ops, People, Readings, RoleWatch, Watches},
     guarantee,
     intake::Intake,
     lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
-    project, wire,
+    project::{self, ProjectStats},
+    wire,
 };
 
 pub use builder::HubBuilder;
@@ -115,7 +116,10 @@ impl Hub {
         let facts = guarantee::watch(Arc::clone(&bus), on_lanes);
         let cards = agents.cards();
         let agents = agents.hosted(config.converse.consults());
-        let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), agents.clone(), stopped.clone());
+        let history = open::project(&config).map(|settings| (settings, Arc::new(ProjectStats::default())));
+        let projector = history.as_ref().map(|(_, stats)| Arc::clone(stats));
+        let watches = Watches { roles: watched.clone(), agents: agents.clone(), projector: projector.clone(), facts };
+        let ops = Ops::new(&config.node.id, Arc::clone(&bus), watches, stopped.clone());
         let mut parts = vec![ops.part()];
         if let Some(keys) = keys.as_ref().filter(|_| !config.callers.0.is_empty()) {
             let callers = Callers::new(&config.callers);
@@ -130,6 +134,7 @@ impl Hub {
             node: config.node.id.clone(),
             agents: agents.clone(),
             stats: watched.iter().map(|watch| (watch.role, Arc::clone(&watch.stats))).collect(),
+            projector,
             gateway,
             stop,
             ends,
@@ -183,17 +188,16 @@ impl Hub {
                         let (talk, agents) = (talk.clone(), agents.clone());
                         spawn.on(&arbiter, move || Converse::new(talk, agents.open_desk()));
                     }
-                    // It has no lanes, so nobody watches it here.
-                    Role::Project => {}
+                    Role::Project => unreachable!("it has no lanes"),
                 }
                 running.arbiters.push(arbiter);
                 running.working += 1;
             }
         }
-        if let Some(project) = open::project(&config) {
+        if let Some((settings, stats)) = history {
             let (bus, stopped) = (Arc::clone(&running.bus), stopped.clone());
             tokio::spawn(async move {
-                project::run(bus, project, stopped).await;
+                project::run(bus, settings, stats, stopped).await;
                 // A node that does nothing else goes on as long as this does.
                 drop(ended);
             });
@@ -216,6 +220,7 @@ pub struct Running {
     node: String,
     agents: Hosted,
     stats: BTreeMap<Role, Arc<LaneStats>>,
+    projector: Option<Arc<ProjectStats>>,
     /// None where the configuration wants no HTTP server.
     gateway: Option<Gateway>,
     stop: watch::Sender<bool>,
@@ -232,10 +237,16 @@ impl Running {
         &self.bus
     }
 
-    /// What a role of this node has done; none where it does not run here.
+    /// What a role of this node has done on its lanes; none where it does not run here, or has none.
     #[must_use]
     pub fn stats(&self, role: Role) -> Option<Arc<LaneStats>> {
         self.stats.get(&role).cloned()
+    }
+
+    /// What the role `project` of this node has done; none where it does not run here.
+    #[must_use]
+    pub fn projector(&self) -> Option<Arc<ProjectStats>> {
+        self.projector.clone()
     }
 
     /// The agents of this node, and how they do.

@@ -21,7 +21,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 pub(crate) use self::problem::Problem;
 pub use self::{
     callers::Callers,
-    ops::{Ops, RoleWatch},
+    ops::{Ops, RoleWatch, Watches},
     people::People,
     readings::Readings,
 };

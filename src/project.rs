@@ -5,8 +5,8 @@
 //! offsets. One projector works at a time, the one that holds a lock of the database; another stands by. What makes
 //! doubling impossible is not the lock but the offsets, which move only from where the writer believed them to be.
 //!
-//! [`row`] is a record as a row, [`database`] the tables, [`projector`] the role, [`verify`] compares rows with the log,
-//! [`why`] follows an event back to what it rests on.
+//! [`row`] is a record as a row, [`database`] the tables, [`projector`] the role, [`stats`] what it has done, [`verify`]
+//! compares rows with the log, [`why`] follows an event back to what it rests on.
 //!
 //! Nothing here has keys: tokens are stored sealed.
 
@@ -14,9 +14,11 @@ pub mod database;
 mod error;
 pub mod projector;
 pub mod row;
+pub mod stats;
 pub mod verify;
 pub mod why;
 
 pub use database::Database;
 pub use error::ProjectError;
 pub use projector::{ProjectSettings, run};
+pub use stats::{ProjectStats, ProjectTotals};

@@ -1,5 +1,6 @@
 //! `auren doctor`: whether this node's configuration, bus, topics and key are as they must be, a line each.
 
+mod history;
 mod ready;
 
 use auren::{
@@ -197,6 +198,7 @@ async fn bus(config: &Config, snapshots: Option<bool>, findings: &mut Vec<Findin
     for role in Role::ON_LANES {
         findings.push(group(&bus, *role).await?);
     }
+    findings.extend(history::history(config, &bus).await);
     findings.push(dead_letters(&bus).await?);
     Ok(())
 }

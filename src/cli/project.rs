@@ -7,6 +7,7 @@ use auren::{
     bus::Topic,
     project::{
         Database,
+        database::behind,
         row::TOPICS,
         verify::{Compared, only_here, verify},
     },
@@ -21,7 +22,8 @@ Examples:
   auren project status
   auren project status --json | jq '.topics[].behind'
 
-Behind is counted in offsets; on Kafka the markers of transactions count too, so a small number may stay.";
+Behind counts the offsets up to the newest record that is not written; on Kafka the markers of transactions between them \
+count too.";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -66,7 +68,7 @@ pub(super) enum Args {
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let url = context.config.project.url.as_ref();
     let url = url.context("there is no history: set project.url to a PostgreSQL database (AUREN__PROJECT__URL)")?;
-    let mut database = Database::open(url.reveal()).await?;
+    let mut database = Database::look(url.reveal()).await?;
     let bus = open_bus(&context.config).await?;
     match args {
         Args::Status { json } => {
@@ -74,23 +76,24 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
             let mut topics = Vec::new();
             for topic in TOPICS {
                 let held = database.held(topic).await?;
-                let marks = bus.watermarks(topic).await?.into_iter();
-                let behind = marks.map(|(partition, (low, high))| {
-                    (high - known.get(&(topic, partition)).copied().unwrap_or_default().max(low)).max(0)
-                });
-                topics.push((topic, held, behind.sum::<i64>()));
+                topics.push((topic, held, behind(&*bus, topic, &known).await?));
             }
             let timescale = database.has_timescale().await?;
+            let at_work = database.is_claimed().await?;
             if json {
                 let topics = topics.iter().map(|(topic, held, behind)| {
                     json!({ "topic": topic.name(), "rows": held.rows, "refused": held.refused, "behind": behind })
                 });
                 let topics: Vec<_> = topics.collect();
                 let at = database.describe();
-                context.console.json(&json!({ "database": at, "timescale": timescale, "topics": topics }))?;
+                context
+                    .console
+                    .json(&json!({ "database": at, "timescale": timescale, "at_work": at_work, "topics": topics }))?;
             } else {
                 let extension = if timescale { "with" } else { "without" };
-                context.console.line(format_args!("{}, {extension} TimescaleDB", database.describe()))?;
+                let projector = if at_work { "a projector is at work" } else { "no projector is at work" };
+                let at = database.describe();
+                context.console.line(format_args!("{at}, {extension} TimescaleDB; {projector}"))?;
                 context
                     .console
                     .line(format_args!("{:<22} {:>10} {:>8} {:>8}", "topic", "rows", "refused", "behind"))?;

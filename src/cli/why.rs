@@ -30,7 +30,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let bus = open_bus(&context.config).await?;
     let mut database = match &context.config.project.url {
-        Some(url) => Some(Database::open(url.reveal()).await?),
+        Some(url) => Some(Database::look(url.reveal()).await?),
         None => None,
     };
     let chain = why(&bus, database.as_mut(), &args.event_id).await?;

@@ -16,6 +16,12 @@ pub enum ProjectError {
         /// The database's words.
         why: String,
     },
+    /// Nobody has made the tables.
+    #[error("there is no history in {at} yet; the first node with the role project makes its tables")]
+    NoTables {
+        /// The database.
+        at: String,
+    },
     /// The tables are of a newer AUREN.
     #[error(
         "the history in {at} has tables of a newer AUREN (migration {version}); nothing was written: run that version, or \

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,8 +13,8 @@ use tokio::{
 };
 
 use super::{
-    Database, ProjectError,
-    database::{Offsets, places},
+    Database, ProjectError, ProjectStats,
+    database::{Offsets, behind, places},
     row::TOPICS,
 };
 use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, SharedBus};
@@ -24,6 +25,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from
 const STAND_BY: Duration = Duration::from_secs(1);
 /// What keeps failing is said this often.
 const SAID: Duration = Duration::from_secs(30);
+/// How often it is looked how far the history is behind, and, while nothing comes, whether the database is still there.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// How a node projects.
 #[derive(Debug, Clone)]
@@ -39,14 +42,16 @@ pub struct ProjectSettings {
 }
 
 /// Projects until told to stop. A transaction that is under way then is undone or done as a whole, so nobody waits for it.
-pub async fn run(bus: SharedBus, settings: ProjectSettings, mut stop: watch::Receiver<bool>) {
+/// How it does is in `stats`.
+pub async fn run(bus: SharedBus, settings: ProjectSettings, stats: Arc<ProjectStats>, mut stop: watch::Receiver<bool>) {
     let working = async {
         let mut pause = PAUSES.0;
         let mut said: Option<Instant> = None;
         loop {
-            let mut written = 0;
-            let Err(error) = live(&bus, &settings, &mut written).await;
-            if written > 0 {
+            let before = stats.totals().transactions;
+            let Err(error) = live(&bus, &settings, &stats).await;
+            stats.failed(&error);
+            if stats.totals().transactions > before {
                 (pause, said) = (PAUSES.0, None);
             }
             if said.is_none_or(|at| at.elapsed() >= SAID) {
@@ -60,6 +65,23 @@ pub async fn run(bus: SharedBus, settings: ProjectSettings, mut stop: watch::Rec
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => {}
         () = working => {}
+        () = measure(&bus, &stats) => {}
+    }
+}
+
+/// Looks now and then how far the history is behind, also while the database is away.
+async fn measure(bus: &SharedBus, stats: &ProjectStats) {
+    loop {
+        if let Some(known) = stats.known() {
+            for topic in TOPICS {
+                match behind(&**bus, topic, &known).await {
+                    Ok(behind) => stats.is_behind(topic, behind),
+                    // What was known stays known; the lanes and the readers say it aloud.
+                    Err(error) => tracing::debug!(%error, "how far the history is behind cannot be told"),
+                }
+            }
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -67,10 +89,11 @@ pub async fn run(bus: SharedBus, settings: ProjectSettings, mut stop: watch::Rec
 async fn live(
     bus: &SharedBus,
     settings: &ProjectSettings,
-    written: &mut usize,
+    stats: &ProjectStats,
 ) -> Result<std::convert::Infallible, ProjectError> {
     let mut database = Database::open(&settings.url).await?;
     if !database.claim().await? {
+        stats.stands_by(database.describe());
         tracing::info!(database = database.describe(), "another projector is at work; this one stands by");
         while !database.claim().await? {
             tokio::time::sleep(STAND_BY).await;
@@ -98,17 +121,23 @@ async fn live(
     }
     drop(batches);
     let timescale = database.has_timescale().await?;
+    stats.works(database.describe(), &known);
     tracing::info!(database = database.describe(), timescale, "the history goes on");
     loop {
-        let mut records: Vec<Record> = inlet.recv().await.ok_or(BusError::Closed)??;
+        let Ok(next) = tokio::time::timeout(LOOK, inlet.recv()).await else {
+            // Nothing comes. A database that went away or was emptied meanwhile would not be noticed otherwise.
+            database.still_at(&known).await?;
+            continue;
+        };
+        let mut records: Vec<Record> = next.ok_or(BusError::Closed)??;
         while records.len() < settings.max_batch
             && let Ok(more) = inlet.try_recv()
         {
             records.extend(more?);
         }
         for batch in records.chunks(settings.max_batch) {
-            database.write(&mut known, batch).await?;
-            *written += batch.len();
+            let written = database.write(&mut known, batch).await?;
+            stats.wrote(&written, &known);
         }
     }
 }

@@ -8,7 +8,7 @@ use auren::{
 };
 use serde_json::Value;
 
-use super::{Server, all_of};
+use super::{Server, all_of, sql};
 use crate::support::{DEADLINE, Node, Program, run, service};
 
 #[test]
@@ -41,8 +41,16 @@ fn projectors_and_postgres_are_killed_at_random_and_every_record_is_a_row_once()
             // Away for a while, too.
             std::thread::sleep(Duration::from_millis(rand::random_range(0..1500)));
             server.again();
+        } else if kill % 4 == 1 {
+            // Only the connections, in the middle of whatever they do.
+            let url = server.url();
+            run(async move {
+                let ends =
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'auren-project'";
+                sql(&url, ends).await;
+            });
         } else {
-            let which = usize::try_from(kill % 2).unwrap();
+            let which = usize::try_from(kill / 2 % 2).unwrap();
             projectors[which].kill();
             projectors[which] = projector(["p1", "p2"][which]);
         }
