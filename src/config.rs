@@ -3,12 +3,14 @@
 //! Values come from, later ones winning: the defaults, a TOML file (`auren.toml`, or the one that `--config` names), the
 //! environment (`AUREN__SECTION__KEY`), and flags. A key that nobody knows is an error.
 
+mod agents;
 mod callers;
 mod load;
 mod phi;
 mod role;
 mod sections;
 
+pub use agents::{AgentsSection, HttpAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
@@ -50,6 +52,8 @@ pub struct Config {
     pub detect: DetectSection,
     /// Conversations.
     pub converse: ConverseSection,
+    /// Agents outside the hub's own program.
+    pub agents: AgentsSection,
     /// The history in PostgreSQL.
     pub project: ProjectSection,
     /// The node's own HTTP server.

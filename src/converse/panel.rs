@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use auren_agents::{
-    AgentId, Cause, Consult, ConsultId, ConversationId, EventId, Observation, Text, Timestamp, UserId,
+    AgentId, Cause, Consult, ConsultId, ConversationId, EventId, Observation, Parts, Score, Text, Timestamp,
+    TriggerType, UserId,
     consult::{PanelAdvice, PastAdvice},
     events::PanelSeat,
 };
@@ -15,6 +16,7 @@ const SPOKEN_BYTES: usize = 32 * 1024;
 /// A panel that is not over: what is saved of it while an agent is being asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Panel {
+    #[serde(with = "SavedCause")]
     pub(super) cause: Cause,
     pub(super) at: Timestamp,
     pub(super) conversation: ConversationId,
@@ -30,6 +32,14 @@ pub(super) struct Panel {
     pub(super) notes: Vec<Text<64>>,
     /// What the cause itself brings along.
     pub(super) evidence: Vec<Observation>,
+}
+
+/// A cause as it is saved, which is not how agents in other processes are told it: states outlive both.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Cause")]
+enum SavedCause {
+    Trigger { id: EventId, trigger_type: TriggerType, severity: Score, message: Text<4096> },
+    Message { id: EventId, text: Text<4096> },
 }
 
 impl Panel {
@@ -105,6 +115,7 @@ impl Panel {
             past,
             panel: self.spoken.clone(),
             deadline,
+            parts: Parts::default(),
         })
     }
 }

@@ -110,6 +110,11 @@ impl Talk {
         self.consult(panel, settings)
     }
 
+    /// Whether anybody waits for the answer to this question.
+    pub(super) fn awaits(&self, id: &ConsultId) -> bool {
+        self.memory.open.iter().any(|panel| panel.asked.as_ref() == Some(id))
+    }
+
     fn consult(&self, panel: &Panel, settings: &TalkSettings) -> Option<Consult> {
         let remembered = || self.memory.recent(&panel.at);
         panel.consult(&self.user, remembered, self.memory.past(), settings.deadline)

@@ -5,6 +5,7 @@
 
 mod broker;
 mod ear;
+pub mod far;
 pub mod http;
 mod line;
 mod node;

@@ -2,7 +2,7 @@
 
 use auren_agents::{
     Advice, Agent, AgentId, Cause, Coach, Consult, ConsultId, ConversationId, EventId, Neuroscientist, Observation,
-    PastAdvice, Score, Text, Timestamp, TriggerType, UserId, events::BiometricType,
+    Parts, PastAdvice, Score, Text, Timestamp, TriggerType, UserId, events::BiometricType,
 };
 use std::time::Duration;
 
@@ -131,6 +131,7 @@ fn consult(agent: &str, user: &str, trigger: &str, severity: f64, at: &str) -> C
         past: Vec::new(),
         panel: Vec::new(),
         deadline: Duration::from_secs(10),
+        parts: Parts::default(),
     }
 }
 
