@@ -24,6 +24,7 @@
 
 mod open;
 mod settle;
+mod witness;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -38,14 +39,16 @@ use crate::{
     converse::{Converse, TalkSettings},
     detect::Detect,
     enrich::Enrich,
-    gateway::{Gateway, GatewayError, Ops, RoleWatch},
+    gateway::{Callers, Gateway, GatewayError, Ops, People, Readings, RoleWatch},
     guarantee,
+    intake::Intake,
     lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
     wire,
 };
 
-pub use open::{connect, create_topics, open_keys};
+pub use open::{check_master, connect, create_topics, open_keys};
+pub use witness::{sign_audit, signed_audits};
 
 /// How long stopping may take: what is in flight is committed within it.
 const STOP_LIMIT: Duration = Duration::from_secs(25);
@@ -114,7 +117,14 @@ impl Hub {
         let watched: Vec<_> = config.node.roles.iter().map(watched).collect();
         let facts = guarantee::watch(Arc::clone(&bus), config.node.roles.clone());
         let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), stopped.clone());
-        let gateway = Gateway::open(&config.http, vec![ops.part()]).await?;
+        let mut parts = vec![ops.part()];
+        if let Some(keys) = keys.as_ref().filter(|_| !config.callers.0.is_empty()) {
+            let callers = Callers::new(&config.callers);
+            parts.push(Readings::new(Intake::new(Arc::clone(&bus), keys.clone()), callers.clone()).part());
+            let (bus, keys, node) = (Arc::clone(&bus), keys.clone(), config.node.id.clone());
+            parts.push(People { bus, keys, callers, caps: config.detokenize.clone(), node }.part());
+        }
+        let gateway = Gateway::open(&config.http, parts).await?;
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let cards = agents.cards();
         let agents = agents.hosted(config.converse.consults());
@@ -172,6 +182,9 @@ impl Hub {
                 running.arbiters.push(arbiter);
                 running.working += 1;
             }
+        }
+        if let Some(keys) = keys {
+            tokio::spawn(witness::witness(Arc::clone(&running.bus), keys, running.node.clone(), stopped.clone()));
         }
         let agents: Vec<_> = talk.cards.iter().map(|card| card.id.as_str()).collect();
         let roles: Vec<_> = config.node.roles.iter().map(|role| role.name()).collect();
@@ -251,8 +264,10 @@ impl HubBuilder {
         };
         let keys = match self.keys {
             Some(keys) => Some(keys),
-            // Only enrich opens tokens; a node without it needs no key and makes none.
-            None if config.node.roles.contains(&Role::Enrich) => Some(open_keys(&config)?),
+            // Only enrich and the callers' routes open tokens; a node without them needs no key and makes none.
+            None if config.node.roles.contains(&Role::Enrich) || !config.callers.0.is_empty() => {
+                Some(open_keys(&config).await?)
+            }
             None => None,
         };
         Ok(Hub { config, bus, keys, agents: self.agents.unwrap_or_else(Agents::built_in) })

@@ -3,6 +3,7 @@
 //!
 //! A command gets a [`Context`] (configuration, console, interrupt) and returns an [`Exit`], or the error that ended it.
 
+mod audit;
 mod bench;
 mod config;
 mod console;
@@ -10,10 +11,12 @@ mod context;
 mod demo;
 mod dlq;
 mod doctor;
+mod erase;
 mod exit;
 mod import;
 mod input;
 mod interrupt;
+mod phi;
 mod schema;
 mod send;
 mod serve;
@@ -99,6 +102,14 @@ enum Command {
     /// Look at records that nobody could use, and send them again.
     #[command(subcommand)]
     Dlq(dlq::Args),
+    /// Erase a person: destroy their data key, and let every role forget them.
+    Erase(erase::Args),
+    /// Look at the audit: who did what with measured values and keys.
+    #[command(subcommand)]
+    Audit(audit::Args),
+    /// Look after the keys, and print the token's test vectors.
+    #[command(subcommand)]
+    Phi(phi::Args),
     /// Invent wearers and publish what their devices measure.
     Simulate(simulate::Args),
     /// Import the exports of wearables.
@@ -145,6 +156,7 @@ impl Args {
             Command::Serve(_) => true,
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
+            Command::Erase(_) | Command::Audit(_) | Command::Phi(_) => false,
             Command::Verify(_) => false,
             Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
         }
@@ -177,6 +189,9 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Topics(args) => topics::run(args, context).await,
         Command::Send(args) => send::run(args, context).await,
         Command::Tail(args) => tail::run(args, context).await,
+        Command::Erase(args) => erase::run(args, context).await,
+        Command::Audit(args) => audit::run(args, context).await,
+        Command::Phi(args) => phi::run(args, context).await,
         Command::Simulate(args) => simulate::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
         Command::Schema(args) => schema::run(args, context),

@@ -3,13 +3,17 @@
 //! Values come from, later ones winning: the defaults, a TOML file (`auren.toml`, or the one that `--config` names), the
 //! environment (`AUREN__SECTION__KEY`), and flags. A key that nobody knows is an error.
 
+mod callers;
 mod load;
+mod phi;
 mod sections;
 
+pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use load::{ConfigError, Source, load};
+pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use sections::{
     BusKind, BusSection, ConverseSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection, LogFormat,
-    LogSection, NodeSection, PhiSection, PrivacyProfile, RedisSection, Role, Secret, TopicsSection,
+    LogSection, NodeProfile, NodeSection, RedisSection, Role, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +36,12 @@ pub struct Config {
     pub topics: TopicsSection,
     /// The sealed boundary.
     pub phi: PhiSection,
+    /// The vault that holds the master key.
+    pub vault: VaultSection,
+    /// Who may call over HTTP.
+    pub callers: CallersSection,
+    /// How many tokens one caller may open.
+    pub detokenize: DetokenizeSection,
     /// How the node works.
     pub lanes: LanesSection,
     /// Conversations.

@@ -8,7 +8,7 @@ use crate::{
     app::Running,
     bus::{BusError, Outgoing, Read, ReadFrom, ReadUntil, SharedBus, Topic},
     client::message,
-    intake::{Refused, SealedReading},
+    intake::{Intake, Untaken},
     phi::Keys,
     simulate::{Settings, Simulation},
     wearable::Row,
@@ -42,9 +42,9 @@ pub enum DemoError {
     /// The bus.
     #[error(transparent)]
     Bus(#[from] BusError),
-    /// A simulated reading that cannot be sealed.
-    #[error("a simulated reading was refused: {0}")]
-    Reading(#[from] Refused),
+    /// A simulated reading that was not taken.
+    #[error("a simulated reading was not taken: {0}")]
+    Reading(#[from] Untaken),
     /// A conversation event that cannot be read back.
     #[error("a conversation event at {cursor} cannot be read: {why}")]
     Event {
@@ -105,8 +105,10 @@ impl DataSet {
 /// # Errors
 /// [`DemoError`] where a reading is refused or the bus fails.
 pub async fn publish_readings(bus: &SharedBus, rows: &[Row], keys: &Keys) -> Result<(), DemoError> {
-    let sealed = rows.iter().map(|row| SealedReading::seal(row, keys)).collect::<Result<Vec<_>, _>>()?;
-    Ok(publish(bus, sealed.iter().map(wire::outgoing).collect()).await?)
+    for answer in Intake::new(SharedBus::clone(bus), keys.clone()).take("auren demo", rows).await {
+        answer?;
+    }
+    Ok(())
 }
 
 /// Publishes records that must all be taken.

@@ -2,11 +2,15 @@
 //!
 //! [`ops`] answers whether the node lives, whether it can work, and what it has done; [`metrics`] names every figure with
 //! its unit. [`server`] takes connections with small buffers and ends them in order, and [`problem`] is how every route
-//! says what is wrong. Nothing outside this folder names axum, hyper or the Prometheus client.
+//! says what is wrong. [`readings`] takes measured values in, [`people`] opens and erases them, and [`callers`] says who
+//! may. Nothing outside this folder names axum, hyper or the Prometheus client.
 
+mod callers;
 mod metrics;
 mod ops;
+mod people;
 mod problem;
+mod readings;
 mod server;
 
 use std::{net::SocketAddr, time::Duration};
@@ -14,8 +18,13 @@ use std::{net::SocketAddr, time::Duration};
 use axum::Router;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
-pub use self::ops::{Ops, RoleWatch};
 pub(crate) use self::problem::Problem;
+pub use self::{
+    callers::Callers,
+    ops::{Ops, RoleWatch},
+    people::People,
+    readings::Readings,
+};
 use crate::config::HttpSection;
 
 /// How long requests that are being answered may take when the server ends.

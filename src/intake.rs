@@ -4,8 +4,12 @@ use auren_agents::{BiometricType, EventId, Rejected, Text, Timestamp, UserId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod door;
+
+pub use door::{Intake, Taken, Untaken};
+
 use crate::{
-    phi::{Binding, Keys, Measured, PhiError},
+    phi::{Binding, Measured, PhiError, UserKey},
     wearable::{Measure, Row},
 };
 
@@ -66,20 +70,20 @@ pub enum Refused {
 }
 
 impl SealedReading {
-    /// Checks a measured value and seals it.
+    /// Checks a measured value and seals it under its person's key.
     ///
     /// The id follows from who, what, with what and when, not from the value: the same reading sent twice is one event,
     /// and the id tells nothing.
     ///
     /// # Errors
     /// [`Refused`] where unit or value cannot be.
-    pub fn seal(row: &Row, keys: &Keys) -> Result<Self, Refused> {
+    pub fn seal(row: &Row, key: &UserKey) -> Result<Self, Refused> {
         check(row)?;
         let event_id =
             EventId::derived(&["reading", row.user.as_str(), &row.device, &row.measure, &row.at.millis().to_string()]);
         let measured = Measured { value: row.value, measure: row.measure.to_string(), unit: row.unit.to_string() };
-        let binding = Binding { user: &row.user, event: &event_id, event_type: &row.event_type, field: FIELD };
-        let token = Text::cut(keys.seal(&binding, &measured)?);
+        let binding = Binding { event: &event_id, event_type: &row.event_type, field: FIELD };
+        let token = Text::cut(key.seal(&binding, &measured)?);
         Ok(Self {
             user_id: row.user.clone(),
             event_type: row.event_type.clone(),
@@ -92,18 +96,21 @@ impl SealedReading {
         })
     }
 
-    /// Opens the value. Only enrich does.
+    /// Opens the value under its person's key. Only enrich does.
     ///
     /// # Errors
-    /// [`Rejected`] on `token`, without a word about what it holds.
-    pub fn open(&self, keys: &Keys) -> Result<Measured, PhiError> {
-        let binding =
-            Binding { user: &self.user_id, event: &self.event_id, event_type: &self.event_type, field: FIELD };
-        keys.open(&binding, &self.token)
+    /// [`PhiError`], without a word about what the token holds.
+    pub fn open(&self, key: &UserKey) -> Result<Measured, PhiError> {
+        let binding = Binding { event: &self.event_id, event_type: &self.event_type, field: FIELD };
+        key.open(&binding, &self.token)
     }
 }
 
-fn check(row: &Row) -> Result<(), Refused> {
+/// Looks whether a measured value can be one.
+///
+/// # Errors
+/// [`Refused`] where unit or value cannot be.
+pub fn check(row: &Row) -> Result<(), Refused> {
     if !row.value.is_finite() {
         return Err(Refused::NotANumber);
     }
@@ -181,6 +188,7 @@ mod tests {
     use auren_agents::events;
 
     use super::*;
+    use crate::phi::Keys;
 
     fn row(value: f64, unit: &'static str) -> Row {
         Row {
@@ -195,9 +203,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_reading_is_sealed_under_an_id_that_does_not_depend_on_its_value() {
-        let keys = Keys::ephemeral("t");
+    async fn key() -> UserKey {
+        Keys::ephemeral("t").make(&UserId::new("u-1").unwrap(), 1).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_reading_is_sealed_under_an_id_that_does_not_depend_on_its_value() {
+        let keys = key().await;
         let first = SealedReading::seal(&row(41.5, "ms"), &keys).unwrap();
         assert_eq!(first.event_id, SealedReading::seal(&row(52.0, "ms"), &keys).unwrap().event_id);
         assert!((first.open(&keys).unwrap().value - 41.5).abs() < f64::EPSILON);
@@ -207,9 +219,9 @@ mod tests {
         assert!(!String::from_utf8(json).unwrap().contains("41.5"));
     }
 
-    #[test]
-    fn what_cannot_be_is_refused_and_the_value_is_not_repeated() {
-        let keys = Keys::ephemeral("t");
+    #[tokio::test]
+    async fn what_cannot_be_is_refused_and_the_value_is_not_repeated() {
+        let keys = key().await;
         let refused = |row: &Row| SealedReading::seal(row, &keys).unwrap_err().to_string();
         let error = refused(&row(4150.25, "ms"));
         assert!(error.starts_with("value: is outside 2 to 400 ms") && !error.contains("4150"), "{error}");

@@ -27,7 +27,8 @@
 //! 3. [`wire`] and [`schema`]: records as JSON with CloudEvents headers, and their JSON Schema;
 //! 4. [`client`]: topics, a producer and a consumer, for programs that use the topics without running a hub;
 //! 5. [`lane`]: how a role works: batch, session actors, one commit, hand-over;
-//! 6. [`phi`], [`wearable`] and [`intake`]: a measured value, and how it becomes a sealed reading;
+//! 6. [`phi`], [`wearable`], [`intake`] and [`erase`]: a measured value, how it becomes a sealed reading, and how a
+//!    person is forgotten;
 //! 7. [`enrich`], [`seen`] and [`detect`]: readings become metadata, metadata becomes triggers;
 //! 8. [`consult`] and [`converse`]: who can be asked, and how a person's conversation goes;
 //! 9. [`guarantee`] and [`gateway`]: which guarantee is in force, and the node's own HTTP server that tells of it;
@@ -46,6 +47,7 @@ pub mod converse;
 pub mod demo;
 pub mod detect;
 pub mod enrich;
+pub mod erase;
 pub mod gateway;
 pub mod guarantee;
 pub mod import;

@@ -2,7 +2,7 @@
 //!
 //! `ce_id` equals the event's id, and a `traceparent` that came with a cause goes on with its effects.
 
-use auren_agents::{BiometricEvent, ConversationEvent, InboxRecord, SystemEvent, Timestamp, TriggerEvent};
+use auren_agents::{BiometricEvent, ConversationEvent, InboxRecord, SystemEvent, Timestamp, TriggerEvent, UserId};
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -13,6 +13,9 @@ use crate::{
 
 /// The header that carries a W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
+
+/// The header of a record without payload that asks every role to forget the person it is keyed by.
+pub const FORGET: &str = "auren-forget";
 
 /// A buffer that most records fit into.
 const USUAL_BYTES: usize = 1536;
@@ -69,7 +72,7 @@ impl Wire for SystemEvent {
     }
 
     fn key(&self) -> Option<&str> {
-        self.user_id.as_ref().map(auren_agents::UserId::as_str)
+        self.user_id.as_ref().map(UserId::as_str)
     }
 
     fn time(&self) -> &Timestamp {
@@ -92,6 +95,14 @@ pub fn outgoing<E: Wire>(event: &E) -> Outgoing {
     let mut payload = Vec::with_capacity(USUAL_BYTES);
     serde_json::to_writer(&mut payload, event).expect("the public records are plain data with text keys");
     Outgoing { topic: E::TOPIC, partition: None, key: event.key().map(text), payload: Some(payload.into()), headers }
+}
+
+/// Asks whoever reads the topic to forget a person.
+#[must_use]
+pub fn forget(topic: Topic, user: &UserId) -> Outgoing {
+    let key = Bytes::copy_from_slice(user.as_str().as_bytes());
+    let headers = vec![(FORGET.into(), Bytes::from_static(b"1"))];
+    Outgoing { topic, partition: None, key: Some(key), payload: None, headers }
 }
 
 #[cfg(test)]

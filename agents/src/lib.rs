@@ -26,6 +26,12 @@
 //!     }
 //! }
 //! ```
+//!
+//! No agent can name a key, for there is nothing here to name it by:
+//!
+//! ```compile_fail,E0433
+//! let keys = auren::phi::Keys::ephemeral("t");
+//! ```
 
 pub mod agent;
 mod care;

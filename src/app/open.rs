@@ -1,13 +1,17 @@
 //! What a configuration names: the bus, the keys, and the topics there must be.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::HubError;
 use crate::{
     bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
-    config::{BusKind, Config, ConfigError},
+    config::{BusKind, Config, ConfigError, KeyProvider},
     lane::SnapshotSettings,
-    phi::Keys,
+    phi::{
+        KeyError, Keys,
+        master::{Local, Master, Vault, VaultSettings},
+        store::{PostgresStore, SqliteStore, Store},
+    },
 };
 
 /// The bus that the configuration names.
@@ -21,19 +25,50 @@ pub async fn connect(config: &Config) -> Result<SharedBus, BusError> {
     })
 }
 
-/// The keys that the configuration names: `phi.master_key` where it is set, else the key file, which is made where it does
-/// not exist.
+/// The keys that the configuration names: a master key, and the keyring whose data keys it wraps.
 ///
 /// # Errors
-/// [`HubError`] where there are none.
-pub fn open_keys(config: &Config) -> Result<Keys, HubError> {
-    let tenant = config.phi.tenant.as_str();
-    match &config.phi.master_key {
-        Some(key) => Keys::from_base64(tenant, key.reveal()).map_err(|error| {
-            HubError::Config(ConfigError::Value { key: "phi.master_key", why: format!("cannot be used: {error}") })
-        }),
-        None => Ok(Keys::from_file(tenant, Path::new(&config.phi.key_file))?),
-    }
+/// [`HubError`] where one of the two cannot be opened.
+pub async fn open_keys(config: &Config) -> Result<Keys, HubError> {
+    let phi = &config.phi;
+    let store: Box<dyn Store> = match &phi.keyring_url {
+        Some(url) => Box::new(PostgresStore::open(url.reveal(), &phi.tenant).await?),
+        None => Box::new(SqliteStore::open(&phi.keyring_file, &phi.tenant).await?),
+    };
+    Ok(Keys::open(&phi.tenant, open_master(config)?, store, phi.minimum_master_version).await?)
+}
+
+/// Looks whether the master key's text in the configuration can be used, and opens nothing.
+///
+/// # Errors
+/// [`HubError::Config`] where it cannot.
+pub fn check_master(config: &Config) -> Result<(), HubError> {
+    config.phi.master_key.as_ref().map_or(Ok(()), |_| open_master(config).map(drop))
+}
+
+fn open_master(config: &Config) -> Result<Box<dyn Master>, HubError> {
+    let phi = &config.phi;
+    let text = phi.master_key.as_ref();
+    Ok(match (phi.provider, text) {
+        (KeyProvider::Vault, _) => {
+            let vault = config.vault.clone();
+            let named = |text: String| (!text.is_empty()).then_some(text);
+            Box::new(Vault::new(VaultSettings {
+                address: vault.address,
+                mount: vault.mount,
+                key: vault.key,
+                token: vault.token.map(|token| token.reveal().to_owned()).unwrap_or_default(),
+                namespace: named(vault.namespace),
+                ca_file: named(vault.ca_file),
+            })?)
+        }
+        (_, Some(text)) => Box::new(Local::parse(text.reveal()).map_err(|error: KeyError| ConfigError::Value {
+            key: "phi.master_key",
+            why: format!("cannot be used: {error}"),
+        })?),
+        (KeyProvider::File, None) => Box::new(Local::from_file_or_new(&phi.key_file)?),
+        (KeyProvider::Secret, None) => Box::new(Local::from_file(&phi.key_file)?),
+    })
 }
 
 /// Where states are mirrored, if the configuration names a Redis. It is connected to when it is first used.

@@ -50,9 +50,7 @@ pub(super) fn run(args: Args, source: &Source, context: &mut Context) -> anyhow:
             context.console.text(&text)?;
         }
         Args::Check => {
-            if context.config.phi.master_key.is_some() {
-                auren::app::open_keys(&context.config)?;
-            }
+            auren::app::check_master(&context.config)?;
             context.console.line(format_args!("{} is good: {}", place(source), essence(&context.config)))?;
         }
     }

@@ -1,9 +1,10 @@
 //! What every command is given, and how it gets at the bus and the keys.
 
 use auren::{
-    app::{connect, create_topics},
+    app::{connect, create_topics, open_keys},
     bus::{BusError, SharedBus, Topic},
     config::{BusKind, Config},
+    intake::Intake,
 };
 
 use auren_agents::{AgentId, UserId};
@@ -40,6 +41,12 @@ pub(crate) async fn open_topic(config: &Config, topic: Topic) -> anyhow::Result<
     Ok(bus)
 }
 
+/// The configured way in for readings.
+pub(super) async fn open_intake(config: &Config) -> anyhow::Result<Intake> {
+    let keys = open_keys(config).await?;
+    Ok(Intake::new(open_topic(config, Topic::Readings).await?, keys))
+}
+
 /// A person's id, as a flag takes it.
 pub(super) fn user(text: &str) -> Result<UserId, String> {
     UserId::new(text).map_err(|unfit| unfit.to_string())
@@ -69,6 +76,7 @@ pub(crate) mod tests {
         let mut config = auren::config::load(&Source::default()).unwrap();
         config.embedded.file = folder.path().join("auren.db");
         config.phi.key_file = folder.path().join("master.key");
+        config.phi.keyring_file = folder.path().join("keyring.db");
         config.topics.partitions = 2;
         let (console, captured) = Captured::console();
         Bench { context: Context { config, console, interrupt: Interrupt::never() }, captured, folder }
@@ -83,11 +91,12 @@ pub(crate) mod tests {
         assert_eq!(bus.partitions().await.unwrap(), 2);
     }
 
-    #[test]
-    fn a_master_key_wins_over_the_file_and_a_bad_one_is_not_repeated() {
-        let mut config = bench().context.config;
+    #[tokio::test]
+    async fn a_master_key_wins_over_the_file_and_a_bad_one_is_not_repeated() {
+        let bench = bench();
+        let mut config = bench.context.config;
         config.phi.master_key = Some("c2hvcnQ=".to_owned().into());
-        let error = auren::app::open_keys(&config).unwrap_err().to_string();
+        let error = open_keys(&config).await.unwrap_err().to_string();
         assert!(error.starts_with("configuration: phi.master_key cannot be used: a master key is 32 bytes"), "{error}");
         assert!(!error.contains("c2hvcnQ"));
     }

@@ -4,7 +4,7 @@ use auren::{
     app::connect,
     bus::{BusError, Read, ReadFrom, ReadUntil, SharedBus, Topic},
     client::{TopicManager, TopicState},
-    config::{BusKind, Config, PrivacyProfile, Role},
+    config::{BusKind, Config, KeyProvider, PrivacyProfile, Role},
     guarantee::{Condition, InForce, Level},
 };
 use serde::Serialize;
@@ -72,7 +72,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 async fn examine(config: &Config) -> Vec<Finding> {
     let roles: Vec<_> = config.node.roles.iter().map(|role| role.name()).collect();
     let mut findings = vec![good("node", format!("{}, runs {}", config.node.id, roles.join(", ")))];
-    findings.push(key(config));
+    findings.push(key(config).await);
     findings.push(match config.phi.profile {
         PrivacyProfile::Coarse => {
             good("privacy profile", "coarse: metadata tells steps, and no mean or deviation".into())
@@ -97,21 +97,24 @@ async fn examine(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn key(config: &Config) -> Finding {
-    let file = &config.phi.key_file;
-    if config.phi.master_key.is_none() && !file.exists() {
-        let found = format!("{} does not exist yet; the first node or command that seals makes it", file.display());
-        return note("master key", found);
+async fn key(config: &Config) -> Finding {
+    let phi = &config.phi;
+    let own = phi.provider == KeyProvider::File && phi.master_key.is_none();
+    if own && !phi.key_file.exists() {
+        let file = phi.key_file.display();
+        return note("keys", format!("{file} does not exist yet; the first node or command that seals makes it"));
     }
-    match auren::app::open_keys(config) {
-        Err(error) => bad("master key", error.to_string()),
-        Ok(_) if config.phi.master_key.is_some() => good("master key", "from the configuration".into()),
-        Ok(_) => match others_read(file) {
-            Some(mode) => note(
-                "master key",
-                format!("{} can be read by others (mode {mode:o}); run chmod 600 on it", file.display()),
-            ),
-            None => good("master key", format!("in {}", file.display())),
+    match auren::app::open_keys(config).await {
+        Err(error) => bad("keys", error.to_string()),
+        Ok(keys) => match keys.primary().await {
+            Err(error) => bad("keys", error.to_string()),
+            Ok(_) => match others_read(&phi.key_file).filter(|_| own) {
+                Some(mode) => note(
+                    "keys",
+                    format!("{} can be read by others (mode {mode:o}); run chmod 600 on it", phi.key_file.display()),
+                ),
+                None => good("keys", keys.describe()),
+            },
         },
     }
 }

@@ -7,11 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use auren::{
-    app::open_keys,
-    bus::Topic,
-    import::{Guess, Heading, Importer, LINE_MAX, Mapping, Source},
-};
+use auren::import::{Guess, Heading, Importer, LINE_MAX, Mapping, Source};
 use auren_agents::UserId;
 use clap::Subcommand;
 use indicatif::HumanCount;
@@ -19,7 +15,8 @@ use indicatif::HumanCount;
 use super::{
     Context, Exit,
     console::{Console, Unit},
-    context, input, open_topic,
+    context::{self, open_intake},
+    input,
     ship::{Ship, Survey},
 };
 
@@ -99,12 +96,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         demand(&guess, &mapping, &args.file)?;
     }
     let importer = Importer::new(Cursor::new(start).chain(input), &mapping).with_context(|| name.clone())?;
-    let ship = if args.dry_run {
-        None
-    } else {
-        let keys = open_keys(&context.config)?;
-        Some(Ship::new(open_topic(&context.config, Topic::Readings).await?, keys))
-    };
+    let ship = if args.dry_run { None } else { Some(Ship::new(open_intake(&context.config).await?, "auren import")) };
     if let Some(size) = size {
         context.console.begin_quiet(size, Unit::Bytes);
     }
@@ -291,6 +283,8 @@ fn demand(guess: &Guess, mapping: &Mapping, file: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use auren::bus::Topic;
+
     use super::*;
     use crate::cli::context::tests::{Bench, bench};
 

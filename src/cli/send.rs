@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use auren::{
-    app::open_keys,
     bus::{BusError, Cursor, Outgoing, SharedBus, Topic},
     client,
-    intake::{PlainReading, SealedReading},
-    phi::Keys,
+    intake::{Intake, PlainReading, Untaken},
+    wearable::Row,
     wire::{self, Wire},
 };
 use auren_agents::{
@@ -24,7 +23,7 @@ use serde_json::json;
 use super::{
     Context, Exit,
     console::Unit,
-    context,
+    context::{self, open_intake},
     input::{Document, Documents},
     open_topic,
 };
@@ -126,7 +125,7 @@ pub(super) struct From {
 enum Kind {
     Biometric,
     Trigger,
-    Reading(Keys),
+    Reading,
     Message,
 }
 
@@ -135,7 +134,7 @@ impl Kind {
         match self {
             Self::Biometric => Topic::Biometrics,
             Self::Trigger => Topic::Triggers,
-            Self::Reading(_) => Topic::Readings,
+            Self::Reading => Topic::Readings,
             Self::Message => Topic::Inbox,
         }
     }
@@ -159,7 +158,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     let (kind, from) = match args {
         Args::Biometric(from) => (Kind::Biometric, from),
         Args::Trigger(from) => (Kind::Trigger, from),
-        Args::Reading(from) => (Kind::Reading(open_keys(&context.config)?), from),
+        Args::Reading(from) => (Kind::Reading, from),
         Args::Message { words, user: Some(user), to, json } => {
             return say(user, to, &words.join(" "), json, context).await;
         }
@@ -176,11 +175,14 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Kind::Message => "no messages (to send a text itself, say whose: --user USER)",
         _ => "nothing was sent",
     })?;
-    let bus = open_topic(&context.config, kind.topic()).await?;
+    let door = match kind {
+        Kind::Reading => Door::Intake(open_intake(&context.config).await?),
+        _ => Door::Bus(open_topic(&context.config, kind.topic()).await?),
+    };
     if from.file.as_os_str() == "-" && std::io::IsTerminal::is_terminal(&std::io::stdin()) {
         context.console.note("reading JSON from the terminal; Ctrl-D ends it, --help shows what it looks like");
     }
-    send(&kind, documents, &bus, from.json, context).await
+    send(&kind, documents, &door, from.json, context).await
 }
 
 /// Sends one message.
@@ -190,14 +192,14 @@ async fn say(user: UserId, to: Option<AgentId>, text: &str, json: bool, context:
     let bus = open_topic(&context.config, Topic::Inbox).await?;
     let message = client::message(user, text, to, None, now());
     let mut tally = Tally { json, single: true, ..Tally::default() };
-    tally.publish(&bus, vec![(1, Ok(ready(&message)))], context).await?;
+    tally.publish(&Door::Bus(bus), vec![(1, Ok(ready(&message)))], context).await?;
     tally.end(context)
 }
 
 async fn send(
     kind: &Kind,
     mut documents: Documents,
-    bus: &SharedBus,
+    door: &Door,
     json: bool,
     context: &mut Context,
 ) -> anyhow::Result<Exit> {
@@ -227,7 +229,7 @@ async fn send(
                 Err(error) => failed = Some(error),
             }
         }
-        tally.publish(bus, batch, context).await?;
+        tally.publish(door, batch, context).await?;
         context.console.progress(end, || format!("{} sent", HumanCount(tally.sent)));
         if let Some(error) = failed {
             return Err(error).context("the input cannot be read on");
@@ -246,42 +248,89 @@ struct Tally {
     failed: u64,
 }
 
-/// A record that can be sent, with its id.
-struct Ready {
-    id: String,
-    record: Outgoing,
+/// Where it goes.
+enum Door {
+    /// To the bus, as it is.
+    Bus(SharedBus),
+    /// To the intake, which seals it.
+    Intake(Intake),
+}
+
+/// What can be sent.
+enum Ready {
+    Record { id: String, record: Outgoing },
+    Reading(Row),
+}
+
+/// Why something was not taken, and whether it alone is at fault.
+struct Failure {
+    error: anyhow::Error,
+    alone: bool,
+}
+
+impl Door {
+    /// Sends what can be; one answer for each, in order.
+    async fn take(&self, ready: Vec<Ready>) -> Vec<Result<(String, Topic, Cursor), Failure>> {
+        match self {
+            Self::Bus(bus) => {
+                let of = |one| if let Ready::Record { id, record } = one { Some((id, record)) } else { None };
+                let (ids, records): (Vec<_>, Vec<_>) = ready.into_iter().filter_map(of).unzip();
+                let topics: Vec<_> = records.iter().map(|record| record.topic).collect();
+                let answers = bus.publish(records).await.into_iter().zip(ids.into_iter().zip(topics));
+                let answered = |(answer, (id, topic)): (Result<Cursor, BusError>, _)| match answer {
+                    Ok(cursor) => Ok((id, topic, cursor)),
+                    Err(error) => Err(Failure { alone: is_of_the_record(&error), error: error.into() }),
+                };
+                answers.map(answered).collect()
+            }
+            Self::Intake(intake) => {
+                let of = |one| if let Ready::Reading(row) = one { Some(row) } else { None };
+                let rows: Vec<_> = ready.into_iter().filter_map(of).collect();
+                let answered = |untaken: Untaken| Failure { alone: untaken.is_of_the_reading(), error: untaken.into() };
+                let taken = intake.take("auren send", &rows).await.into_iter();
+                taken
+                    .map(|one| one.map(|one| (one.event_id.to_string(), Topic::Readings, one.cursor)).map_err(answered))
+                    .collect()
+            }
+        }
+    }
 }
 
 impl Tally {
-    /// Publishes what can be and says of each what became of it, in order.
+    /// Sends what can be and says of each what became of it, in order.
     async fn publish(
         &mut self,
-        bus: &SharedBus,
+        door: &Door,
         batch: Vec<(u64, Result<Ready, String>)>,
         context: &mut Context,
     ) -> anyhow::Result<()> {
-        let records: Vec<_> =
-            batch.iter().filter_map(|(_, one)| one.as_ref().ok()).map(|one| one.record.clone()).collect();
-        let answers = bus.publish(records).await;
-        // Where the bus took nothing at all, it will not take the rest either.
-        let lost = |answer: &Result<Cursor, BusError>| matches!(answer, Err(error) if !is_of_the_record(error));
-        let down = if answers.iter().all(lost) { answers.first().and_then(|one| one.clone().err()) } else { None };
-        let mut answers = answers.into_iter();
+        let (mut lines, mut ready) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for (line, one) in batch {
+            lines.push((line, one.map(|one| ready.push(one))));
+        }
+        let answers = door.take(ready).await;
+        // Where nothing at all was taken, the rest will not be either.
+        let down = !answers.is_empty() && answers.iter().all(|answer| matches!(answer, Err(failure) if !failure.alone));
+        let (mut answers, mut why) = (answers.into_iter(), None);
+        for (line, one) in lines {
             let answer = match one {
-                Ok(_) if down.is_some() => continue,
-                Ok(Ready { id, record }) => match answers.next().unwrap_or(Err(BusError::Closed)) {
-                    Ok(cursor) => Ok((id, record.topic, cursor)),
-                    Err(error) => Err(error.to_string()),
-                },
                 Err(error) => Err(error),
+                Ok(()) => match answers.next() {
+                    Some(Err(failure)) if down => {
+                        why.get_or_insert(failure.error);
+                        continue;
+                    }
+                    Some(Err(failure)) => Err(failure.error.to_string()),
+                    Some(Ok(taken)) => Ok(taken),
+                    None => Err(BusError::Closed.to_string()),
+                },
             };
             self.tell(line, answer, context)?;
         }
         context.console.flush()?;
-        match down {
+        match why {
             Some(error) if self.sent > 0 => Err(error).with_context(|| format!("{} were sent, then", self.sent)),
-            Some(error) => Err(error.into()),
+            Some(error) => Err(error),
             None => Ok(()),
         }
     }
@@ -336,15 +385,7 @@ fn record(kind: &Kind, document: &Document) -> Result<Ready, String> {
     let made = match kind {
         Kind::Biometric => parsed::<BiometricEvent>(text),
         Kind::Trigger => parsed::<TriggerEvent>(text),
-        Kind::Reading(keys) => {
-            let row = events::parse::<PlainReading>(text).and_then(PlainReading::into_row);
-            return match row {
-                Ok(row) => {
-                    SealedReading::seal(&row, keys).map(|one| ready(&one)).map_err(|refused| refused.to_string())
-                }
-                Err(rejected) => Err(explain(&rejected, document.line, text)),
-            };
-        }
+        Kind::Reading => events::parse::<PlainReading>(text).and_then(PlainReading::into_row).map(Ready::Reading),
         Kind::Message => message(text),
     };
     made.map_err(|rejected| explain(&rejected, document.line, text))
@@ -368,7 +409,7 @@ fn message(text: &[u8]) -> Result<Ready, Rejected> {
 }
 
 fn ready<E: Wire>(event: &E) -> Ready {
-    Ready { id: event.id().to_owned(), record: wire::outgoing(event) }
+    Ready::Record { id: event.id().to_owned(), record: wire::outgoing(event) }
 }
 
 /// What is wrong. Where it is no JSON at all, the place in the input rather than in the document.

@@ -1,14 +1,11 @@
-//! Sealing measured values and publishing them in batches, in order: what `simulate` and `import` have in common.
+//! Measured values taken in by batches, in order: what `simulate` and `import` have in common.
 
 use std::collections::{BTreeMap, HashSet};
 
 use anyhow::Context as _;
 use auren::{
-    bus::{Outgoing, SharedBus},
-    intake::{Refused, SealedReading},
-    phi::Keys,
+    intake::{self, Intake, Refused},
     wearable::Row,
-    wire,
 };
 use auren_agents::{Timestamp, UserId};
 use indicatif::HumanCount;
@@ -16,22 +13,24 @@ use indicatif::HumanCount;
 /// Most readings that are published together.
 const BATCH: usize = 1000;
 
-/// Seals and publishes.
+/// Takes in what is loaded.
 pub(super) struct Ship {
-    bus: SharedBus,
-    keys: Keys,
-    batch: Vec<Outgoing>,
+    intake: Intake,
+    actor: &'static str,
+    batch: Vec<Row>,
     published: u64,
 }
 
 impl Ship {
-    pub(super) fn new(bus: SharedBus, keys: Keys) -> Self {
-        Self { bus, keys, batch: Vec::with_capacity(BATCH), published: 0 }
+    /// `actor` is who the audit names.
+    pub(super) fn new(intake: Intake, actor: &'static str) -> Self {
+        Self { intake, actor, batch: Vec::with_capacity(BATCH), published: 0 }
     }
 
-    /// Seals a value and takes it along.
+    /// Takes a value along, if it can be one.
     pub(super) fn load(&mut self, row: &Row) -> Result<(), Refused> {
-        self.batch.push(wire::outgoing(&SealedReading::seal(row, &self.keys)?));
+        intake::check(row)?;
+        self.batch.push(row.clone());
         Ok(())
     }
 
@@ -43,7 +42,7 @@ impl Ship {
     /// Publishes what was taken along.
     pub(super) async fn go(&mut self) -> anyhow::Result<()> {
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        for answer in self.bus.publish(batch).await {
+        for answer in self.intake.take(self.actor, &batch).await {
             answer.with_context(|| format!("{} readings are published, the next was refused", self.published))?;
             self.published += 1;
         }
@@ -57,7 +56,7 @@ impl Ship {
 
     /// The bus in words.
     pub(super) fn whereto(&self) -> String {
-        format!("health.readings on {}", self.bus.describe())
+        self.intake.whereto()
     }
 }
 

@@ -8,8 +8,6 @@ use std::{
 
 use anyhow::Context as _;
 use auren::{
-    app::open_keys,
-    bus::Topic,
     simulate::{Settings, Simulation, UNDISTURBED_DAYS},
     wearable::Row,
 };
@@ -17,7 +15,7 @@ use chrono::NaiveDate;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use super::{Context, Exit, console::Unit, open_topic, ship::Ship, ship::Survey};
+use super::{Context, Exit, console::Unit, context::open_intake, ship::Ship, ship::Survey};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,8 +87,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 }
 
 async fn publish(mut simulation: Simulation, context: &mut Context) -> anyhow::Result<Exit> {
-    let keys = open_keys(&context.config)?;
-    let mut ship = Ship::new(open_topic(&context.config, Topic::Readings).await?, keys);
+    let mut ship = Ship::new(open_intake(&context.config).await?, "auren simulate");
     let (mut survey, mut impossible) = (Survey::default(), 0_u64);
     while let Some(row) = simulation.next() {
         match ship.load(&row) {
@@ -197,7 +194,7 @@ mod tests {
     use auren_agents::events;
 
     use super::*;
-    use auren::app::connect;
+    use auren::{app::connect, bus::Topic};
 
     use crate::cli::context::tests::bench;
 

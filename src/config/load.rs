@@ -9,7 +9,7 @@ use figment::{
 };
 use serde::Serialize;
 
-use super::{Config, Role};
+use super::{Config, KeyProvider, NodeProfile, Role};
 
 /// The file that is read where no other is named.
 const FILE: &str = "auren.toml";
@@ -137,6 +137,23 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.phi.tenant.is_empty() || config.phi.tenant.len() > 128 {
         return wrong("phi.tenant", "must be 1 to 128 bytes");
     }
+    let in_file = config.phi.provider == KeyProvider::File && config.phi.master_key.is_none();
+    if config.node.profile == NodeProfile::Prod && in_file {
+        return wrong(
+            "phi.provider",
+            "must be \"secret\" or \"vault\" where node.profile is \"prod\": a key file that AUREN makes itself is for \
+             development",
+        );
+    }
+    if config.phi.provider == KeyProvider::Vault && config.vault.token.is_none() {
+        return wrong("vault.token", "must be set where phi.provider is \"vault\" (AUREN__VAULT__TOKEN)");
+    }
+    if config.callers.0.values().any(|caller| caller.token.reveal().len() < 24) {
+        return wrong(
+            "callers",
+            "must each have a token of at least 24 characters, such as `openssl rand -hex 24` prints",
+        );
+    }
     if !(1..=64).contains(&config.lanes.threads_per_role) {
         return wrong("lanes.threads_per_role", "must be from 1 to 64");
     }
@@ -227,7 +244,15 @@ mod tests {
         let shown: toml::Table = toml::from_str(example).unwrap();
         assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
         // They have no default, so they stand there as comments.
-        assert!(example.contains("\n# master_key = ") && example.contains("\n# url = "));
+        for key in ["master_key = ", "keyring_url = ", "token = ", "[callers.NAME]", "url = "] {
+            assert!(
+                example.contains(&format!(
+                    "
+# {key}"
+                )),
+                "{key}"
+            );
+        }
     }
 
     #[test]
@@ -256,6 +281,20 @@ mod tests {
         with("http.address", "\"[::1]:0\"").unwrap();
         let missing = Source { file: Some("no/such.toml".into()), overrides: Vec::new() };
         assert_eq!(load(&missing).unwrap_err().to_string(), "the configuration file no/such.toml does not exist");
+    }
+
+    #[test]
+    fn in_earnest_a_key_file_of_our_own_is_refused() {
+        let prod = |more: &[(&str, &str)]| {
+            let all = [("node.profile", "prod")].iter().chain(more);
+            load(&Source { file: None, overrides: all.map(|(key, value)| ((*key).into(), (*value).into())).collect() })
+        };
+        let error = prod(&[]).unwrap_err().to_string();
+        assert!(error.starts_with("configuration: phi.provider must be \"secret\" or \"vault\""), "{error}");
+        prod(&[("phi.provider", "secret")]).unwrap();
+        let error = prod(&[("phi.provider", "vault")]).unwrap_err().to_string();
+        assert!(error.starts_with("configuration: vault.token must be set"), "{error}");
+        prod(&[("phi.provider", "vault"), ("vault.token", "t")]).unwrap();
     }
 
     #[test]

@@ -66,6 +66,17 @@ impl Role {
         }
     }
 
+    /// Where it passes on that a person is to be forgotten, so that whoever comes behind forgets them after the last of
+    /// what this role made of them.
+    #[must_use]
+    pub fn passes_on(self) -> Option<Topic> {
+        match self {
+            Self::Enrich => Some(Topic::Biometrics),
+            Self::Detect => Some(Topic::Triggers),
+            Self::Converse => None,
+        }
+    }
+
     /// The compacted topic that holds its users' states.
     #[must_use]
     pub fn state_topic(self) -> Topic {
@@ -78,7 +89,7 @@ impl Role {
 }
 
 /// Text, also where a variable of the environment looks like a number or a truth value.
-fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
+pub(super) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "text")]
     enum Word {
@@ -124,11 +135,24 @@ pub struct NodeSection {
     /// The roles it runs.
     #[serde(deserialize_with = "roles")]
     pub roles: Vec<Role>,
+    /// Whether it is in earnest.
+    pub profile: NodeProfile,
+}
+
+/// Whether a node is in earnest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeProfile {
+    /// For trying and developing.
+    #[default]
+    Dev,
+    /// With real people's data: what is only good for development is refused.
+    Prod,
 }
 
 impl Default for NodeSection {
     fn default() -> Self {
-        Self { id: "node-1".to_owned(), roles: Role::ALL.to_vec() }
+        Self { id: "node-1".to_owned(), roles: Role::ALL.to_vec(), profile: NodeProfile::Dev }
     }
 }
 
@@ -245,44 +269,6 @@ impl Default for TopicsSection {
     fn default() -> Self {
         Self { partitions: 12, replication: 1 }
     }
-}
-
-/// The sealed boundary.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PhiSection {
-    /// Whose installation it is; a token opens only under the tenant that sealed it.
-    #[serde(deserialize_with = "text")]
-    pub tenant: String,
-    /// The file with the master key. It is made where it does not exist.
-    pub key_file: PathBuf,
-    /// The master key itself, in base64; wins over the file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub master_key: Option<Secret>,
-    /// How much metadata tells.
-    pub profile: PrivacyProfile,
-}
-
-impl Default for PhiSection {
-    fn default() -> Self {
-        Self {
-            tenant: "default".to_owned(),
-            key_file: "auren-data/master.key".into(),
-            master_key: None,
-            profile: PrivacyProfile::Coarse,
-        }
-    }
-}
-
-/// How much metadata tells about a sealed value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PrivacyProfile {
-    /// Rank and severity in steps, no mean, no standard deviation.
-    #[default]
-    Coarse,
-    /// The full numbers. They give the value away: see SECURITY.md for how closely.
-    Exact,
 }
 
 /// How the node works.

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::{phi::Keys, wearable::Row};
 
-    fn told(profile: PrivacyProfile) -> BiometricMetadata {
+    async fn told(profile: PrivacyProfile) -> BiometricMetadata {
         let row = Row {
             user: UserId::new("u-1").unwrap(),
             event_type: BiometricType::SleepAnalysis,
@@ -101,8 +101,8 @@ mod tests {
             device: Text::cut("watch"),
             context: Text::cut("sleep"),
         };
-        let keys = Keys::ephemeral("t");
-        let reading = SealedReading::seal(&row, &keys).unwrap();
+        let key = Keys::ephemeral("t").make(&row.user, 1).await.unwrap();
+        let reading = SealedReading::seal(&row, &key).unwrap();
         let judged = Judged {
             rank: 0.137,
             severity: 0.61,
@@ -110,20 +110,20 @@ mod tests {
             summary: Some((402.13, 48.7)),
             week: Some(1.234),
         };
-        metadata(&reading, &reading.open(&keys).unwrap(), &judged, profile)
+        metadata(&reading, &reading.open(&key).unwrap(), &judged, profile)
     }
 
-    #[test]
-    fn the_coarse_profile_tells_steps_and_no_summary() {
-        let told = told(PrivacyProfile::Coarse);
+    #[tokio::test]
+    async fn the_coarse_profile_tells_steps_and_no_summary() {
+        let told = told(PrivacyProfile::Coarse).await;
         assert_eq!((told.percentile_rank.get(), told.severity_score.get()), (0.1, 0.5));
         assert_eq!(told.statistical_summary, None);
         assert_eq!((&told.extra["week_deviation"], &told.extra["band"]), (&json!(1.0), &json!("short")));
     }
 
-    #[test]
-    fn the_exact_profile_tells_the_schema_s_numbers() {
-        let told = told(PrivacyProfile::Exact);
+    #[tokio::test]
+    async fn the_exact_profile_tells_the_schema_s_numbers() {
+        let told = told(PrivacyProfile::Exact).await;
         assert_eq!((told.percentile_rank.get(), told.severity_score.get()), (0.137, 0.61));
         assert_eq!(told.statistical_summary, Some(StatisticalSummary { mean: 402.13, stddev: 48.7 }));
     }

@@ -1,5 +1,8 @@
 //! One person's history, sealed at rest, and what a reading adds to it.
 
+use std::time::Duration;
+
+use actix::{Actor, ActorFutureExt as _, AtomicResponse, Context, Handler, WrapFuture as _, fut};
 use auren_agents::{BiometricEvent, UserId, events};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -9,8 +12,8 @@ use super::{Point, judge, metadata};
 use crate::{
     config::{PrivacyProfile, Role},
     intake::SealedReading,
-    lane::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Refusal},
-    phi::{Keys, Measured, PhiError},
+    lane::{Effects, Input, Lates, Never, Processor, Refusal, Stimulus},
+    phi::{KeyError, Keys, Measured, PhiError, UserKey},
     wearable::Measure,
     wire,
 };
@@ -21,6 +24,10 @@ const VERSION: u8 = 1;
 const POINTS_MAX: usize = 48;
 /// Most statistics and devices of one person; the one unused for longest goes first.
 const SERIES_MAX: usize = 32;
+
+/// How long a reading first waits for a keyring that is away, and at most between two questions.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The role that opens readings.
 #[derive(Debug, Clone)]
@@ -39,37 +46,63 @@ impl Enrich {
 
 impl Processor for Enrich {
     type Late = Never;
-    type Session = Pure<Session>;
+    type Session = Session;
 
     fn role(&self) -> Role {
         Role::Enrich
     }
 
     fn open(&self, user: &UserId, saved: Option<&[u8]>, _: Lates<Never>) -> Result<Self::Session, Refusal> {
-        let history = saved.map(|saved| self.load(user, saved)).transpose()?.unwrap_or_default();
-        Ok(Pure(Session { user: user.clone(), role: self.clone(), history }))
+        let history = saved.map_or_else(|| Kept::Open(History::default()), |saved| Kept::Sealed(saved.to_vec()));
+        Ok(Session { user: user.clone(), role: self.clone(), history })
     }
 }
 
-impl Enrich {
-    fn load(&self, user: &UserId, saved: &[u8]) -> Result<History, Refusal> {
-        let unreadable = |why: &str| Refusal::new("state_unreadable", "state", why);
-        let plain = self
-            .keys
-            .open_state(Role::Enrich.name(), user, saved)
-            .map_err(|error| unreadable(&format!("the person's saved history {error}")))?;
-        match plain.split_first() {
-            Some((&VERSION, plain)) => postcard::from_bytes(plain).map_err(|_| unreadable("is damaged")),
-            _ => Err(unreadable("was saved by another version of AUREN")),
-        }
-    }
-}
-
-/// One person's session.
+/// One person's session. It holds no key: each reading asks for it anew, so that none outlives the person's erasure.
 pub struct Session {
     user: UserId,
     role: Enrich,
-    history: History,
+    history: Kept,
+}
+
+enum Kept {
+    /// As it was saved; opened with the first key that comes.
+    Sealed(Vec<u8>),
+    Open(History),
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+}
+
+/// Sent by the lane's worker, which awaits the answer before it sends the next.
+impl Handler<Stimulus<Never>> for Session {
+    type Result = AtomicResponse<Self, Result<Effects, Refusal>>;
+
+    fn handle(&mut self, stimulus: Stimulus<Never>, _: &mut Self::Context) -> Self::Result {
+        let Stimulus::Record(input) = stimulus else {
+            return AtomicResponse::new(Box::pin(fut::ready(Ok(Effects::default()))));
+        };
+        let (keys, user) = (self.role.keys.clone(), self.user.clone());
+        let key = async move { patiently(&keys, &user).await }.into_actor(self);
+        AtomicResponse::new(Box::pin(key.map(move |key, session, _| session.apply(&input, key))))
+    }
+}
+
+/// The key of a person. While keyring or vault are away it waits: a reading is not bad because they are, and the lane
+/// behind it stands still until they are back.
+async fn patiently(keys: &Keys, user: &UserId) -> Result<UserKey, KeyError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match keys.find(user, 1).await {
+            Err(error) if error.is_passing() => {
+                tracing::warn!(%error, pause_ms = pause.as_millis(), "readings wait for their keys");
+                tokio::time::sleep(pause).await;
+                pause = (2 * pause).min(LONGEST_PAUSE);
+            }
+            answer => return answer,
+        }
+    }
 }
 
 /// What was measured of a person, by statistic and device: values of two devices or two statistics never mix.
@@ -104,16 +137,18 @@ impl Drop for Series {
     }
 }
 
-impl Reduce for Session {
-    fn apply(&mut self, input: Input) -> Result<Effects, Refusal> {
+impl Session {
+    fn apply(&mut self, input: &Input, key: Result<UserKey, KeyError>) -> Result<Effects, Refusal> {
         let reading: SealedReading = events::parse(&input.payload)?;
         if reading.user_id != self.user {
             return Err(Refusal::other_user());
         }
-        let measured = reading.open(&self.role.keys).map_err(unopened)?;
+        let key = key.map_err(|error| no_key(&error))?;
+        let measured = reading.open(&key).map_err(unopened)?;
         possible(&measured)?;
         let at = reading.timestamp.millis().div_euclid(1000);
-        let past = match self.history.add(&measured, &reading.source_device, at) {
+        let history = self.history.opened(&key)?;
+        let past = match history.add(&measured, &reading.source_device, at) {
             Added::New(past) => past,
             // Its event has been written.
             Added::Known => return Ok(Effects::default()),
@@ -122,6 +157,7 @@ impl Reduce for Session {
                 return Err(Refusal::new("too_old", "timestamp", why));
             }
         };
+        let state = history.save(&key)?;
         let judged = judge(&measured.measure, Point { at, value: measured.value }, &past);
         let metadata = metadata(&reading, &measured, &judged, self.role.profile);
         let event = BiometricEvent {
@@ -133,22 +169,43 @@ impl Reduce for Session {
             timestamp: reading.timestamp,
             extra: reading.extra,
         };
-        Ok(Effects { outputs: vec![wire::outgoing(&event)], state: Some(self.save()?), open: false })
+        Ok(Effects { outputs: vec![wire::outgoing(&event)], state: Some(state), open: false })
     }
 }
 
-impl Session {
-    fn save(&self) -> Result<Bytes, Refusal> {
-        let unsaved = |_| Refusal::new("state_unwritable", "state", "the person's history cannot be written");
-        let mut plain = vec![VERSION];
-        plain = postcard::to_extend(&self.history, plain).map_err(unsaved)?;
-        let sealed = self.role.keys.seal_state(Role::Enrich.name(), &self.user, &plain);
-        plain.zeroize();
-        sealed.map(Bytes::from).map_err(|error| Refusal::new("state_unwritable", "state", error.to_string()))
+impl Kept {
+    fn opened(&mut self, key: &UserKey) -> Result<&mut History, Refusal> {
+        if let Self::Sealed(saved) = self {
+            *self = Self::Open(History::load(key, saved)?);
+        }
+        match self {
+            Self::Open(history) => Ok(history),
+            Self::Sealed(_) => Err(Refusal::new("state_unreadable", "state", "is sealed")),
+        }
     }
 }
 
 impl History {
+    fn load(key: &UserKey, saved: &[u8]) -> Result<Self, Refusal> {
+        let unreadable = |why: &str| Refusal::new("state_unreadable", "state", why);
+        let plain = key
+            .open_state(Role::Enrich.name(), saved)
+            .map_err(|error| unreadable(&format!("the person's saved history {error}")))?;
+        match plain.split_first() {
+            Some((&VERSION, plain)) => postcard::from_bytes(plain).map_err(|_| unreadable("is damaged")),
+            _ => Err(unreadable("was saved by another version of AUREN")),
+        }
+    }
+
+    fn save(&self, key: &UserKey) -> Result<Bytes, Refusal> {
+        let unsaved = |_| Refusal::new("state_unwritable", "state", "the person's history cannot be written");
+        let mut plain = vec![VERSION];
+        plain = postcard::to_extend(self, plain).map_err(unsaved)?;
+        let sealed = key.seal_state(Role::Enrich.name(), &plain);
+        plain.zeroize();
+        sealed.map(Bytes::from).map_err(|error| Refusal::new("state_unwritable", "state", error.to_string()))
+    }
+
     /// Enters a value.
     fn add(&mut self, measured: &Measured, device: &str, at: i64) -> Added {
         let of = |series: &Series| series.measure == measured.measure && series.device == device;
@@ -197,8 +254,17 @@ fn unopened(error: PhiError) -> Refusal {
     let class = match error {
         PhiError::NotAToken => "not_a_token",
         PhiError::UnknownSuite => "unknown_token_version",
-        PhiError::UnknownKey => "unknown_key",
-        PhiError::DoesNotOpen | PhiError::TooWide => "does_not_open",
+        PhiError::UnknownKeyring | PhiError::UnknownKey => "unknown_key",
+        PhiError::DoesNotOpen | PhiError::TooWide | PhiError::Spent => "does_not_open",
+    };
+    Refusal::new(class, "token", error.to_string())
+}
+
+fn no_key(error: &KeyError) -> Refusal {
+    let class = match error {
+        KeyError::Erased => "erased",
+        KeyError::Spent => "key_spent",
+        _ => "unknown_key",
     };
     Refusal::new(class, "token", error.to_string())
 }
@@ -219,7 +285,7 @@ mod tests {
         Input { topic: Topic::Readings, cursor: Cursor { partition: 0, offset: 0 }, payload }
     }
 
-    fn night(keys: &Keys, night: i64, value: f64) -> SealedReading {
+    async fn night(keys: &Keys, night: i64, value: f64) -> SealedReading {
         let at = Utc.with_ymd_and_hms(2024, 1, 1, 7, 0, 0).unwrap() + Duration::days(night);
         let row = Row {
             user: UserId::new("u-1").unwrap(),
@@ -231,54 +297,59 @@ mod tests {
             device: Text::cut("watch"),
             context: Text::cut("sleep"),
         };
-        SealedReading::seal(&row, keys).unwrap()
+        SealedReading::seal(&row, &keys.make(&row.user, 1).await.unwrap()).unwrap()
+    }
+
+    fn open(role: &Enrich, saved: Option<&[u8]>) -> Session {
+        let (sender, _) = tokio::sync::mpsc::channel(1);
+        role.open(&UserId::new("u-1").unwrap(), saved, Lates::new(sender)).unwrap()
+    }
+
+    async fn work(session: &mut Session, reading: &SealedReading) -> Result<Effects, Refusal> {
+        let key = session.role.keys.clone().find(&session.user, 1).await;
+        session.apply(&input(reading), key)
     }
 
     fn event(effects: &Effects) -> BiometricEvent {
         events::parse(effects.outputs[0].payload.as_ref().unwrap()).unwrap()
     }
 
-    #[test]
-    fn a_history_survives_sealing_and_a_reading_counts_once() {
+    #[tokio::test]
+    async fn a_history_survives_sealing_and_a_reading_counts_once() {
         let keys = Keys::ephemeral("t");
         let role = Enrich::new(keys.clone(), PrivacyProfile::Coarse);
-        let user = UserId::new("u-1").unwrap();
-        let open = |saved: Option<&[u8]>| {
-            let (sender, _) = tokio::sync::mpsc::channel(1);
-            role.open(&user, saved, Lates::new(sender)).unwrap().0
-        };
-        let mut session = open(None);
+        let mut session = open(&role, None);
         let mut saved = Bytes::new();
         for day in 0..20 {
-            let effects =
-                session.apply(input(&night(&keys, day, 40.0 + f64::from(i32::try_from(day % 5).unwrap())))).unwrap();
+            let value = 40.0 + f64::from(i32::try_from(day % 5).unwrap());
+            let effects = work(&mut session, &night(&keys, day, value).await).await.unwrap();
             assert_eq!(event(&effects).metadata.severity_score, Score::ZERO);
             saved = effects.state.unwrap();
         }
-        let mut session = open(Some(&saved));
-        let low = night(&keys, 20, 25.0);
-        let effects = session.apply(input(&low)).unwrap();
+        let mut session = open(&role, Some(&saved));
+        let low = night(&keys, 20, 25.0).await;
+        let effects = work(&mut session, &low).await.unwrap();
         let event = event(&effects);
         assert_eq!((event.metadata.severity_score, event.event_id), (Score::ONE, low.event_id.clone()));
-        assert!(session.apply(input(&low)).unwrap().outputs.is_empty());
+        assert!(work(&mut session, &low).await.unwrap().outputs.is_empty());
         assert!(saved.len() < 600, "{} bytes", saved.len());
     }
 
-    #[test]
-    fn what_does_not_open_or_cannot_be_is_refused_in_its_class() {
+    #[tokio::test]
+    async fn what_does_not_open_or_cannot_be_is_refused_in_its_class() {
         let keys = Keys::ephemeral("t");
-        let role = Enrich::new(keys.clone(), PrivacyProfile::Coarse);
-        let (sender, _) = tokio::sync::mpsc::channel(1);
-        let mut session = role.open(&UserId::new("u-1").unwrap(), None, Lates::new(sender)).unwrap().0;
-        let refused = |session: &mut Session, reading: &SealedReading| session.apply(input(reading)).unwrap_err().class;
-        let good = night(&keys, 1, 40.0);
-        let moved = SealedReading { event_id: night(&keys, 2, 40.0).event_id, ..good.clone() };
-        assert_eq!(refused(&mut session, &moved), "does_not_open");
-        let foreign = night(&Keys::ephemeral("t"), 1, 40.0);
-        assert_eq!(refused(&mut session, &foreign), "unknown_key");
+        let mut session = open(&Enrich::new(keys.clone(), PrivacyProfile::Coarse), None);
+        let good = night(&keys, 1, 40.0).await;
+        let moved = SealedReading { event_id: night(&keys, 2, 40.0).await.event_id, ..good.clone() };
         let plain = SealedReading { token: Text::cut("TOKENIZED_PHI"), ..good.clone() };
-        assert_eq!(refused(&mut session, &plain), "not_a_token");
-        let other = SealedReading { user_id: UserId::new("u-2").unwrap(), ..good };
-        assert_eq!(refused(&mut session, &other), "key_mismatch");
+        let other = SealedReading { user_id: UserId::new("u-2").unwrap(), ..good.clone() };
+        let foreign = night(&Keys::ephemeral("t"), 1, 40.0).await;
+        for (reading, class) in
+            [(&moved, "does_not_open"), (&foreign, "unknown_key"), (&plain, "not_a_token"), (&other, "key_mismatch")]
+        {
+            assert_eq!(work(&mut session, reading).await.unwrap_err().class, class);
+        }
+        keys.destroy(&session.user, "test").await.unwrap();
+        assert_eq!(work(&mut session, &good).await.unwrap_err().class, "erased");
     }
 }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bus::{Outgoing, Topic, Transaction},
-    wire::TRACEPARENT,
+    wire::{TRACEPARENT, forget},
 };
 
 /// Outputs, touched users and input offsets that belong together.
@@ -55,9 +55,20 @@ impl Batch {
         }
         if let Some(state) = effects.state {
             states.worked(user.clone(), partition, state, effects.open);
-            if self.known.insert(user.clone()) {
-                self.touched.push(user.clone());
-            }
+            self.touch(user);
+        }
+    }
+
+    /// A user is forgotten, and whoever comes behind is told.
+    pub(super) fn forget(&mut self, user: &UserId, partition: i32, states: &mut States, tell: Option<Topic>) {
+        states.gone(user.clone(), partition);
+        self.touch(user);
+        self.outputs.extend(tell.map(|topic| Outgoing { partition: Some(partition), ..forget(topic, user) }));
+    }
+
+    fn touch(&mut self, user: &UserId) {
+        if self.known.insert(user.clone()) {
+            self.touched.push(user.clone());
         }
     }
 

@@ -3,7 +3,10 @@
 use auren_agents::{Rejected, UserId};
 use bytes::Bytes;
 
-use crate::bus::{Outgoing, Record, key_partition};
+use crate::{
+    bus::{Outgoing, Record, key_partition},
+    wire::FORGET,
+};
 
 /// Why a record cannot be used. Neither field nor reason ever repeats what the record holds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +63,8 @@ impl From<Rejected> for Refusal {
 pub(super) enum Envelope {
     /// It is this user's, and at the right place.
     Good(UserId, Bytes),
+    /// It asks to forget this user.
+    Forget(UserId),
     /// It is good, but its producer put it into a partition that is not its user's.
     Misplaced { home: i32 },
     /// Nobody can use it.
@@ -76,10 +81,14 @@ pub(super) fn envelope(record: &Record, partitions: i32) -> Envelope {
     let Some(user) = user else {
         return bad("bad_key", "key", "is no user's id: 1 to 128 bytes of UTF-8 without control characters");
     };
-    let Some(payload) = &record.payload else {
-        return bad("no_payload", "record", "has no payload");
-    };
     let home = key_partition(key, partitions);
+    let Some(payload) = &record.payload else {
+        return match record.header(FORGET) {
+            None => bad("no_payload", "record", "has no payload"),
+            Some(_) if home == record.partition => Envelope::Forget(user),
+            Some(_) => Envelope::Misplaced { home },
+        };
+    };
     let headers = record.headers.iter().map(|(name, value)| name.len() + value.len());
     let bytes = key.len() + payload.len() + headers.sum::<usize>();
     let (most, moves) = (record.topic.max_record_bytes(), if home == record.partition { 0 } else { MOVED_BYTES });
@@ -131,6 +140,7 @@ mod tests {
     fn class(record: &Record) -> &'static str {
         match envelope(record, 12) {
             Envelope::Good(..) => "good",
+            Envelope::Forget(_) => "forget",
             Envelope::Misplaced { .. } => "misplaced",
             Envelope::Bad(refusal) => refusal.class,
         }
@@ -142,6 +152,9 @@ mod tests {
         assert_eq!(class(&record(None, Some("{}"))), "missing_key");
         assert_eq!(class(&record(Some("a\nb"), Some("{}"))), "bad_key");
         assert_eq!(class(&record(Some("u-1"), None)), "no_payload");
+        let mut forget = record(Some("u-1"), None);
+        forget.headers.push((FORGET.into(), "1".into()));
+        assert_eq!(class(&forget), "forget");
         let mut large = record(Some("u-1"), None);
         large.payload = Some(vec![b' '; 1024 * 1024 + 1].into());
         assert_eq!(class(&large), "too_large");

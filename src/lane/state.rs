@@ -203,6 +203,11 @@ impl States {
         self.put(user, partition, Some(state), open, None);
     }
 
+    /// A user of whom nothing is to be remembered: what goes into the commit is a tombstone.
+    pub(super) fn gone(&mut self, user: UserId, partition: i32) {
+        self.put(user, partition, None, false, None);
+    }
+
     fn put(&mut self, user: UserId, partition: i32, state: Option<Bytes>, open: bool, offset: Option<i64>) {
         self.open += usize::from(open);
         let saved = Saved { partition, state, open, offset, lacking: None };

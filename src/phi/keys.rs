@@ -1,245 +1,333 @@
-//! The master key, and what is derived from it for each user.
+//! One tenant's keys: a data key for every person, made when first needed, unwrapped for a while, destroyed for good.
 
 use std::{
-    fs,
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Instant,
 };
 
 use auren_agents::UserId;
-use base64::{Engine as _, engine::general_purpose};
-use hkdf::Hkdf;
-use sha2::Sha256;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use super::{
-    Binding, Measured, PhiError, TOKEN_PREFIX,
+    KeyError, UserKey,
+    audit::{Act, Checkpoint, Deed, Entry, Verdict},
     binding::length_prefixed,
-    sealed::{self, KEY_ID},
+    cache::Cache,
+    master::{self, Local, Master},
+    sealed::{KEY_ID, KEYRING_ID, REFERENCE},
+    store::{KeptKey, MemoryStore, Store},
 };
 
-/// Bytes of a master key.
-pub const MASTER_KEY_BYTES: usize = 32;
-
-/// Why there are no keys.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    /// The key file cannot be read or made.
-    #[error("the key file {}: {why}", file.display())]
-    File {
-        /// The file.
-        file: PathBuf,
-        /// What failed, and what to do.
-        why: String,
-    },
-    /// The text is not a key.
-    #[error("a master key is {MASTER_KEY_BYTES} bytes in base64, such as `openssl rand -base64 32` prints")]
-    NotAKey,
-}
+/// Seals that one data key may do in all. Each takes a key and a nonce of its own from a random salt of 16 bytes; after
+/// 2^48 of them, that two salts were ever the same has a probability of 2^-33.
+const BUDGET: i64 = 1 << 48;
+/// Seals that a node sets aside at a time, so that it counts in the keyring only now and then.
+const BLOCK: i64 = 1 << 20;
+/// So many more than asked for, because several tasks seal with one key at a time.
+const MARGIN: i64 = 1 << 10;
+/// The owner of the key that signs the audit. No user's id has a control character.
+const SIGNER: &str = "\u{1}audit";
+/// Keys that are wrapped anew between two audit entries.
+const PAGE: i64 = 500;
 
 /// The keys of one tenant. Cheap to clone; it prints nothing of what it holds.
 #[derive(Clone)]
-pub struct Keys {
+pub struct Keys(Arc<Held>);
+
+struct Held {
     tenant: String,
-    id: [u8; KEY_ID],
-    master: Zeroizing<[u8; MASTER_KEY_BYTES]>,
+    keyring: [u8; KEYRING_ID],
+    /// The least version of the master key whose wrapping is taken.
+    minimum: u32,
+    master: Box<dyn Master>,
+    store: Box<dyn Store>,
+    cache: Mutex<Cache>,
 }
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("tenant", &self.tenant).finish_non_exhaustive()
+        f.debug_struct("Keys").field("tenant", &self.0.tenant).field("keyring", &self.0.store).finish_non_exhaustive()
     }
+}
+
+/// What was destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Destroyed {
+    /// Whether there was a key. If not, the person is erased all the same: none is made for them any more.
+    pub had_key: bool,
+}
+
+/// How far a rewrapping came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// Keys that are wrapped anew.
+    pub rewrapped: u64,
+    /// Keys that were under the primary version already.
+    pub current: u64,
+    /// Keys that were destroyed.
+    pub destroyed: u64,
 }
 
 impl Keys {
-    /// Keys under a master key.
-    #[must_use]
-    pub fn new(tenant: impl Into<String>, master: [u8; MASTER_KEY_BYTES]) -> Self {
-        let master = Zeroizing::new(master);
-        let mut id = [0; KEY_ID];
-        Hkdf::<Sha256>::new(None, master.as_slice())
-            .expand(b"auren phi1 key id", &mut id)
-            .expect("4 bytes are fewer than HKDF-SHA256 can give");
-        Self { tenant: tenant.into(), id, master }
-    }
-
-    /// Keys under a new random master key that is kept nowhere: for demonstrations and tests.
-    #[must_use]
-    pub fn ephemeral(tenant: impl Into<String>) -> Self {
-        let mut master = [0; MASTER_KEY_BYTES];
-        rand::fill(&mut master);
-        Self::new(tenant, master)
-    }
-
-    /// Keys under a master key in base64.
+    /// The keys that a keyring holds, under a master key. Keys that are wrapped by a version below `minimum` are refused.
     ///
     /// # Errors
-    /// [`KeyError::NotAKey`].
-    pub fn from_base64(tenant: impl Into<String>, text: &str) -> Result<Self, KeyError> {
-        let bytes = Zeroizing::new(general_purpose::STANDARD.decode(text.trim()).map_err(|_| KeyError::NotAKey)?);
-        Ok(Self::new(tenant, bytes.as_slice().try_into().map_err(|_| KeyError::NotAKey)?))
+    /// [`KeyError`] where the keyring does not answer.
+    pub async fn open(
+        tenant: &str,
+        master: Box<dyn Master>,
+        store: Box<dyn Store>,
+        minimum: u32,
+    ) -> Result<Self, KeyError> {
+        let keyring = store.id(&random::<KEYRING_ID>()).await?.try_into().map_err(|_| KeyError::Damaged)?;
+        Ok(Self(Arc::new(Held { tenant: tenant.to_owned(), keyring, minimum, master, store, cache: Mutex::default() })))
     }
 
-    /// Keys under the master key in a file. Where there is no such file one is made, readable by its owner alone.
+    /// Keys that are gone with the process: for demonstrations and tests.
+    #[must_use]
+    pub fn ephemeral(tenant: &str) -> Self {
+        Self(Arc::new(Held {
+            tenant: tenant.to_owned(),
+            keyring: random(),
+            minimum: 0,
+            master: Box::new(Local::ephemeral()),
+            store: Box::new(MemoryStore::default()),
+            cache: Mutex::default(),
+        }))
+    }
+
+    /// Where master key and keyring are, in words.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!("keyring {}, master key {}", self.0.store.describe(), self.0.master.describe())
+    }
+
+    /// The keyring itself, for what goes beyond keys.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.0.store
+    }
+
+    /// The key of a person, with so many seals set aside. A person who has none gets one; of several nodes that make it at
+    /// once, all go on with the first one's.
     ///
     /// # Errors
-    /// [`KeyError`] where the file cannot be read or made, or holds no key.
-    pub fn from_file(tenant: impl Into<String>, file: &Path) -> Result<Self, KeyError> {
-        let failed = |why: &io::Error| KeyError::File { file: file.to_owned(), why: why.to_string() };
-        let text = match fs::read_to_string(file) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make(file).map_err(|error| failed(&error))?,
-            Err(error) => return Err(failed(&error)),
+    /// [`KeyError::Erased`], [`KeyError::Spent`], and whatever keyring or master key say.
+    pub async fn make(&self, user: &UserId, seals: i64) -> Result<UserKey, KeyError> {
+        self.key(user, seals, true).await
+    }
+
+    /// The key of a person who has one, with so many seals set aside; none need be set aside to open.
+    ///
+    /// # Errors
+    /// [`KeyError::NoKey`], and as [`Keys::make`].
+    pub async fn find(&self, user: &UserId, seals: i64) -> Result<UserKey, KeyError> {
+        self.key(user, seals, false).await
+    }
+
+    async fn key(&self, user: &UserId, seals: i64, make: bool) -> Result<UserKey, KeyError> {
+        let cached = self.cache().get(user, Instant::now());
+        let key = match cached {
+            Some(key) => key,
+            None => {
+                // The key is good from when it was asked for, not from when the answer came.
+                let asked = Instant::now();
+                let (reference, key) = self.unwrapped(user.as_str(), make).await?;
+                let mut id = [0; KEY_ID];
+                id[..KEYRING_ID].copy_from_slice(&self.0.keyring);
+                id[KEYRING_ID..].copy_from_slice(&reference);
+                let key = UserKey::new(&self.0.tenant, user.clone(), id, key);
+                self.cache().put(user.clone(), key.clone(), asked);
+                key
+            }
         };
-        Self::from_base64(tenant, &text)
-            .map_err(|error| KeyError::File { file: file.to_owned(), why: error.to_string() })
+        if seals > 0 && key.left() < seals + MARGIN {
+            let block = BLOCK.max(seals + MARGIN);
+            if !self.0.store.reserve(user.as_str(), block, BUDGET).await? {
+                self.forget(user);
+                // It is spent, or was destroyed since.
+                let kept = self.0.store.key(user.as_str()).await?;
+                let there = kept.is_some_and(|kept| kept.wrapped.is_some());
+                return Err(if there { KeyError::Spent } else { KeyError::Erased });
+            }
+            key.set_aside(block);
+        }
+        Ok(key)
     }
 
-    /// Seals a value as a token.
+    /// The unwrapped key of an owner, and what it is named by.
+    async fn unwrapped(&self, owner: &str, make: bool) -> Result<([u8; REFERENCE], Zeroizing<[u8; 32]>), KeyError> {
+        let kept = match self.0.store.key(owner).await? {
+            Some(kept) => kept,
+            None if make => {
+                let reference = random::<REFERENCE>();
+                let mut plain = Zeroizing::new([0; 64]);
+                rand::fill(&mut plain[..32]);
+                plain[32..].copy_from_slice(&self.bound_to(owner, &reference));
+                let wrapped = Some(self.0.master.wrap(plain.as_slice()).await?);
+                self.0.store.insert(owner, &KeptKey { reference: reference.to_vec(), wrapped }).await?;
+                self.0.store.key(owner).await?.ok_or(KeyError::Damaged)?
+            }
+            None => return Err(KeyError::NoKey),
+        };
+        let wrapped = kept.wrapped.ok_or(KeyError::Erased)?;
+        let version = master::version(&wrapped).ok_or(KeyError::Damaged)?;
+        if version < self.0.minimum {
+            return Err(KeyError::TooOld { version, minimum: self.0.minimum });
+        }
+        let plain = self.0.master.unwrap(&wrapped).await?;
+        let reference: [u8; REFERENCE] = kept.reference.try_into().map_err(|_| KeyError::Damaged)?;
+        let (key, bound) = plain.split_at_checked(32).ok_or(KeyError::Damaged)?;
+        // Wrapped keys that changed places in the keyring are nobody's.
+        if !bool::from(bound.ct_eq(&self.bound_to(owner, &reference))) {
+            return Err(KeyError::Damaged);
+        }
+        let mut held = Zeroizing::new([0; 32]);
+        held.copy_from_slice(key);
+        Ok((reference, held))
+    }
+
+    /// What stands beside a key when it is wrapped: whose it is. Any master key can then be used, also one that cannot
+    /// authenticate anything besides.
+    fn bound_to(&self, owner: &str, reference: &[u8]) -> [u8; 32] {
+        let mut digest = Sha256::new_with_prefix(b"auren phi1 data key");
+        digest.update(length_prefixed(&[&self.0.tenant, owner]));
+        digest.update(reference);
+        digest.finalize().into()
+    }
+
+    /// Forgets the unwrapped key of a person: the next who asks for it asks the keyring.
+    pub fn forget(&self, user: &UserId) {
+        self.cache().forget(user);
+    }
+
+    /// Destroys the key of a person for good, and lets none be made again. It is written down first who did it.
     ///
     /// # Errors
-    /// [`PhiError::TooWide`] where measure or unit are too long.
-    pub fn seal(&self, binding: &Binding<'_>, measured: &Measured) -> Result<String, PhiError> {
-        let plain = Zeroizing::new(measured.to_bytes().ok_or(PhiError::TooWide)?);
-        let aad = binding.associated_data(&self.tenant);
-        let message = sealed::seal(self.id, self.user_key(binding.user).as_slice(), &aad, plain.as_slice())?;
-        let mut token = TOKEN_PREFIX.to_owned();
-        general_purpose::URL_SAFE_NO_PAD.encode_string(&message, &mut token);
-        Ok(token)
+    /// [`KeyError`] where it could not be written down or done; it can be asked for again.
+    pub async fn destroy(&self, user: &UserId, actor: &str) -> Result<Destroyed, KeyError> {
+        self.record(&Act::new(Deed::Erase, actor).about(user)).await?;
+        let had_key = self.0.store.destroy(user.as_str(), &random::<REFERENCE>()).await?;
+        self.forget(user);
+        Ok(Destroyed { had_key })
     }
 
-    /// Opens a token.
+    /// Wraps every key anew that is not under the primary version. It can be ended and begun again at any time.
     ///
     /// # Errors
-    /// [`PhiError`] where it is no token, or not one for this binding.
-    pub fn open(&self, binding: &Binding<'_>, token: &str) -> Result<Measured, PhiError> {
-        let text = token.strip_prefix(TOKEN_PREFIX).ok_or(PhiError::NotAToken)?;
-        let message = general_purpose::URL_SAFE_NO_PAD.decode(text).map_err(|_| PhiError::NotAToken)?;
-        let aad = binding.associated_data(&self.tenant);
-        let plain = sealed::open(self.id, self.user_key(binding.user).as_slice(), &aad, &message)?;
-        Measured::from_bytes(&plain).ok_or(PhiError::DoesNotOpen)
+    /// [`KeyError`] where keyring or master key do not answer; what is done stays done.
+    pub async fn rewrap(&self, actor: &str) -> Result<Rewrapped, KeyError> {
+        let primary = self.0.master.primary().await?;
+        let mut done = Rewrapped::default();
+        let mut after = String::new();
+        loop {
+            let page = self.0.store.owners(&after, PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after.clone_from(last);
+            let (mut old, mut begun) = (Vec::new(), done);
+            for (owner, key) in page {
+                match key.wrapped {
+                    None => begun.destroyed += 1,
+                    Some(wrapped) if master::version(&wrapped) == Some(primary) => begun.current += 1,
+                    Some(wrapped) => old.push((owner, wrapped)),
+                }
+            }
+            done = begun;
+            if !old.is_empty() {
+                let detail = json!({ "keys": old.len(), "version": primary });
+                self.record(&Act::new(Deed::Rewrap, actor).with(detail)).await?;
+            }
+            for (owner, wrapped) in old {
+                let anew = self.0.master.rewrap(&wrapped).await?;
+                // Where it is no longer what it was, it was destroyed, or another node was faster.
+                done.rewrapped += u64::from(self.0.store.replace(&owner, &wrapped, &anew).await?);
+            }
+        }
+        // So that what cannot be unwrapped any more shows at once.
+        self.cache().clear();
+        Ok(done)
     }
 
-    /// Seals a user's state of a role, for the compacted topic.
+    /// How many keys each version of the master key wraps, and how many were destroyed (version 0).
     ///
     /// # Errors
-    /// [`PhiError::TooWide`] past what AES-GCM takes in one message.
-    pub fn seal_state(&self, role: &str, user: &UserId, plain: &[u8]) -> Result<Vec<u8>, PhiError> {
-        sealed::seal(self.id, self.user_key(user).as_slice(), &self.state_data(role, user), plain)
+    /// [`KeyError`] where the keyring does not answer.
+    pub async fn versions(&self) -> Result<std::collections::BTreeMap<u32, u64>, KeyError> {
+        let mut versions = std::collections::BTreeMap::new();
+        let mut after = String::new();
+        loop {
+            let page = self.0.store.owners(&after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(versions) };
+            after.clone_from(last);
+            for (_, key) in &page {
+                let version = key.wrapped.as_deref().map_or(Some(0), master::version).ok_or(KeyError::Damaged)?;
+                *versions.entry(version).or_default() += 1;
+            }
+        }
     }
 
-    /// Opens what [`Keys::seal_state`] sealed.
+    /// The version of the master key that wraps now.
     ///
     /// # Errors
-    /// [`PhiError`] where it is not this user's state of this role.
-    pub fn open_state(&self, role: &str, user: &UserId, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, PhiError> {
-        sealed::open(self.id, self.user_key(user).as_slice(), &self.state_data(role, user), message)
+    /// [`KeyError`] where the master key cannot be asked.
+    pub async fn primary(&self) -> Result<u32, KeyError> {
+        self.0.master.primary().await
     }
 
-    fn state_data(&self, role: &str, user: &UserId) -> Vec<u8> {
-        length_prefixed(&[&self.tenant, user.as_str(), "state", role])
+    /// Writes down who did what. What cannot be written down must not be done.
+    ///
+    /// # Errors
+    /// [`KeyError::Keyring`] where the keyring does not answer.
+    pub async fn record(&self, act: &Act) -> Result<Entry, KeyError> {
+        let body = serde_json::to_string(act).map_err(|_| KeyError::Damaged)?;
+        loop {
+            let next = Entry::after(self.0.store.head().await?.as_ref(), body.clone());
+            if self.0.store.append(&next).await? {
+                return Ok(next);
+            }
+        }
     }
 
-    fn user_key(&self, user: &UserId) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        let mut info = b"auren phi1 user".to_vec();
-        info.extend_from_slice(&length_prefixed(&[&self.tenant, user.as_str()]));
-        Hkdf::<Sha256>::new(None, self.master.as_slice())
-            .expand(&info, key.as_mut_slice())
-            .expect("32 bytes are fewer than HKDF-SHA256 can give");
-        key
+    /// Signs the audit up to its newest entry; none where nothing was written down yet.
+    ///
+    /// # Errors
+    /// [`KeyError`] where keyring or master key do not answer.
+    pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, KeyError> {
+        let Some(head) = self.0.store.head().await? else { return Ok(None) };
+        let (_, seed) = self.unwrapped(SIGNER, true).await?;
+        let checkpoint = Checkpoint::sign(&self.0.tenant, &head, &seed);
+        self.0.store.sign(&checkpoint).await?;
+        Ok(Some(checkpoint))
+    }
+
+    /// Looks whether the audit is whole: against itself, its own checkpoints, and those that somebody kept elsewhere.
+    ///
+    /// # Errors
+    /// [`KeyError`] where keyring or master key do not answer. What is wrong with the audit is in the [`Verdict`].
+    pub async fn verify(&self, kept_elsewhere: &[Checkpoint]) -> Result<Verdict, KeyError> {
+        let (_, seed) = self.unwrapped(SIGNER, true).await?;
+        let mut checkpoints = self.0.store.checkpoints().await?;
+        checkpoints.extend_from_slice(kept_elsewhere);
+        let mut verdict = Verdict::new(&self.0.tenant, &seed, checkpoints);
+        let mut after = 0;
+        loop {
+            let page = self.0.store.entries(after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(verdict.end()) };
+            after = last.seq;
+            page.iter().for_each(|entry| verdict.see(entry));
+        }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.0.cache.lock().expect("nobody panics while holding it")
     }
 }
 
-/// Makes a key file that did not exist. Of two processes that try at once, both end up with the first one's key.
-fn make(file: &Path) -> io::Result<Zeroizing<String>> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-    }
-    let mut master = Zeroizing::new([0; MASTER_KEY_BYTES]);
-    rand::fill(master.as_mut_slice());
-    let text = Zeroizing::new(general_purpose::STANDARD.encode(master.as_slice()));
-    // Written aside and linked into place, so that nobody ever reads half a key.
-    let aside = file.with_extension(format!("{}.new", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut written = options.open(&aside)?;
-    written.write_all(text.as_bytes())?;
-    written.write_all(b"\n")?;
-    written.sync_all()?;
-    let linked = fs::hard_link(&aside, file);
-    fs::remove_file(&aside)?;
-    match linked {
-        Ok(()) => {
-            tracing::warn!(file = %file.display(), "made a master key; keep it: without it no token opens");
-            Ok(text)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(file).map(Zeroizing::new),
-        Err(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use auren_agents::{BiometricType, EventId};
-
-    use super::*;
-
-    fn measured() -> Measured {
-        Measured { value: 41.875, measure: "rmssd".to_owned(), unit: "ms".to_owned() }
-    }
-
-    #[test]
-    fn a_token_opens_for_what_it_is_bound_to_and_for_nothing_else() {
-        let keys = Keys::ephemeral("tenant");
-        let (user, other) = (UserId::new("u-1").unwrap(), UserId::new("u-2").unwrap());
-        let (event, next) = (EventId::new("e-1").unwrap(), EventId::new("e-2").unwrap());
-        let (hrv, sleep) = (BiometricType::HrvMeasurement, BiometricType::SleepAnalysis);
-        let bound = Binding { user: &user, event: &event, event_type: &hrv, field: "value" };
-        let token = keys.seal(&bound, &measured()).unwrap();
-        let opened = keys.open(&bound, &token).unwrap();
-        assert_eq!((opened.value, opened.measure.as_str(), opened.unit.as_str()), (41.875, "rmssd", "ms"));
-        for swapped in [
-            Binding { user: &other, ..bound },
-            Binding { event: &next, ..bound },
-            Binding { event_type: &sleep, ..bound },
-            Binding { field: "other", ..bound },
-        ] {
-            assert_eq!(keys.open(&swapped, &token).err(), Some(PhiError::DoesNotOpen), "{swapped:?}");
-        }
-        let elsewhere = Keys::new("other tenant", *keys.master);
-        assert_eq!(elsewhere.open(&bound, &token).err(), Some(PhiError::DoesNotOpen));
-        assert_eq!(Keys::ephemeral("tenant").open(&bound, &token).err(), Some(PhiError::UnknownKey));
-        assert_eq!(keys.open(&bound, "TOKENIZED_PHI").err(), Some(PhiError::NotAToken));
-    }
-
-    #[test]
-    fn every_token_is_as_long_as_every_other() {
-        let keys = Keys::ephemeral("tenant");
-        let (user, event) = (UserId::new("u-1").unwrap(), EventId::new("e-1").unwrap());
-        let bound = Binding { user: &user, event: &event, event_type: &BiometricType::HrvMeasurement, field: "value" };
-        let long = Measured { value: 1e300, measure: "m".repeat(32), unit: "u".repeat(32) };
-        assert_eq!(keys.seal(&bound, &measured()).unwrap().len(), keys.seal(&bound, &long).unwrap().len());
-        let wide = Measured { value: 1.0, measure: "m".repeat(33), unit: String::new() };
-        assert_eq!(keys.seal(&bound, &wide).err(), Some(PhiError::TooWide));
-    }
-
-    #[test]
-    fn a_key_file_is_made_once_and_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("new").join("master.key");
-        let first = Keys::from_file("t", &file).unwrap();
-        assert_eq!(first.id, Keys::from_file("t", &file).unwrap().id);
-        fs::write(&file, "short").unwrap();
-        let error = Keys::from_file("t", &file).unwrap_err().to_string();
-        assert!(error.contains("master.key") && error.contains("32 bytes"), "{error}");
-    }
-
-    #[test]
-    fn keys_print_nothing_of_what_they_hold() {
-        let shown = format!("{:?}", Keys::new("tenant", [7; 32]));
-        assert!(!shown.contains('7'), "{shown}");
-    }
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes);
+    bytes
 }

@@ -1,8 +1,9 @@
 //! Sealing and opening of bytes: AES-256-GCM under a key of its own for every message, with a key commitment.
 //!
-//! One sealed message is `suite (1) | key id (4) | salt (16) | commitment (32) | ciphertext | tag (16)`. From the user's
-//! key and the salt, HKDF-SHA256 derives a cipher key, a nonce and the commitment; a message that another key would also
-//! open (AES-GCM does not exclude it) fails the commitment, which is compared in constant time before anything else.
+//! One sealed message is `suite (1) | key id (12) | salt (16) | commitment (32) | ciphertext | tag (16)`. From the data
+//! key, the salt and what stands before it, HKDF-SHA256 derives a cipher key, a nonce and the commitment; a message that
+//! another key would also open (AES-GCM does not exclude it) fails the commitment, which is compared in constant time
+//! before anything else.
 
 use aes_gcm::{
     Aes256Gcm, KeyInit,
@@ -13,70 +14,56 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::PhiError;
+
 /// What a token begins with: its kind and the version of its envelope.
 pub const TOKEN_PREFIX: &str = "phi1.";
 
 /// AES-256-GCM, HKDF-SHA256, commitment of 32 bytes.
 const SUITE: u8 = 1;
-const SALT: usize = 16;
+pub(super) const SALT: usize = 16;
 const COMMITMENT: usize = 32;
 const HEAD: usize = 1 + KEY_ID + SALT + COMMITMENT;
 const TAG: usize = 16;
 const INFO: &[u8] = b"auren phi1 message";
 
-/// Bytes of a master key's id.
-pub(super) const KEY_ID: usize = 4;
+/// Bytes of a key's id: the keyring's (4) and the data key's reference (8).
+pub(super) const KEY_ID: usize = KEYRING_ID + REFERENCE;
+/// Bytes of a keyring's id.
+pub(super) const KEYRING_ID: usize = 4;
+/// Bytes of the reference of a data key.
+pub(super) const REFERENCE: usize = 8;
 
-/// Why a token did not open. What is wrong with its bytes is not told: that would help whoever forges one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PhiError {
-    /// It is not a token of this kind.
-    #[error("is not a phi1 token")]
-    NotAToken,
-    /// A later version wrote it.
-    #[error("is a token of a version that this AUREN does not know; update it")]
-    UnknownSuite,
-    /// Another master key sealed it.
-    #[error("was sealed under another master key; give this node the key file that sealed it (`phi.key_file`)")]
-    UnknownKey,
-    /// It was altered, or it belongs to another person, event, type or field.
-    #[error("does not open for this user, event and type")]
-    DoesNotOpen,
-    /// A name that is too long for the fixed-width form.
-    #[error("has a measure or a unit of more than 32 bytes")]
-    TooWide,
-}
-
-/// Seals bytes for one user.
-pub(super) fn seal(key_id: [u8; KEY_ID], user_key: &[u8], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, PhiError> {
+/// Seals bytes under a data key.
+pub(super) fn seal(key_id: [u8; KEY_ID], data_key: &[u8], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, PhiError> {
     let mut salt = [0; SALT];
     rand::fill(&mut salt);
-    seal_with(key_id, user_key, salt, aad, plain)
+    seal_with(key_id, data_key, salt, aad, plain)
 }
 
-fn seal_with(
+pub(super) fn seal_with(
     key_id: [u8; KEY_ID],
-    user_key: &[u8],
+    data_key: &[u8],
     salt: [u8; SALT],
     aad: &[u8],
     plain: &[u8],
 ) -> Result<Vec<u8>, PhiError> {
-    let keys = MessageKeys::derive(user_key, &salt);
-    let cipher = keys.cipher()?;
-    let sealed = cipher.encrypt(&keys.nonce().into(), Payload { msg: plain, aad }).map_err(|_| PhiError::TooWide)?;
-    let mut message = Vec::with_capacity(HEAD + sealed.len());
+    let mut message = Vec::with_capacity(HEAD + plain.len() + TAG);
     message.push(SUITE);
     message.extend_from_slice(&key_id);
+    let keys = MessageKeys::derive(data_key, &message, &salt);
+    let cipher = keys.cipher()?;
+    let sealed = cipher.encrypt(&keys.nonce().into(), Payload { msg: plain, aad }).map_err(|_| PhiError::TooWide)?;
     message.extend_from_slice(&salt);
     message.extend_from_slice(keys.commitment());
     message.extend_from_slice(&sealed);
     Ok(message)
 }
 
-/// Opens bytes that were sealed for one user.
+/// Opens bytes that were sealed under a data key.
 pub(super) fn open(
     key_id: [u8; KEY_ID],
-    user_key: &[u8],
+    data_key: &[u8],
     aad: &[u8],
     message: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, PhiError> {
@@ -87,10 +74,13 @@ pub(super) fn open(
     if head[0] != SUITE {
         return Err(PhiError::UnknownSuite);
     }
+    if head[1..=KEYRING_ID] != key_id[..KEYRING_ID] {
+        return Err(PhiError::UnknownKeyring);
+    }
     if head[1..=KEY_ID] != key_id {
         return Err(PhiError::UnknownKey);
     }
-    let keys = MessageKeys::derive(user_key, &head[1 + KEY_ID..1 + KEY_ID + SALT]);
+    let keys = MessageKeys::derive(data_key, &head[..=KEY_ID], &head[1 + KEY_ID..1 + KEY_ID + SALT]);
     let committed = bool::from(keys.commitment().ct_eq(&head[1 + KEY_ID + SALT..]));
     if !committed {
         return Err(PhiError::DoesNotOpen);
@@ -105,10 +95,11 @@ pub(super) fn open(
 struct MessageKeys(Zeroizing<[u8; 32 + 12 + COMMITMENT]>);
 
 impl MessageKeys {
-    fn derive(user_key: &[u8], salt: &[u8]) -> Self {
+    /// `named` is the suite and the key's id as they stand in the message: the commitment covers them too.
+    fn derive(data_key: &[u8], named: &[u8], salt: &[u8]) -> Self {
         let mut okm = Zeroizing::new([0; 32 + 12 + COMMITMENT]);
-        Hkdf::<Sha256>::new(Some(salt), user_key)
-            .expand(INFO, okm.as_mut_slice())
+        Hkdf::<Sha256>::new(Some(salt), data_key)
+            .expand_multi_info(&[INFO, named], okm.as_mut_slice())
             .expect("76 bytes are fewer than HKDF-SHA256 can give");
         Self(okm)
     }
@@ -134,22 +125,25 @@ mod tests {
 
     #[test]
     fn what_was_sealed_opens_and_nothing_altered_does() {
-        let message = seal([1; 4], b"user key", b"aad", b"value").unwrap();
-        assert_eq!(open([1; 4], b"user key", b"aad", &message).unwrap().as_slice(), b"value");
-        assert_eq!(open([1; 4], b"user key", b"other", &message), Err(PhiError::DoesNotOpen));
-        assert_eq!(open([1; 4], b"other key", b"aad", &message), Err(PhiError::DoesNotOpen));
-        assert_eq!(open([2; 4], b"user key", b"aad", &message), Err(PhiError::UnknownKey));
+        let message = seal([1; KEY_ID], b"user key", b"aad", b"value").unwrap();
+        assert_eq!(open([1; KEY_ID], b"user key", b"aad", &message).unwrap().as_slice(), b"value");
+        assert_eq!(open([1; KEY_ID], b"user key", b"other", &message), Err(PhiError::DoesNotOpen));
+        assert_eq!(open([1; KEY_ID], b"other key", b"aad", &message), Err(PhiError::DoesNotOpen));
+        assert_eq!(open([2; KEY_ID], b"user key", b"aad", &message), Err(PhiError::UnknownKeyring));
+        let mut other = [1; KEY_ID];
+        other[KEY_ID - 1] = 2;
+        assert_eq!(open(other, b"user key", b"aad", &message), Err(PhiError::UnknownKey));
         for at in 0..message.len() {
             let mut altered = message.clone();
             altered[at] ^= 1;
-            assert!(open([1; 4], b"user key", b"aad", &altered).is_err(), "byte {at}");
-            assert!(open([1; 4], b"user key", b"aad", &message[..at]).is_err(), "cut at {at}");
+            assert!(open([1; KEY_ID], b"user key", b"aad", &altered).is_err(), "byte {at}");
+            assert!(open([1; KEY_ID], b"user key", b"aad", &message[..at]).is_err(), "cut at {at}");
         }
     }
 
     #[test]
     fn the_same_value_never_seals_to_the_same_bytes() {
-        let seal = || seal([1; 4], b"user key", b"aad", b"value").unwrap();
+        let seal = || seal([1; KEY_ID], b"user key", b"aad", b"value").unwrap();
         assert_ne!(seal(), seal());
     }
 }

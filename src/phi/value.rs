@@ -3,6 +3,28 @@
 use zeroize::Zeroize;
 
 /// A measured value with its statistic and its unit. It cannot be printed or serialised, and is wiped when dropped.
+///
+/// ```
+/// let measured = auren::phi::Measured { value: 41.5, measure: "rmssd".into(), unit: "ms".into() };
+/// assert_eq!(measured.measure, "rmssd");
+/// ```
+///
+/// None of these compiles:
+///
+/// ```compile_fail,E0277
+/// # let measured = auren::phi::Measured { value: 41.5, measure: "rmssd".into(), unit: "ms".into() };
+/// println!("{measured:?}");
+/// ```
+///
+/// ```compile_fail,E0277
+/// # let measured = auren::phi::Measured { value: 41.5, measure: "rmssd".into(), unit: "ms".into() };
+/// println!("{measured}");
+/// ```
+///
+/// ```compile_fail,E0277
+/// # let measured = auren::phi::Measured { value: 41.5, measure: "rmssd".into(), unit: "ms".into() };
+/// serde_json::to_string(&measured);
+/// ```
 #[derive(Clone)]
 pub struct Measured {
     /// The value, in `unit`.

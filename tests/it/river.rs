@@ -2,6 +2,7 @@
 
 mod agents;
 mod bad_input;
+mod erase;
 mod failing;
 mod failing_user;
 mod kafka_only;
@@ -59,6 +60,9 @@ macro_rules! behaviours {
                 a_trace_that_is_none_is_not_carried_on,
                 a_record_whose_effect_would_be_too_large_is_a_dead_letter_and_the_next_is_worked;
             nodes: of_two_nodes_with_one_name_one_gives_up_and_the_other_goes_on;
+            erase: an_erased_person_is_forgotten_by_every_role_and_by_every_hub,
+                a_node_that_has_a_key_at_hand_drops_it_when_it_hears_of_the_erasure,
+                to_forget_somebody_unknown_or_twice_harms_nobody;
             bad_input: a_record_that_nobody_can_use_is_one_dead_letter_and_holds_nobody_up;
             whole: a_data_set_always_gives_the_same_conversation, a_restart_in_the_middle_changes_nothing,
                 sessions_that_were_put_to_sleep_say_the_same, two_nodes_share_the_work_and_one_finishes_it_alone,

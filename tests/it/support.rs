@@ -39,7 +39,7 @@ pub use node::{Node, signal};
 pub use player::{Door, Player};
 pub use program::Program;
 pub use records::{message, mission_biometric, mission_trigger, night, stop, trigger};
-pub use river::{River, careless, data_set, event, on_system, settled, speakers};
+pub use river::{River, careless, data_set, event, on_system, sealed, settled, speakers};
 pub use role::{Role, after, join};
 
 /// How long anything may take before a test fails.
@@ -82,6 +82,11 @@ impl Stage {
             Kind::KafkaOnZooKeeper => Place::Kafka { settings: settings(service("AUREN_TEST_KAFKA_ZK")) },
         };
         Self { bus: place.open().await, place }
+    }
+
+    /// Topics of a program that a test started.
+    pub fn of(bus: SharedBus, settings: KafkaSettings) -> Self {
+        Self { bus, place: Place::Kafka { settings } }
     }
 
     /// The same log opened a second time, as another process opens it.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The services as plain processes of this machine: Kafka and ZooKeeper from Maven's jars, Redis from Debian.
+# The services as plain processes of this machine: Kafka and ZooKeeper from Maven's jars, Redis and PostgreSQL from Debian.
 # Sourced by `up`; $dir is the set being started (lib.sh).
 
 # Kafka 3.9 and 4.1 both run on Java 17 to 23.
@@ -15,6 +15,14 @@ find_java() {
     return 1
 }
 
+# The folder with PostgreSQL's server programs, which Debian keeps out of the path; the newest.
+postgres_programs() {
+    local folder
+    for folder in /usr/lib/postgresql/*/bin "$(dirname "$(command -v initdb || echo /)")"; do
+        if [[ -x $folder/initdb ]]; then echo "$folder"; fi
+    done | sort -V | tail -n 1
+}
+
 jars_cached() { # RELEASE
     cmp -s "$services/$1/pom.xml" "$cache/$1/pom.xml"
 }
@@ -23,6 +31,7 @@ jars_cached() { # RELEASE
 missing_packages() {
     find_java >/dev/null || echo openjdk-17-jre-headless
     command -v redis-server >/dev/null && command -v redis-cli >/dev/null || echo redis-server
+    [[ $(postgres_programs) ]] || echo postgresql-15
     command -v kcat >/dev/null || echo kcat
     { jars_cached kafka-4.1 && jars_cached kafka-3.9; } || command -v mvn >/dev/null || echo maven
 }
@@ -76,6 +85,7 @@ wait_ready() { # NAME PORT PROBE...
 }
 
 kafka_answers() { [[ $(kcat -b "127.0.0.1:$1" -L -m 2 2>/dev/null) == *" 1 brokers:"* ]]; }
+postgres_answers() { "$(postgres_programs)/pg_isready" -q -h 127.0.0.1 -p "$1"; }
 redis_answers() { [[ $(redis-cli -p "$1" ping 2>/dev/null) == PONG ]]; }
 zookeeper_answers() {
     local reply=
@@ -109,6 +119,24 @@ start_redis() {
 		save ""
 	END
     launch redis redis-server "$dir/redis/redis.conf"
+}
+
+# PostgreSQL refuses to run as root: there it runs as the user that Debian's package made.
+start_postgres() {
+    local programs as=()
+    programs=$(postgres_programs)
+    mkdir -p "$dir/postgres"
+    if ((EUID == 0)); then
+        as=(setpriv --reuid=postgres --regid=postgres --init-groups --)
+        chmod 711 "$dir"
+        chown postgres: "$dir/postgres"
+    fi
+    "${as[@]}" "$programs/initdb" -D "$dir/postgres/data" -U auren --auth=trust >"$dir/postgres-initdb.log" 2>&1 || {
+        tail -n 20 "$dir/postgres-initdb.log" >&2
+        fail "PostgreSQL's storage could not be made"
+    }
+    launch postgres "${as[@]}" "$programs/postgres" -D "$dir/postgres/data" -h 127.0.0.1 -p "$postgres_port" \
+        -k "$dir/postgres" -c fsync=off -c max_connections=200
 }
 
 start_zookeeper() {
@@ -164,22 +192,25 @@ start_kafka() {
 }
 
 start_native() {
-    local java redis_port zookeeper_port kafka_zk_port kafka_port controller_port
+    local java redis_port postgres_port zookeeper_port kafka_zk_port kafka_port controller_port
     java=$(find_java) || fail "Java 17 was installed but cannot be found: set JAVA_HOME"
     fetch_jars kafka-4.1
     fetch_jars kafka-3.9
     take_port redis_port 16379
+    take_port postgres_port 15432
     take_port zookeeper_port 12181
     take_port kafka_port 19092
     take_port controller_port 19093
     take_port kafka_zk_port 19192
 
     start_redis
+    start_postgres
     start_zookeeper
     start_kafka
     wait_ready zookeeper "$zookeeper_port" zookeeper_answers "$zookeeper_port"
     start_kafka_zk
     wait_ready redis "$redis_port" redis_answers "$redis_port"
+    wait_ready postgres "$postgres_port" postgres_answers "$postgres_port"
     wait_ready kafka "$kafka_port" kafka_answers "$kafka_port"
     wait_ready kafka-zk "$kafka_zk_port" kafka_answers "$kafka_zk_port"
 
@@ -187,5 +218,6 @@ start_native() {
 		export AUREN_TEST_KAFKA=127.0.0.1:$kafka_port
 		export AUREN_TEST_KAFKA_ZK=127.0.0.1:$kafka_zk_port
 		export AUREN_TEST_REDIS=redis://127.0.0.1:$redis_port
+		export AUREN_TEST_POSTGRES=postgres://auren@127.0.0.1:$postgres_port/postgres?sslmode=disable
 	END
 }

@@ -57,6 +57,12 @@ impl<P: Processor> Worker<P> {
                 Ok(()) => return,
                 Err(refusal) => refusal,
             },
+            Envelope::Forget(user) => {
+                self.sessions.remove(&user);
+                let tell = self.role().passes_on();
+                batch.forget(&user, record.partition, &mut self.states, tell);
+                return;
+            }
             Envelope::Misplaced { .. } if !answers => return,
             Envelope::Misplaced { home } => {
                 batch.moved(moved(record, home));

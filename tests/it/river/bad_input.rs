@@ -3,12 +3,12 @@
 
 use auren::{
     bus::{Outgoing, Topic, key_partition},
-    intake::SealedReading,
     phi::Keys,
 };
+use futures::FutureExt as _;
 use serde_json::{Value, json};
 
-use crate::support::{River, careless, keyed, message, mission_biometric, night, settled, trigger};
+use crate::support::{River, careless, keyed, message, mission_biometric, night, sealed, settled, trigger};
 
 /// Stands in every bad record, and in no word about it.
 const PLANTED: &str = "41.8125";
@@ -86,18 +86,22 @@ fn word(user: &str) -> Value {
 
 fn readings(keys: &Keys) -> Bad {
     let mut bad = Bad::new(Topic::Readings);
-    let sealed = |keys: &Keys, user: &str, value| {
-        serde_json::to_value(SealedReading::seal(&night(user, 0, value), keys).unwrap()).unwrap()
+    // Keys in memory are there at once.
+    let made = |keys: &Keys, user: &str, day| {
+        serde_json::to_value(sealed(keys, &night(user, day, 41.8125)).now_or_never().unwrap()).unwrap()
     };
-    let good = |user: &str| sealed(keys, user, 41.0);
+    let good = |user: &str| made(keys, user, 0);
     bad.anywhere(&good);
     bad.changed("not_a_token", &good, |record| record["token"] = json!(PLANTED));
     bad.changed("out_of_bounds", &good, |record| record["token"] = json!(PLANTED.repeat(200)));
     let user = bad.user();
-    let strange = sealed(&Keys::ephemeral("tests"), &user, 41.8125);
+    let strange = made(&Keys::ephemeral("tests"), &user, 0);
     bad.changed("unknown_key", &good, |record| *record = strange);
-    let stolen = sealed(keys, "somebody else", 41.8125);
-    bad.changed("does_not_open", &good, |record| record["token"] = stolen["token"].clone());
+    let stolen = made(keys, "somebody else", 0);
+    bad.changed("unknown_key", &good, |record| record["token"] = stolen["token"].clone());
+    let user = bad.user();
+    let other_night = made(keys, &user, 1);
+    bad.changed("does_not_open", &good, |record| record["token"] = other_night["token"].clone());
     bad
 }
 

@@ -3,12 +3,11 @@
 use auren::{
     bus::{Outgoing, Topic, key_partition},
     config::Role,
-    intake::SealedReading,
     wire,
 };
 use serde_json::{Value, json};
 
-use crate::support::{River, careless, keyed, night, settled, speakers, trigger};
+use crate::support::{River, careless, keyed, night, sealed, settled, speakers, trigger};
 
 const KEY: &str = "user_hash";
 
@@ -62,14 +61,12 @@ pub async fn a_trace_that_is_none_is_not_carried_on(river: River) {
 pub async fn a_record_whose_effect_would_be_too_large_is_a_dead_letter_and_the_next_is_worked(river: River) {
     let river = river.roles(&[Role::Enrich]);
     let hub = river.hub().await;
-    let sealed = |day| {
-        let reading = SealedReading::seal(&night(KEY, day, 41.0), &river.keys).unwrap();
-        serde_json::to_value(reading).unwrap()
-    };
+    let first = serde_json::to_value(sealed(&river.keys, &night(KEY, 0, 41.0)).await).unwrap();
+    let second = serde_json::to_value(sealed(&river.keys, &night(KEY, 1, 41.0)).await).unwrap();
     // Its biometric event carries the padding, and metadata on top.
-    let large = padded(Topic::Readings, sealed(0), None, Topic::Readings.max_record_bytes() - 200);
-    let small = keyed(Topic::Readings, KEY, &sealed(1).to_string());
-    let again = keyed(Topic::Readings, KEY, &sealed(0).to_string());
+    let large = padded(Topic::Readings, first.clone(), None, Topic::Readings.max_record_bytes() - 200);
+    let small = keyed(Topic::Readings, KEY, &second.to_string());
+    let again = keyed(Topic::Readings, KEY, &first.to_string());
     river.stage.publish(vec![large, small, again]).await;
     settled(&hub).await;
     let letters = river.stage.all(Topic::ReadingsDlq).await;

@@ -37,8 +37,15 @@ pub async fn get(address: SocketAddr, path: &str) -> Answer {
 }
 
 pub async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
+    send(address, &format!("{method} {path}"), &[], "").await
+}
+
+/// A request with headers and a body; its first line is `POST /path`.
+pub async fn send(address: SocketAddr, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut stream = within(TcpStream::connect(address)).await.unwrap();
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let request = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{headers}{length}\r\n{body}");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     within(stream.read_to_end(&mut bytes)).await.unwrap();

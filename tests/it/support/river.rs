@@ -101,7 +101,10 @@ impl River {
 
     /// Seals readings and publishes them.
     pub async fn read(&self, rows: &[Row]) {
-        let sealed: Vec<_> = rows.iter().map(|row| SealedReading::seal(row, &self.keys).unwrap()).collect();
+        let mut sealed = Vec::new();
+        for row in rows {
+            sealed.push(self::sealed(&self.keys, row).await);
+        }
         self.send(&sealed).await;
     }
 
@@ -119,6 +122,11 @@ impl River {
         });
         said.into_iter().map(|(event, _)| event).collect()
     }
+}
+
+/// A reading, sealed under its person's key.
+pub async fn sealed(keys: &Keys, row: &Row) -> SealedReading {
+    SealedReading::seal(row, &keys.make(&row.user, 1).await.unwrap()).unwrap()
 }
 
 async fn start(config: Config, bus: auren::bus::SharedBus, keys: Keys, agents: Agents) -> Running {

@@ -1,0 +1,65 @@
+//! Forgetting a person: their data key is destroyed, and every role is asked to forget what it remembers of them.
+//!
+//! The key goes first: from then on no token and no history of the person opens, wherever a copy of it stands. The roles
+//! are asked by a record in their input topics, behind everything that was said before, so that each forgets within its
+//! own transaction and no session writes the state back; `enrich` and `detect` pass the word on behind the last of what
+//! they made of the person. The receipt in `system.events` also tells the other nodes to drop the unwrapped key at once.
+
+use auren_agents::{EventId, SystemEvent, Text, Timestamp, UserId};
+use serde_json::json;
+
+use crate::{
+    bus::{Bus, BusError, Topic},
+    phi::{KeyError, Keys},
+    wire,
+};
+
+/// The type of the receipt in `system.events`.
+pub const USER_ERASED: &str = "user_erased";
+
+/// Where roles are asked to forget: every topic that one of them reads.
+const ASKED: [Topic; 4] = [Topic::Readings, Topic::Biometrics, Topic::Triggers, Topic::Inbox];
+
+/// Why a person is not wholly forgotten. It can be asked for again, and should be.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The key was not destroyed.
+    #[error("nothing was erased: {0}")]
+    Keys(#[from] KeyError),
+    /// The key is destroyed, and the roles do not know.
+    #[error("the data key is destroyed, but the hub could not be told; ask again: {0}")]
+    Bus(#[from] BusError),
+}
+
+/// Erases a person. It returns once the roles have been asked; that they have done it shows in their states.
+///
+/// # Errors
+/// [`EraseError`] says how far it came.
+pub async fn erase(
+    keys: &Keys,
+    bus: &dyn Bus,
+    node: &str,
+    actor: &str,
+    user: &UserId,
+) -> Result<SystemEvent, EraseError> {
+    let destroyed = keys.destroy(user, actor).await?;
+    let asked = ASKED.iter().map(|topic| wire::forget(*topic, user)).collect();
+    for answer in bus.publish(asked).await {
+        answer?;
+    }
+    let timestamp = Timestamp::now();
+    let detail = json!({ "data_key": if destroyed.had_key { "destroyed" } else { "none" }, "by": actor });
+    let receipt = SystemEvent {
+        event_id: EventId::derived(&[USER_ERASED, user.as_str(), timestamp.as_str()]),
+        event_type: Text::cut(USER_ERASED),
+        node: Text::cut(node),
+        user_id: Some(user.clone()),
+        detail: detail.as_object().cloned().unwrap_or_default(),
+        timestamp,
+        extra: serde_json::Map::new(),
+    };
+    for answer in bus.publish(vec![wire::outgoing(&receipt)]).await {
+        answer?;
+    }
+    Ok(receipt)
+}

@@ -1,0 +1,110 @@
+//! The one way in: readings are checked, sealed, written down and published, and each is answered for by itself.
+
+use auren_agents::EventId;
+use serde_json::json;
+
+use super::{Refused, SealedReading, check};
+use crate::{
+    bus::{BusError, Cursor, SharedBus},
+    phi::{
+        KeyError, Keys,
+        audit::{Act, Deed},
+    },
+    wearable::Row,
+    wire,
+};
+
+/// Takes readings in. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    bus: SharedBus,
+    keys: Keys,
+}
+
+/// A reading that is in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its id: the same reading has it again when it is sent again.
+    pub event_id: EventId,
+    /// Where it stands in `health.readings`.
+    pub cursor: Cursor,
+}
+
+/// Why a reading is not in the log.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Untaken {
+    /// The reading is at fault.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It cannot be sealed, or that cannot be written down.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The bus did not take it.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+}
+
+impl Untaken {
+    /// Whether this reading alone is at fault, and others may go.
+    #[must_use]
+    pub fn is_of_the_reading(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Keys(error) => !error.is_passing(),
+            Self::Bus(error) => matches!(error, BusError::TooLarge { .. }),
+        }
+    }
+}
+
+impl Intake {
+    /// Seals under these keys, and publishes on this bus.
+    #[must_use]
+    pub fn new(bus: SharedBus, keys: Keys) -> Self {
+        Self { bus, keys }
+    }
+
+    /// Where readings go, in words.
+    #[must_use]
+    pub fn whereto(&self) -> String {
+        format!("health.readings on {}", self.bus.describe())
+    }
+
+    /// Takes readings in for somebody; one answer for each, in order, once the bus has acknowledged it.
+    ///
+    /// That they are sealed is written down before the first is published: where that fails, none is.
+    pub async fn take(&self, actor: &str, rows: &[Row]) -> Vec<Result<Taken, Untaken>> {
+        let mut sealed = Vec::with_capacity(rows.len());
+        for row in rows {
+            sealed.push(self.seal(row).await);
+        }
+        let good = sealed.iter().filter(|one| one.is_ok()).count();
+        if let Err(error) = self.write_down(actor, rows, good).await {
+            return rows.iter().map(|_| Err(error.clone().into())).collect();
+        }
+        let records = sealed.iter().flatten().map(wire::outgoing).collect();
+        let mut answers = self.bus.publish(records).await.into_iter();
+        let answered = |one: Result<SealedReading, Untaken>| {
+            let cursor = one.map(|reading| (reading.event_id, answers.next().unwrap_or(Err(BusError::Closed))));
+            cursor.and_then(|(event_id, cursor)| Ok(Taken { event_id, cursor: cursor? }))
+        };
+        sealed.into_iter().map(answered).collect()
+    }
+
+    async fn seal(&self, row: &Row) -> Result<SealedReading, Untaken> {
+        // What cannot be makes nobody a key.
+        check(row)?;
+        let key = self.keys.make(&row.user, 1).await?;
+        Ok(SealedReading::seal(row, &key)?)
+    }
+
+    async fn write_down(&self, actor: &str, rows: &[Row], good: usize) -> Result<(), KeyError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut users: Vec<_> = rows.iter().map(|row| &row.user).collect();
+        users.sort_unstable();
+        users.dedup();
+        let detail = json!({ "readings": good, "refused": rows.len() - good, "users": users.len() });
+        self.keys.record(&Act::new(Deed::Tokenise, actor).with(detail)).await.map(drop)
+    }
+}
