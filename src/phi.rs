@@ -15,6 +15,7 @@ mod sealed;
 mod user_key;
 mod value;
 mod vectors;
+mod yardstick;
 
 pub mod audit;
 pub mod detokenise;
@@ -28,3 +29,4 @@ pub use sealed::TOKEN_PREFIX;
 pub use user_key::UserKey;
 pub use value::Measured;
 pub use vectors::{Opened, Vector, vectors};
+pub use yardstick::Yardstick;

@@ -1,6 +1,7 @@
 //! `auren bench`: how fast it is on this machine, beside what it could be compared with.
 
 mod isolation;
+mod phi;
 mod river;
 
 use clap::Subcommand;
@@ -13,11 +14,14 @@ pub(super) enum Args {
     River(river::Args),
     /// What everybody else on a partition notices of one person whose agent takes half a minute.
     Isolation(isolation::Args),
+    /// Tokens sealed and opened on one core, beside the cipher alone.
+    Phi(phi::Args),
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     match args {
         Args::River(args) => river::run(args, context).await,
         Args::Isolation(args) => isolation::run(args, context).await,
+        Args::Phi(args) => phi::run(args, context).await,
     }
 }

@@ -10,7 +10,7 @@ use auren::phi::{
 use auren_agents::UserId;
 use futures::future::join_all;
 
-use crate::support::{night, run, sealed, service};
+use crate::support::{night, own_name, run, sealed, service};
 
 /// A database for one test: the tenant is its own.
 struct Place {
@@ -24,7 +24,7 @@ impl Place {
     }
 
     fn postgres() -> Self {
-        let tenant = format!("t-{}", uuid::Uuid::new_v4());
+        let tenant = own_name();
         Self { postgres: Some((service("AUREN_TEST_POSTGRES"), tenant)), ..Self::file() }
     }
 

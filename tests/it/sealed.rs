@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Kind, Program, River,
     http::{Answer, get, send},
-    on_system, run, service, settled, until,
+    on_system, own_name, run, service, settled, until,
 };
 
 const WATCH: &str = "a token of a watch's maker";
@@ -169,7 +169,7 @@ fn no_planted_value_stands_in_anything_that_a_node_wrote() {
     let flags = program.kafka_flags(&service("AUREN_TEST_KAFKA"));
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     assert!(program.run(&[&flags[..], &["topics", "create"]].concat()).status.success());
-    let (caller, tenant) = (format!("callers.watch.token=\"{WATCH}\""), format!("phi.tenant={}", uuid::Uuid::new_v4()));
+    let (caller, tenant) = (format!("callers.watch.token=\"{WATCH}\""), format!("phi.tenant={}", own_name()));
     let scopes = "callers.watch.scopes=[\"readings\", \"detokenize:care\"]";
     let serve = [&flags[..], &["--set", &caller, "--set", scopes, "--set", &tenant, "serve"]].concat();
     let mut node = program

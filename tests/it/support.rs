@@ -161,6 +161,11 @@ impl Place {
     }
 }
 
+/// A name that no other test uses.
+pub fn own_name() -> String {
+    settings(String::new()).prefix
+}
+
 fn settings(brokers: String) -> KafkaSettings {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();

@@ -13,10 +13,12 @@ start_compose() {
     take_port AUREN_KAFKA_PORT 19092
     take_port AUREN_KAFKA_ZK_PORT 19192
     take_port AUREN_REDIS_PORT 16379
-    AUREN_REDIS_PASSWORD=auren-tests
-    export AUREN_KAFKA_PORT AUREN_KAFKA_ZK_PORT AUREN_REDIS_PORT AUREN_REDIS_PASSWORD
+    take_port AUREN_POSTGRES_PORT 15432
+    AUREN_REDIS_PASSWORD=auren-tests AUREN_POSTGRES_PASSWORD=auren-tests
+    export AUREN_KAFKA_PORT AUREN_KAFKA_ZK_PORT AUREN_REDIS_PORT AUREN_POSTGRES_PORT
+    export AUREN_REDIS_PASSWORD AUREN_POSTGRES_PASSWORD
     local compose=(docker compose -f "$root/docker/compose.yaml" -p "$project" --profile zookeeper)
-    "${compose[@]}" up -d --wait --wait-timeout 300 kafka kafka-zk redis >&2 || {
+    "${compose[@]}" up -d --wait --wait-timeout 300 kafka kafka-zk redis timescaledb >&2 || {
         "${compose[@]}" logs --tail 40 >&2
         fail "docker compose could not start the services"
     }
@@ -24,5 +26,6 @@ start_compose() {
 		export AUREN_TEST_KAFKA=127.0.0.1:$AUREN_KAFKA_PORT
 		export AUREN_TEST_KAFKA_ZK=127.0.0.1:$AUREN_KAFKA_ZK_PORT
 		export AUREN_TEST_REDIS=redis://:$AUREN_REDIS_PASSWORD@127.0.0.1:$AUREN_REDIS_PORT
+		export AUREN_TEST_POSTGRES=postgres://auren:$AUREN_POSTGRES_PASSWORD@127.0.0.1:$AUREN_POSTGRES_PORT/auren?sslmode=disable
 	END
 }

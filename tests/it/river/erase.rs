@@ -63,7 +63,7 @@ pub async fn an_erased_person_is_forgotten_by_every_role_and_by_every_hub(river:
     settled(&hub).await;
     let biometrics = river.stage.all(Topic::Biometrics).await;
     assert_eq!(biometrics.len(), before + 1);
-    let newest = biometrics.iter().filter(|record| record.key.as_deref() == Some(b"stays")).next_back().unwrap();
+    let newest = biometrics.iter().rfind(|record| record.key.as_deref() == Some(b"stays")).unwrap();
     assert!(!String::from_utf8_lossy(newest.payload.as_deref().unwrap()).contains("baseline_forming"));
     for topic in STATES {
         assert_eq!(state(&river, topic, "gone").await, None, "{topic}");
