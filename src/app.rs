@@ -39,7 +39,7 @@ use crate::{
     converse::{Converse, TalkSettings},
     detect::Detect,
     enrich::Enrich,
-    gateway::{Callers, Gateway, GatewayError, Ops, People, Readings, RoleWatch},
+    gateway::{Callers, Chat, Gateway, GatewayError, Ops, People, Readings, RoleWatch},
     guarantee,
     intake::Intake,
     lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
@@ -116,8 +116,10 @@ impl Hub {
         };
         let watched: Vec<_> = config.node.roles.iter().map(watched).collect();
         let facts = guarantee::watch(Arc::clone(&bus), config.node.roles.clone());
-        let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), stopped.clone());
+        let chat = open::chat(&config, &bus, &stopped)?;
+        let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), stopped.clone(), chat.as_ref());
         let mut parts = vec![ops.part()];
+        parts.extend(chat.map(Chat::part));
         if let Some(keys) = keys.as_ref().filter(|_| !config.callers.0.is_empty()) {
             let callers = Callers::new(&config.callers);
             parts.push(Readings::new(Intake::new(Arc::clone(&bus), keys.clone()), callers.clone()).part());

@@ -24,6 +24,7 @@ mod ship;
 mod simulate;
 mod tail;
 mod telemetry;
+mod token;
 mod topics;
 mod verify;
 
@@ -110,6 +111,8 @@ enum Command {
     /// Look after the keys, and print the token's test vectors.
     #[command(subcommand)]
     Phi(phi::Args),
+    /// Make a token for chat.
+    Token(token::Args),
     /// Invent wearers and publish what their devices measure.
     Simulate(simulate::Args),
     /// Import the exports of wearables.
@@ -157,7 +160,7 @@ impl Args {
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Erase(_) | Command::Audit(_) | Command::Phi(_) => false,
-            Command::Verify(_) => false,
+            Command::Verify(_) | Command::Token(_) => false,
             Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -192,6 +195,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Erase(args) => erase::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Phi(args) => phi::run(args, context).await,
+        Command::Token(args) => token::run(&args, context),
         Command::Simulate(args) => simulate::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
         Command::Schema(args) => schema::run(args, context),

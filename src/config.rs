@@ -4,11 +4,13 @@
 //! environment (`AUREN__SECTION__KEY`), and flags. A key that nobody knows is an error.
 
 mod callers;
+mod chat;
 mod load;
 mod phi;
 mod sections;
 
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
+pub use chat::{ChatSection, SignatureKind};
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use sections::{
@@ -48,6 +50,8 @@ pub struct Config {
     pub converse: ConverseSection,
     /// The node's own HTTP server.
     pub http: HttpSection,
+    /// Chat for frontends.
+    pub chat: ChatSection,
     /// What the node logs.
     pub log: LogSection,
 }

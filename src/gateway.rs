@@ -3,15 +3,17 @@
 //! [`ops`] answers whether the node lives, whether it can work, and what it has done; [`metrics`] names every figure with
 //! its unit. [`server`] takes connections with small buffers and ends them in order, and [`problem`] is how every route
 //! says what is wrong. [`readings`] takes measured values in, [`people`] opens and erases them, and [`callers`] says who
-//! may. Nothing outside this folder names axum, hyper or the Prometheus client.
+//! may. [`chat`] is for frontends, whose people [`tokens`] knows. Nothing outside this folder names axum, hyper or the Prometheus client.
 
 mod callers;
+mod chat;
 mod metrics;
 mod ops;
 mod people;
 mod problem;
 mod readings;
 mod server;
+mod tokens;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -21,9 +23,11 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 pub(crate) use self::problem::Problem;
 pub use self::{
     callers::Callers,
+    chat::Chat,
     ops::{Ops, RoleWatch},
     people::People,
     readings::Readings,
+    tokens::Tokens,
 };
 use crate::config::HttpSection;
 
@@ -42,6 +46,14 @@ pub enum GatewayError {
         /// The address as configured.
         address: String,
         /// The system's words.
+        why: String,
+    },
+    /// A key that tokens of chat are believed by cannot be read.
+    #[error("the key of chat in {file}: {why}; set chat.secret or chat.public_key_file")]
+    Key {
+        /// The file.
+        file: String,
+        /// What is wrong.
         why: String,
     },
 }

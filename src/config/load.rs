@@ -208,6 +208,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !(1..=1_000_000).contains(&config.http.max_connections) {
         return wrong("http.max_connections", "must be from 1 to 1000000");
     }
+    if let Some((key, why)) = config.chat.fault() {
+        return wrong(key, why);
+    }
     if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         return wrong("log.level", "must be a level, or directives such as info,auren::lane=debug");
     }
@@ -244,7 +247,7 @@ mod tests {
         let shown: toml::Table = toml::from_str(example).unwrap();
         assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
         // They have no default, so they stand there as comments.
-        for key in ["master_key = ", "keyring_url = ", "token = ", "[callers.NAME]", "url = "] {
+        for key in ["master_key = ", "keyring_url = ", "token = ", "[callers.NAME]", "url = ", "secret = "] {
             assert!(
                 example.contains(&format!(
                     "

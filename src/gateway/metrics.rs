@@ -1,7 +1,7 @@
 //! Every metric of the node: names, units and what they mean stand here and nowhere else. Figures are read when somebody
 //! asks for them, so that counting costs the river nothing. No label ever names a person.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
@@ -12,7 +12,7 @@ use prometheus_client::{
 
 use tokio::sync::watch;
 
-use super::ops::RoleWatch;
+use super::{chat::Stats, ops::RoleWatch};
 use crate::{
     bus::{Copies, Facts},
     guarantee::Level,
@@ -65,10 +65,13 @@ const COPIES: (&str, &str) = ("auren_durable_copies", "Disks that have a record 
 pub(super) struct Metrics(Registry);
 
 impl Metrics {
-    pub(super) fn new(roles: Vec<RoleWatch>, facts: watch::Receiver<Option<Facts>>) -> Self {
+    pub(super) fn new(roles: Vec<RoleWatch>, facts: watch::Receiver<Option<Facts>>, chat: Option<Arc<Stats>>) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Lanes(roles.clone())));
         registry.register_collector(Box::new(Guarantees { roles, facts }));
+        if let Some(stats) = chat {
+            registry.register_collector(Box::new(Chatting(stats)));
+        }
         Self(registry)
     }
 
@@ -134,9 +137,37 @@ impl Collector for Guarantees {
     }
 }
 
+/// Chat, where the node has it.
+#[derive(Debug)]
+struct Chatting(Arc<Stats>);
+
+impl Collector for Chatting {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let count = self.0.count();
+        let (name, help) = ("auren_chat_open", "Sockets and event streams that are open");
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(count.open).unwrap_or(i64::MAX)).encode(metric)?;
+        for (name, help, value) in [
+            ("auren_chat_frames_received", "Frames that clients sent", count.received),
+            ("auren_chat_events_sent", "Events sent over WebSockets", count.events),
+            ("auren_chat_log_reads", "Reads of the log for clients whose place memory did not reach", count.log_reads),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        let (name, help) = ("auren_chat_closed", "WebSockets that the node closed, by code");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (code, times) in count.closed {
+            let labels = [("code", code.to_string())];
+            ConstCounter::new(times).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, sync::Arc};
+    use std::collections::BTreeSet;
 
     use super::*;
     use crate::{config::Role, lane::LaneStats};
@@ -145,7 +176,7 @@ mod tests {
     fn every_role_has_every_figure_under_its_own_name() {
         let roles =
             Role::ALL.iter().map(|role| RoleWatch { role: *role, stats: Arc::new(LaneStats::default()), workers: 1 });
-        let text = Metrics::new(roles.collect(), watch::channel(None).1).text().unwrap();
+        let text = Metrics::new(roles.collect(), watch::channel(None).1, None).text().unwrap();
         assert!(
             text.contains("# TYPE auren_lane_records counter\nauren_lane_records_total{role=\"enrich\"} 0\n"),
             "{text}"

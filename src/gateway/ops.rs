@@ -22,7 +22,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 
 use super::{
-    Part, Problem,
+    Chat, Part, Problem,
     metrics::{MEDIA_TYPE, Metrics},
 };
 use crate::{
@@ -88,7 +88,7 @@ impl RoleWatch {
 
 impl Ops {
     /// Answers for a node of this name, on this bus, of which `facts` tells, with these roles, which ends when `stopping`
-    /// says so.
+    /// says so. What chat counts is shown where there is chat.
     #[must_use]
     pub fn new(
         node: &str,
@@ -96,8 +96,9 @@ impl Ops {
         facts: watch::Receiver<Option<Facts>>,
         roles: Vec<RoleWatch>,
         stopping: watch::Receiver<bool>,
+        chat: Option<&Chat>,
     ) -> Self {
-        let metrics = Metrics::new(roles.clone(), facts.clone());
+        let metrics = Metrics::new(roles.clone(), facts.clone(), chat.map(Chat::stats));
         Self { node: node.to_owned(), bus, roles, facts, stopping, metrics, asked: Mutex::new(None) }
     }
 

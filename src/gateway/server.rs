@@ -75,6 +75,6 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
 }
 
 /// Told to stop, or nobody is left to tell.
-async fn told(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
