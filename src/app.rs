@@ -47,7 +47,7 @@ use crate::{
     wire,
 };
 
-pub use open::{check_master, connect, create_topics, open_keys};
+pub use open::{check_master, connect, create_topics, open_keys, snapshots};
 pub use witness::{sign_audit, signed_audits};
 
 /// How long stopping may take: what is in flight is committed within it.
@@ -107,7 +107,7 @@ impl Hub {
             create_topics(&bus, &config).await?;
         }
         bus.partitions().await?;
-        let snapshots = open::snapshots(&config)?;
+        let snapshots = snapshots(&config)?;
         let (stop, stopped) = watch::channel(false);
         let watched = |role: &Role| RoleWatch {
             role: *role,
@@ -117,7 +117,17 @@ impl Hub {
         let watched: Vec<_> = config.node.roles.iter().map(watched).collect();
         let facts = guarantee::watch(Arc::clone(&bus), config.node.roles.clone());
         let chat = open::chat(&config, &bus, &stopped)?;
-        let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), stopped.clone(), chat.as_ref());
+        let cards = agents.cards();
+        let agents = agents.hosted(config.converse.consults());
+        let ops = Ops::new(
+            &config.node.id,
+            Arc::clone(&bus),
+            facts,
+            watched.clone(),
+            agents.clone(),
+            stopped.clone(),
+            chat.as_ref(),
+        );
         let mut parts = vec![ops.part()];
         parts.extend(chat.map(Chat::part));
         if let Some(keys) = keys.as_ref().filter(|_| !config.callers.0.is_empty()) {
@@ -128,8 +138,6 @@ impl Hub {
         }
         let gateway = Gateway::open(&config.http, parts).await?;
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
-        let cards = agents.cards();
-        let agents = agents.hosted(config.converse.consults());
         let mut running = Running {
             bus,
             node: config.node.id.clone(),

@@ -94,7 +94,7 @@ impl InForce {
             count => remarks.push(format!("{count} workers restore saved states and work nothing meanwhile")),
         }
         if condition.snapshots == Some(false) {
-            remarks.push(format!("snapshots cannot be reached; whoever restores reads all of {topic}"));
+            remarks.push(format!("Redis does not answer; states are read from {topic} and kept in memory"));
         }
         let level = findings.iter().map(|(level, _)| *level).min().unwrap_or(Level::ExactlyOnce);
         let mut reasons: Vec<_> = findings.into_iter().map(|(_, why)| why).collect();
@@ -292,7 +292,7 @@ mod tests {
             force.remarks[1..],
             [
                 "2 workers restore saved states and work nothing meanwhile",
-                "snapshots cannot be reached; whoever restores reads all of auren.state.detect",
+                "Redis does not answer; states are read from auren.state.detect and kept in memory",
             ]
         );
         assert_eq!(InForce::unknown().to_string(), "none: the bus has not answered yet");

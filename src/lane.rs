@@ -8,7 +8,7 @@
 //!
 //! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
 //! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`watchdog`]
-//! (noticing that nothing comes), [`behind`] (what waits), [`state`], [`mirror`] and [`snapshots`] (states in Redis),
+//! (noticing that nothing comes), [`mod@behind`] (what waits), [`state`], [`mirror`] and [`snapshots`] (states in Redis),
 //! [`refusal`] and [`dead_letter`] (what nobody can use), [`parked`] (users whose turns keep failing), [`stats`].
 
 mod batch;

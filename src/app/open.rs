@@ -78,7 +78,7 @@ fn open_master(config: &Config) -> Result<Box<dyn Master>, HubError> {
 ///
 /// # Errors
 /// [`ConfigError`] where its address cannot be one.
-pub(super) fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigError> {
+pub fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigError> {
     let Some(url) = &config.redis.url else { return Ok(None) };
     let settings = SnapshotSettings {
         url: url.reveal().to_owned(),

@@ -113,8 +113,17 @@ impl KafkaBus {
     /// A bus on the cluster that the settings name. It connects when it is first used.
     ///
     /// # Errors
-    /// A property that librdkafka does not know, or a value it does not take.
+    /// A property that librdkafka does not know, a value it does not take, or a group protocol that cannot be worked with.
     pub fn new(settings: KafkaSettings) -> Result<Self, BusError> {
+        if let Some(protocol) = settings.properties.get("group.protocol").filter(|protocol| *protocol != "classic") {
+            return Err(BusError::Refused {
+                what: format!("group.protocol = {protocol} in kafka.properties"),
+                // The new protocol turns whoever comes back away until the broker has given the old one up.
+                why: "a member that comes back under its name must take over at once, as it does in classic groups; \
+                      take it out"
+                    .to_owned(),
+            });
+        }
         let settings = Arc::new(settings);
         let probe = Arc::new(Probe::new(Arc::clone(&settings))?);
         Ok(Self { settings, probe, publisher: OnceLock::new() })

@@ -1,5 +1,7 @@
 //! `auren doctor`: whether this node's configuration, bus, topics and key are as they must be, a line each.
 
+mod ready;
+
 use auren::{
     app::connect,
     bus::{BusError, Read, ReadFrom, ReadUntil, SharedBus, Topic},
@@ -18,7 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   auren doctor
   auren --brokers 127.0.0.1:9092 doctor --json | jq -r 'select(.state != \"good\")'
-  auren doctor --quiet && echo healthy
+  auren doctor --ready && echo healthy                only whether the node that runs here is ready (/readyz)
 
 Each line says what was looked at, how it is, and where it is not good what to do. Exits with 1 where anything is \
 bad. `behind` counts offsets; on Kafka the markers of transactions are among them, so an idle hub may show a few.";
@@ -32,6 +34,9 @@ pub(super) struct Args {
     /// Print one JSON object a line.
     #[arg(long)]
     json: bool,
+    /// Ask nothing but the node that runs here, at http.address, whether it is ready.
+    #[arg(long, conflicts_with = "json")]
+    ready: bool,
 }
 
 /// What was looked at, and how it is.
@@ -52,6 +57,9 @@ enum State {
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    if args.ready {
+        return ready::run(args.quiet, context).await;
+    }
     let findings = examine(&context.config).await;
     for finding in findings.iter().filter(|_| !args.quiet) {
         if args.json {
@@ -84,17 +92,35 @@ async fn examine(config: &Config) -> Vec<Finding> {
                 .into(),
         ),
     });
+    let redis = redis(config).await;
+    let answers = redis.as_ref().map(|finding| finding.state != State::Bad);
+    findings.extend(redis);
     if config.bus.kind == BusKind::Embedded && !config.embedded.file.exists() {
         let file = config.embedded.file.display();
         findings
             .push(note("bus", format!("embedded {file} does not exist yet; the first command that writes makes it")));
         return findings;
     }
-    match bus(config, &mut findings).await {
+    match bus(config, answers, &mut findings).await {
         Ok(()) => {}
         Err(error) => findings.push(bad("bus", error.to_string())),
     }
     findings
+}
+
+/// The Redis that mirrors states; none where there is to be none.
+async fn redis(config: &Config) -> Option<Finding> {
+    let settings = match auren::app::snapshots(config) {
+        Ok(settings) => settings?,
+        Err(error) => return Some(bad("redis", error.to_string())),
+    };
+    Some(match settings.ask().await {
+        Ok(found) => good("redis", format!("{found}; holds the states of sessions that are not at work")),
+        Err(error) => bad(
+            "redis",
+            format!("{error}; nodes keep all states in memory until it answers (redis.url says where it should be)"),
+        ),
+    })
 }
 
 async fn key(config: &Config) -> Finding {
@@ -133,7 +159,7 @@ fn others_read(file: &std::path::Path) -> Option<u32> {
     }
 }
 
-async fn bus(config: &Config, findings: &mut Vec<Finding>) -> Result<(), BusError> {
+async fn bus(config: &Config, snapshots: Option<bool>, findings: &mut Vec<Finding>) -> Result<(), BusError> {
     let bus = connect(config).await?;
     let report = TopicManager::new(bus.clone()).check(None).await;
     let report = match report {
@@ -160,7 +186,7 @@ async fn bus(config: &Config, findings: &mut Vec<Finding>) -> Result<(), BusErro
     }
     let facts = bus.facts().await?;
     for role in Role::ALL {
-        let force = InForce::of(*role, &facts, Condition::default());
+        let force = InForce::of(*role, &facts, Condition { restoring: 0, snapshots });
         let check = format!("guarantee of {}", role.name());
         let finding = if force.level == Level::ExactlyOnce { good } else { bad };
         findings.push(finding(check, force.to_string()));

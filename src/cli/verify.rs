@@ -117,7 +117,8 @@ async fn drive(args: &Args, plan: Plan, bus: &SharedBus, context: &mut Context) 
     let clock = Clock::start();
     let mark = plan.mark();
     let settle = Duration::from_secs(args.settle_seconds);
-    let mut heard = listen::listen(bus, clock.began_ms(), &mark);
+    let begin = listen::begin(bus).await?;
+    let mut heard = listen::listen(bus, &begin, &mark);
     let (mut driver, mut trouble) = Driver::new(plan, EventProducer::new(bus.clone()), clock);
     let mut book = Book::default();
     let mut left = args.count.unwrap_or(u64::MAX);
@@ -158,7 +159,7 @@ async fn drive(args: &Args, plan: Plan, bus: &SharedBus, context: &mut Context) 
     }
     drop(driver);
     // Once more from the beginning: whatever is too much is there by now.
-    let all = listen::all(bus, clock.began_ms(), &mark).await;
+    let all = listen::all(bus, &begin, &mark).await;
     book.hear(&all.context("the events cannot be read to their end, so nothing was judged")?, clock.now_ms());
     Ok((book.history, false))
 }

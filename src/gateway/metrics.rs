@@ -9,12 +9,12 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-
 use tokio::sync::watch;
 
 use super::{chat::Stats, ops::RoleWatch};
 use crate::{
     bus::{Copies, Facts},
+    consult::{AgentHealth, CircuitState, Hosted},
     guarantee::Level,
     lane::Totals,
 };
@@ -22,24 +22,24 @@ use crate::{
 /// The media type of [`Metrics::text`].
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// A figure of a role, by the label `role`.
-struct Figure {
+/// A figure of something that there are several of; a label says which.
+struct Figure<T> {
     name: &'static str,
     help: &'static str,
     kind: MetricType,
-    of: fn(&Totals) -> u64,
+    of: fn(&T) -> u64,
 }
 
-const fn counter(name: &'static str, help: &'static str, of: fn(&Totals) -> u64) -> Figure {
+const fn counter<T>(name: &'static str, help: &'static str, of: fn(&T) -> u64) -> Figure<T> {
     Figure { name, help, kind: MetricType::Counter, of }
 }
 
-const fn gauge(name: &'static str, help: &'static str, of: fn(&Totals) -> u64) -> Figure {
+const fn gauge<T>(name: &'static str, help: &'static str, of: fn(&T) -> u64) -> Figure<T> {
     Figure { name, help, kind: MetricType::Gauge, of }
 }
 
-/// What is known of each role. Counters get `_total` behind their name; a node's restart begins them at zero.
-const LANES: &[Figure] = &[
+/// What is known of each role, by the label `role`. Counters get `_total` behind their name; a node's restart begins them at zero.
+const LANES: &[Figure<Totals>] = &[
     counter("auren_lane_records", "Input records worked and committed", |totals| totals.records),
     counter("auren_lane_outputs", "Records written, states and dead letters not counted", |totals| totals.outputs),
     counter("auren_lane_dead_letters", "Dead letters written", |totals| totals.dead_letters),
@@ -49,10 +49,35 @@ const LANES: &[Figure] = &[
     counter("auren_lane_stalls", "Times that nothing came to a worker although records waited", |totals| totals.stalls),
     gauge("auren_lane_partitions", "Partitions held", |totals| totals.partitions),
     gauge("auren_lane_sessions", "Session actors in memory", |totals| totals.sessions),
+    gauge("auren_lane_states", "Saved states in memory: all, or those that Redis lacks", |totals| totals.states),
+    gauge("auren_lane_partitions_mirrored", "Partitions whose states Redis holds", |totals| totals.mirrored),
+    gauge("auren_lane_partitions_unmirrored", "Partitions whose states Redis should hold and does not", |totals| {
+        totals.unmirrored
+    }),
+    gauge("auren_lane_parked_users", "Users parked because their turns kept failing", |totals| totals.parked),
     gauge("auren_lane_open_consults", "Sessions that wait for an agent", |totals| totals.open),
     gauge("auren_lane_unfinished", "Batches worked and not committed", |totals| totals.unfinished),
     gauge("auren_lane_workers_restoring", "Workers that restore saved states", |totals| totals.restoring),
     gauge("auren_lane_workers_working", "Workers that hold what they were assigned", |totals| totals.working),
+];
+
+/// What is known of each agent, by the label `agent`.
+const AGENTS: &[Figure<AgentHealth>] = &[
+    counter("auren_agent_asked", "Questions asked, further attempts not counted", |health| health.totals.asked),
+    counter("auren_agent_retried", "Further attempts", |health| health.totals.retried),
+    counter("auren_agent_answered", "Questions that ended with an answer", |health| health.totals.answered),
+    counter("auren_agent_refused", "Questions that the agent would not answer", |health| health.totals.refused),
+    counter("auren_agent_unavailable", "Questions that the agent could not answer", |health| health.totals.unavailable),
+    counter("auren_agent_failed", "Questions that ended with a panic of the agent", |health| health.totals.failed),
+    counter("auren_agent_late", "Questions that ended at their deadline", |health| health.totals.late),
+    counter("auren_agent_abandoned", "Questions whose answer nobody awaits any more", |health| health.totals.abandoned),
+    counter("auren_agent_turned_away", "Questions not asked: the circuit was open", |health| health.totals.turned_away),
+    counter("auren_agent_busy", "Questions not asked: too many were open", |health| health.totals.busy),
+    counter("auren_agent_restarts", "Times that the agent was started again", |health| health.totals.restarts),
+    gauge("auren_agent_open", "Questions that are open", |health| health.open as u64),
+    gauge("auren_agent_circuit_open", "Whether questions do not reach the agent", |health| {
+        u64::from(health.circuit != CircuitState::Closed)
+    }),
 ];
 
 /// 1 for the level that is in force for a role, 0 for the others; a role whose bus has not answered yet has `none`.
@@ -65,8 +90,14 @@ const COPIES: (&str, &str) = ("auren_durable_copies", "Disks that have a record 
 pub(super) struct Metrics(Registry);
 
 impl Metrics {
-    pub(super) fn new(roles: Vec<RoleWatch>, facts: watch::Receiver<Option<Facts>>, chat: Option<Arc<Stats>>) -> Self {
+    pub(super) fn new(
+        roles: Vec<RoleWatch>,
+        agents: Hosted,
+        facts: watch::Receiver<Option<Facts>>,
+        chat: Option<Arc<Stats>>,
+    ) -> Self {
         let mut registry = Registry::default();
+        registry.register_collector(Box::new(Asked(agents)));
         registry.register_collector(Box::new(Lanes(roles.clone())));
         registry.register_collector(Box::new(Guarantees { roles, facts }));
         if let Some(stats) = chat {
@@ -87,22 +118,42 @@ impl Metrics {
 struct Lanes(Vec<RoleWatch>);
 
 impl Collector for Lanes {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let totals: Vec<_> = self.0.iter().map(|watch| (watch.role.name(), watch.stats.totals())).collect();
-        for figure in LANES {
-            let mut family = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind)?;
-            for (role, totals) in &totals {
-                let value = (figure.of)(totals);
-                let labels = [("role", *role)];
-                let metric = family.encode_family(&labels)?;
-                match figure.kind {
-                    MetricType::Counter => ConstCounter::new(value).encode(metric)?,
-                    _ => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?,
-                }
+        encode(LANES, "role", &totals, encoder)
+    }
+}
+
+#[derive(Debug)]
+struct Asked(Hosted);
+
+impl Collector for Asked {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let health = self.0.health();
+        let by_name: Vec<_> = health.iter().map(|health| (health.agent.as_str(), health.clone())).collect();
+        encode(AGENTS, "agent", &by_name, encoder)
+    }
+}
+
+fn encode<T>(
+    figures: &[Figure<T>],
+    label: &str,
+    subjects: &[(&str, T)],
+    mut encoder: DescriptorEncoder<'_>,
+) -> fmt::Result {
+    for figure in figures {
+        let mut family = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind)?;
+        for (name, subject) in subjects {
+            let value = (figure.of)(subject);
+            let labels = [(label, *name)];
+            let metric = family.encode_family(&labels)?;
+            match figure.kind {
+                MetricType::Counter => ConstCounter::new(value).encode(metric)?,
+                _ => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?,
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -170,23 +221,30 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{config::Role, lane::LaneStats};
+    use crate::{
+        config::{Config, Role},
+        consult::Agents,
+        lane::LaneStats,
+    };
 
     #[test]
     fn every_role_has_every_figure_under_its_own_name() {
         let roles =
             Role::ALL.iter().map(|role| RoleWatch { role: *role, stats: Arc::new(LaneStats::default()), workers: 1 });
-        let text = Metrics::new(roles.collect(), watch::channel(None).1, None).text().unwrap();
+        let agents = Agents::built_in().hosted(Config::default().converse.consults());
+        let text = Metrics::new(roles.collect(), agents, watch::channel(None).1, None).text().unwrap();
         assert!(
             text.contains("# TYPE auren_lane_records counter\nauren_lane_records_total{role=\"enrich\"} 0\n"),
             "{text}"
         );
         assert!(text.contains("\nauren_lane_sessions{role=\"converse\"} 0\n"), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
-        let names: BTreeSet<_> = LANES.iter().map(|figure| figure.name).collect();
-        assert_eq!(names.len(), LANES.len());
+        assert!(text.contains("\nauren_agent_asked_total{agent=\"coach\"} 0\n"), "{text}");
+        let names: BTreeSet<_> =
+            LANES.iter().map(|figure| figure.name).chain(AGENTS.iter().map(|figure| figure.name)).collect();
+        assert_eq!(names.len(), LANES.len() + AGENTS.len());
         assert!(text.contains("\nauren_guarantee{role=\"detect\",level=\"none\"} 1\n"), "{text}");
         let figures = text.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(figures, (LANES.len() + Level::ALL.len()) * Role::ALL.len());
+        assert_eq!(figures, (LANES.len() + Level::ALL.len()) * Role::ALL.len() + 2 * AGENTS.len());
     }
 }

@@ -28,6 +28,7 @@ use super::{
 use crate::{
     bus::{Facts, SharedBus},
     config::Role,
+    consult::Hosted,
     guarantee::{Condition, InForce, Level},
     lane::LaneStats,
 };
@@ -81,24 +82,27 @@ struct Promise {
 impl RoleWatch {
     /// The guarantee in force for the role, by what is known of the bus.
     pub(super) fn in_force(&self, facts: Option<&Facts>) -> InForce {
-        let condition = Condition { restoring: self.stats.totals().restoring, snapshots: None };
+        let totals = self.stats.totals();
+        let snapshots = (totals.mirrored + totals.unmirrored > 0).then_some(totals.unmirrored == 0);
+        let condition = Condition { restoring: totals.restoring, snapshots };
         facts.map_or_else(InForce::unknown, |facts| InForce::of(self.role, facts, condition))
     }
 }
 
 impl Ops {
-    /// Answers for a node of this name, on this bus, of which `facts` tells, with these roles, which ends when `stopping`
-    /// says so. What chat counts is shown where there is chat.
+    /// Answers for a node of this name, on this bus, of which `facts` tells, with these roles and agents, which ends when
+    /// `stopping` says so. What chat counts is shown where there is chat.
     #[must_use]
     pub fn new(
         node: &str,
         bus: SharedBus,
         facts: watch::Receiver<Option<Facts>>,
         roles: Vec<RoleWatch>,
+        agents: Hosted,
         stopping: watch::Receiver<bool>,
         chat: Option<&Chat>,
     ) -> Self {
-        let metrics = Metrics::new(roles.clone(), facts.clone(), chat.map(Chat::stats));
+        let metrics = Metrics::new(roles.clone(), agents, facts.clone(), chat.map(Chat::stats));
         Self { node: node.to_owned(), bus, roles, facts, stopping, metrics, asked: Mutex::new(None) }
     }
 
@@ -127,7 +131,7 @@ impl Ops {
 
     fn node_check(&self) -> Check {
         let draining = *self.stopping.borrow();
-        let detail = if draining { "ends: what is in flight is committed" } else { "is not told to end" };
+        let detail = if draining { "ends: what is in flight is committed" } else { "is up" };
         Check { check: "node", ready: !draining, detail: format!("{} {detail}", self.node) }
     }
 

@@ -107,6 +107,11 @@ impl Mirror {
         })
     }
 
+    /// How many partitions are mirrored, and how many are not although they should be.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.mirrored.len(), self.whole.len())
+    }
+
     pub(super) fn holds(&self, partition: i32) -> bool {
         self.mirrored.contains_key(&partition)
     }

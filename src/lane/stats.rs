@@ -19,6 +19,8 @@ pub struct LaneStats {
     pub(super) partitions: AtomicU64,
     pub(super) sessions: AtomicU64,
     pub(super) states: AtomicU64,
+    pub(super) mirrored: AtomicU64,
+    pub(super) unmirrored: AtomicU64,
     pub(super) open: AtomicU64,
     pub(super) unfinished: AtomicU64,
     pub(super) parked: AtomicU64,
@@ -60,6 +62,10 @@ pub struct Totals {
     pub sessions: u64,
     /// Saved states in memory now: all of them, or those that Redis lacks.
     pub states: u64,
+    /// Partitions whose states Redis holds now.
+    pub mirrored: u64,
+    /// Partitions whose states are all in memory although there is to be a Redis for them.
+    pub unmirrored: u64,
     /// Sessions that wait for an agent now.
     pub open: u64,
     /// Batches worked and not yet committed now.
@@ -96,6 +102,8 @@ impl LaneStats {
             partitions: self.partitions.load(Relaxed),
             sessions: self.sessions.load(Relaxed),
             states: self.states.load(Relaxed),
+            mirrored: self.mirrored.load(Relaxed),
+            unmirrored: self.unmirrored.load(Relaxed),
             open: self.open.load(Relaxed),
             unfinished: self.unfinished.load(Relaxed),
             parked: self.parked.load(Relaxed),

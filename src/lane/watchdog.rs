@@ -30,7 +30,7 @@ impl Pulse {
         Self { beats: Cell::new(0), standing: Cell::new(Standing::Joining), under_way: Cell::new(0), held }
     }
 
-    /// Something was heard, worked or decided.
+    /// Something came, was worked or was decided. What the worker does of its own accord is no beat.
     pub(super) fn beat(&self) {
         self.beats.set(self.beats.get().wrapping_add(1));
     }
@@ -38,7 +38,6 @@ impl Pulse {
     pub(super) fn stand(&self, standing: Standing, held: &[i32]) {
         self.standing.set(standing);
         *self.held.borrow_mut() = held.to_vec();
-        self.beat();
     }
 
     /// So many commits are under way. They have limits of their own, and nothing need come meanwhile.
@@ -142,11 +141,10 @@ mod tests {
         pulse.stand(Standing::Working, &[]);
         assert!(!watch.is_due(&pulse, at(300)), "nothing was assigned to it");
         pulse.stand(Standing::Working, &[0, 3]);
-        assert!(!watch.is_due(&pulse, at(301)));
-        assert!(!watch.is_due(&pulse, at(330)));
-        assert!(watch.is_due(&pulse, at(331)));
-        assert!(!watch.is_due(&pulse, at(332)), "it has just been asked after");
-        assert!(watch.is_due(&pulse, at(361)));
+        assert!(!watch.is_due(&pulse, at(329)));
+        assert!(watch.is_due(&pulse, at(330)));
+        assert!(!watch.is_due(&pulse, at(331)), "it has just been asked after");
+        assert!(watch.is_due(&pulse, at(360)));
         pulse.beat();
         assert!(!watch.is_quiet(&pulse) && !watch.is_due(&pulse, at(391)), "something came");
         pulse.under_way(1);

@@ -83,7 +83,7 @@ pub struct Worker<P: Processor> {
     standing: Standing,
     /// What the watchdog sees.
     pulse: Rc<Pulse>,
-    shares: [Share; 8],
+    shares: [Share; 10],
 }
 
 enum Next<L> {
@@ -185,7 +185,9 @@ impl<P: Processor> Worker<P> {
                 Some((user, late)) = self.late.recv(), if free => Next::Late(user, late),
                 event = inlet.recv(), if free => Next::Inlet(event),
             };
-            self.pulse.beat();
+            if !matches!(next, Next::States(_)) {
+                self.pulse.beat();
+            }
             match next {
                 Next::Stop => {
                     self.finish(&outlet).await?;
@@ -193,7 +195,10 @@ impl<P: Processor> Worker<P> {
                 }
                 Next::Committed(done) => self.committed(done)?,
                 Next::States(turn) => {
+                    // It may read whole partitions.
+                    self.pulse.stand(Standing::Restoring, &self.held);
                     self.states.go_on(turn, &self.bus).await?;
+                    self.pulse.stand(self.standing, &self.held);
                     self.show();
                 }
                 Next::Late(user, late) => self.work_late(user, late).await?,
@@ -332,10 +337,14 @@ impl<P: Processor> Worker<P> {
     }
 
     fn show(&mut self) {
-        let [partitions, sessions, states, open, unfinished, parked, restoring, working] = &mut self.shares;
+        let [partitions, sessions, states, mirrored, unmirrored, open, unfinished, parked, restoring, working] =
+            &mut self.shares;
         partitions.set(&self.stats.partitions, self.held.len());
         sessions.set(&self.stats.sessions, self.sessions.len());
         states.set(&self.stats.states, self.states.len());
+        let mirrors = self.states.mirrors();
+        mirrored.set(&self.stats.mirrored, mirrors.0);
+        unmirrored.set(&self.stats.unmirrored, mirrors.1);
         open.set(&self.stats.open, self.states.open());
         parked.set(&self.stats.parked, self.parked.len());
         unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));

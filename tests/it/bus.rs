@@ -8,6 +8,7 @@ mod kafka_only;
 mod publish;
 mod read;
 mod topics;
+mod trouble;
 
 /// Every behaviour of the contract, by file.
 macro_rules! behaviours {
@@ -62,6 +63,12 @@ mod kafka {
         kafka_only: an_open_transaction_is_invisible_and_a_bounded_read_waits_for_it,
             a_dropped_receiver_ends_its_thread, a_dropped_member_ends_its_threads,
             a_bus_that_nobody_answers_says_so, an_unknown_property_is_refused;
+        trouble: a_commit_that_happened_and_was_not_answered_is_not_made_again,
+            a_commit_that_arrives_too_late_does_nothing, a_fatal_error_ends_the_life_and_the_next_one_goes_on,
+            a_record_that_the_brokers_refuse_takes_its_whole_transaction_back_at_once,
+            a_producer_that_somebody_else_took_over_is_fenced,
+            a_member_that_the_group_lost_commits_nothing_and_is_told_so,
+            a_member_that_does_not_let_go_loses_its_partitions_when_the_limit_is_over;
     }
 }
 
@@ -74,6 +81,8 @@ mod kafka_on_zookeeper {
         commit: a_commit_becomes_visible_as_a_whole;
         hand_over: two_members_divide_the_partitions_by_range,
             a_member_that_comes_back_under_its_name_fences_the_old_one;
+        trouble: a_commit_that_happened_and_was_not_answered_is_not_made_again,
+            a_commit_that_arrives_too_late_does_nothing;
         backlog: restarts_neither_lose_nor_repeat;
     }
 }

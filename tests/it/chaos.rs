@@ -1,6 +1,7 @@
 //! Bad days: real hubs, a real Kafka, and somebody who kills, stops and fills them, each day judged from outside by
 //! `auren verify`. Nothing that was acknowledged may be lost, no effect may come twice, each person's in their order.
 //!
+//! A day with a service that is not here yet (Redis emptied, gone, back) gets a file of its own beside the others.
 //! `tests/chaos/run --long` makes the days longer (`AUREN_CHAOS_LONG=1`) and prints what came of each.
 
 mod broker;

@@ -151,8 +151,15 @@ fn a_served_node_says_where_it_listens_and_stops_listening_when_it_is_told_to_en
     on_system(async {
         ready(address).await;
     });
+    let ask =
+        || program.command(&["doctor", "--ready"]).env("AUREN__HTTP__ADDRESS", address.to_string()).output().unwrap();
+    let said_ready = ask();
+    assert!(said_ready.status.success() && said_ready.stdout.starts_with(b"{\"ready\":true,"), "{said_ready:?}");
     assert!(std::process::Command::new("kill").args(["-TERM", &node.id().to_string()]).status().unwrap().success());
     assert!(said.map(Result::unwrap).any(|line| line.contains("hub stopped")));
     assert!(node.wait().unwrap().success());
     std::net::TcpStream::connect(address).unwrap_err();
+    let gone = ask();
+    assert_eq!(gone.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&gone.stderr).contains(&format!("no node answers at {address}")), "{gone:?}");
 }

@@ -95,7 +95,8 @@ mod kafka {
 
     behaviours!(tests);
     tests! {
-        kafka_only: a_record_of_two_megabytes_is_a_dead_letter_and_the_next_is_answered;
+        kafka_only: a_record_of_two_megabytes_is_a_dead_letter_and_the_next_is_answered,
+            a_hub_goes_on_behind_every_kind_of_trouble_and_says_everything_once;
     }
 }
 

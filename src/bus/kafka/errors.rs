@@ -120,3 +120,19 @@ pub(super) fn words(error: &KafkaError) -> String {
         other => other.rdkafka_error_code().map_or_else(|| other.to_string(), |code| code.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{Timestamp, message::OwnedMessage};
+
+    use super::*;
+
+    #[test]
+    fn an_acknowledgement_without_a_place_is_none() {
+        let at = |offset| OwnedMessage::new(None, None, "t".to_owned(), Timestamp::NotAvailable, 3, offset, None);
+        assert_eq!(placed(&at(0)), Ok(Cursor { partition: 3, offset: 0 }));
+        let error = placed(&at(-1001)).unwrap_err();
+        assert_eq!(error.rdkafka_error_code(), Some(NOWHERE));
+        assert_eq!(not_committed("m", &error).to_string().matches("without a place in the log").count(), 1);
+    }
+}

@@ -63,12 +63,10 @@ fn overrides(settings: &KafkaSettings) -> Vec<Override> {
         let value = config.get(name).filter(|value| !good.contains(&value.to_ascii_lowercase().as_str()))?;
         Some(Override { property: format!("{name} = {value}"), takes })
     };
-    let by_broker = config.get("group.protocol") == Some("consumer");
-    let assignor = if by_broker { "group.remote.assignor" } else { "partition.assignment.strategy" };
     let found = [
         differs("isolation.level", &["read_committed"], Taken::Isolation),
         differs("enable.auto.commit", &["false", "f", "0"], Taken::Offsets),
-        differs(assignor, &["range"], Taken::Togetherness),
+        differs("partition.assignment.strategy", &["range"], Taken::Togetherness),
     ];
     found.into_iter().flatten().collect()
 }

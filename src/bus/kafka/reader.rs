@@ -141,7 +141,7 @@ impl Reading<'_> {
             ReadFrom::Latest => high,
             ReadFrom::Offset(offset) => (*offset).clamp(low, high),
             ReadFrom::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(low).clamp(low, high),
-            ReadFrom::Time(millis) => self.at_time(partition, *millis, high)?,
+            ReadFrom::Time(millis) => self.at_time(partition, *millis)?,
         };
         Ok(Some(Span { from, to: bounded.then_some(high) }))
     }
@@ -228,20 +228,24 @@ impl Reading<'_> {
         Ok(Some(found))
     }
 
-    fn at_time(&self, partition: i32, millis: i64, high: i64) -> Result<i64, BusError> {
+    fn at_time(&self, partition: i32, millis: i64) -> Result<i64, BusError> {
         let topic = self.topic;
         let refused =
             |error: &KafkaError| errors::refused(&format!("the offset for a time in {topic}[{partition}]"), error);
+        // The brokers look for a time among what is committed only. Where they find none, what an open transaction has
+        // written may be new enough: the read begins before it.
+        let (_, stable) = errors::insist(|| self.consumer.fetch_watermarks(topic, partition, ASK_LIMIT))
+            .map_err(|error| refused(&error))?;
         let mut asked = TopicPartitionList::new();
         asked.add_partition_offset(topic, partition, Offset::Offset(millis)).map_err(|error| refused(&error))?;
         let found = errors::insist(|| self.consumer.offsets_for_times(asked.clone(), ASK_LIMIT))
             .map_err(|error| refused(&error))?;
-        let Some(element) = found.find_partition(topic, partition) else { return Ok(high) };
+        let Some(element) = found.find_partition(topic, partition) else { return Ok(stable) };
         element.error().map_err(|error| refused(&error))?;
         Ok(match element.offset() {
             Offset::Offset(offset) => offset,
-            // Nothing that new yet.
-            _ => high,
+            // Nothing that new is committed yet.
+            _ => stable,
         })
     }
 }

@@ -64,10 +64,6 @@ impl Clock {
     pub(super) fn now_ms(&self) -> i64 {
         self.began_ms + i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
-
-    pub(super) fn began_ms(&self) -> i64 {
-        self.began_ms
-    }
 }
 
 impl Driver {

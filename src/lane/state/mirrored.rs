@@ -8,13 +8,18 @@ use auren_agents::UserId;
 use super::{States, Written};
 use crate::{
     bus::{BusError, SharedBus},
-    lane::mirror::{Flush, Landed, Turn},
+    lane::mirror::{Flush, Landed, Mirror, Turn},
 };
 
 impl States {
     /// Whether anybody has to say what was committed, and what is about to be used.
     pub(in crate::lane) fn are_mirrored(&self) -> bool {
         self.mirror.is_some()
+    }
+
+    /// How many partitions are in Redis, and how many are not although they should be.
+    pub(in crate::lane) fn mirrors(&self) -> (usize, usize) {
+        self.mirror.as_ref().map_or((0, 0), Mirror::counts)
     }
 
     /// Loads the states of users who are about to be used, where they are not in memory.

@@ -114,4 +114,8 @@ pub async fn an_unknown_property_is_refused(stage: Stage) {
     settings.properties.insert("no.such.property".to_owned(), "1".to_owned());
     let error = KafkaBus::new(settings).unwrap_err();
     assert!(error.to_string().contains("no.such.property"), "{error}");
+    let mut settings = stage.settings().clone();
+    settings.properties.insert("group.protocol".to_owned(), "consumer".to_owned());
+    let error = KafkaBus::new(settings).unwrap_err().to_string();
+    assert!(error.starts_with("group.protocol = consumer in kafka.properties was refused: "), "{error}");
 }

@@ -13,9 +13,10 @@ fn kafka() -> Day {
 fn killed_at_random(day: &Day, what: &str) {
     let kills = so_many(8, 100);
     let mut node = day.node("n1");
-    let verifying = day.verify(&format!("{what} killed {kills} times"), kills);
+    let mean_ms = so_many(1000, 2000);
+    let verifying = day.verify(&format!("{what} killed {kills} times"), kills * mean_ms / 1000);
     for _ in 0..kills {
-        some_moment(250..1750);
+        some_moment(250..2 * mean_ms - 250);
         node.kill();
         node = day.node("n1");
     }
