@@ -22,22 +22,23 @@
 //! }
 //! ```
 
+mod builder;
 mod open;
 mod settle;
 mod witness;
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use actix::{Arbiter, Recipient};
-use auren_agents::{Agent, AgentCard, AgentId, Consult, EventId, SystemEvent, Text, Timestamp};
+use actix::Arbiter;
+use auren_agents::{AgentId, SystemEvent};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     bus::{BusError, SharedBus},
-    config::{BusKind, Config, ConfigError, Role, Source},
+    config::{BusKind, Config, ConfigError, Role},
     consult::{Agents, Hosted},
     converse::{Converse, TalkSettings},
-    detect::Detect,
+    detect::{Detect, Feed, Problem, Rules, shipped, with_folder},
     enrich::Enrich,
     gateway::{Callers, Chat, Gateway, GatewayError, Ops, People, Readings, RoleWatch},
     guarantee,
@@ -47,6 +48,7 @@ use crate::{
     wire,
 };
 
+pub use builder::HubBuilder;
 pub use open::{check_master, connect, create_topics, open_keys, snapshots};
 pub use witness::{sign_audit, signed_audits};
 
@@ -68,6 +70,9 @@ pub enum HubError {
     /// The HTTP server.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// A rule.
+    #[error("rules: {0}")]
+    Rules(#[from] Problem),
 }
 
 /// A hub that is put together and does not run yet.
@@ -78,15 +83,6 @@ pub struct Hub {
     /// There where a role needs them.
     keys: Option<Keys>,
     agents: Agents,
-}
-
-/// Puts a hub together; what is not given comes from the configuration.
-#[derive(Debug, Default)]
-pub struct HubBuilder {
-    config: Option<Config>,
-    bus: Option<SharedBus>,
-    keys: Option<Keys>,
-    agents: Option<Agents>,
 }
 
 impl Hub {
@@ -149,6 +145,11 @@ impl Hub {
             arbiters: Vec::new(),
             working: 0,
         };
+        let rules = if config.node.roles.contains(&Role::Detect) {
+            Some(Running::rules(&running.bus, &config).await?)
+        } else {
+            None
+        };
         let talk = TalkSettings {
             cards,
             quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
@@ -183,7 +184,10 @@ impl Hub {
                         let enrich = Enrich::new(keys, config.phi.profile);
                         spawn.on(&arbiter, move || enrich);
                     }
-                    Role::Detect => spawn.on(&arbiter, || Detect),
+                    Role::Detect => {
+                        let detect = Detect::new(rules.clone().expect("a hub that detects has rules"));
+                        spawn.on(&arbiter, move || detect);
+                    }
                     Role::Converse => {
                         let (talk, agents) = (talk.clone(), agents.clone());
                         spawn.on(&arbiter, move || Converse::new(talk, agents.open_desk()));
@@ -201,95 +205,6 @@ impl Hub {
         tracing::info!(node = %running.node, bus = %running.bus.describe(), ?roles, ?agents, "hub started");
         running.tell("hub_started").await;
         Ok(running)
-    }
-}
-
-impl HubBuilder {
-    /// Uses this configuration instead of reading one.
-    #[must_use]
-    pub fn config(mut self, config: Config) -> Self {
-        self.config = Some(config);
-        self
-    }
-
-    /// Uses this bus instead of the configured one.
-    #[must_use]
-    pub fn bus(mut self, bus: SharedBus) -> Self {
-        self.bus = Some(bus);
-        self
-    }
-
-    /// Uses these keys instead of the configured ones.
-    #[must_use]
-    pub fn keys(mut self, keys: Keys) -> Self {
-        self.keys = Some(keys);
-        self
-    }
-
-    /// Uses these agents instead of the built-in ones.
-    #[must_use]
-    pub fn agents(mut self, agents: Agents) -> Self {
-        self.agents = Some(agents);
-        self
-    }
-
-    /// Adds an agent to the built-in ones, or replaces the one of its name.
-    #[must_use]
-    pub fn agent<A: Agent + Clone + Send + Sync>(mut self, agent: A) -> Self {
-        self.agents = Some(self.agents.unwrap_or_else(Agents::built_in).with(agent));
-        self
-    }
-
-    /// Adds an actor that runs already and handles [`Consult`] itself.
-    #[must_use]
-    pub fn recipient(mut self, card: AgentCard, recipient: Recipient<Consult>) -> Self {
-        self.agents = Some(self.agents.unwrap_or_else(Agents::built_in).with_recipient(card, recipient));
-        self
-    }
-
-    /// Adds an actor that handles [`Consult`] itself and that `start` starts: once on every thread that converses, and again
-    /// wherever it has ended.
-    #[must_use]
-    pub fn recipient_from(
-        mut self,
-        card: AgentCard,
-        start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
-    ) -> Self {
-        self.agents = Some(self.agents.unwrap_or_else(Agents::built_in).with_recipient_from(card, start));
-        self
-    }
-
-    /// The hub, put together.
-    ///
-    /// # Errors
-    /// [`HubError`] where the configuration, the bus or the key cannot be used.
-    pub async fn build(self) -> Result<Hub, HubError> {
-        let config = match self.config {
-            Some(config) => config,
-            None => crate::config::load(&Source::default())?,
-        };
-        let bus = match self.bus {
-            Some(bus) => bus,
-            None => connect(&config).await?,
-        };
-        let keys = match self.keys {
-            Some(keys) => Some(keys),
-            // Only enrich and the callers' routes open tokens; a node without them needs no key and makes none.
-            None if config.node.roles.contains(&Role::Enrich) || !config.callers.0.is_empty() => {
-                Some(open_keys(&config).await?)
-            }
-            None => None,
-        };
-        Ok(Hub { config, bus, keys, agents: self.agents.unwrap_or_else(Agents::built_in) })
-    }
-
-    /// Builds the hub and runs it until the process is told to end (SIGINT, SIGTERM).
-    ///
-    /// # Errors
-    /// [`HubError`] where it cannot start, or a worker had to give up.
-    pub async fn serve(self) -> Result<(), HubError> {
-        let running = self.build().await?.start().await?;
-        running.until(told_to_end()).await
     }
 }
 
@@ -384,20 +299,21 @@ impl Running {
         tracing::info!(node = %self.node, "hub stopped");
     }
 
+    /// The rules in force, which change as others are pushed.
+    async fn rules(bus: &SharedBus, config: &Config) -> Result<watch::Receiver<Arc<Rules>>, HubError> {
+        let feed = Feed::read(bus, with_folder(shipped(), config.detect.folder())?).await?;
+        let compiled = Rules::compile(&feed.texts()).map_err(|problems| problems[0].clone())?;
+        let (sender, rules) = watch::channel(Arc::new(compiled));
+        tokio::spawn(feed.follow(Arc::clone(bus), sender));
+        Ok(rules)
+    }
+
     /// Says on `system.events` what happens to this node. Nothing depends on it.
     async fn tell(&self, what: &str) {
-        let timestamp = Timestamp::now();
-        let event = SystemEvent {
-            event_id: EventId::derived(&[what, &self.node, timestamp.as_str()]),
-            event_type: Text::cut(what),
-            node: Text::cut(self.node.as_str()),
-            user_id: None,
-            detail: serde_json::Map::new(),
-            timestamp,
-            extra: serde_json::Map::new(),
-        };
-        let told = tokio::time::timeout(Duration::from_secs(5), self.bus.publish(vec![wire::outgoing(&event)])).await;
-        if !matches!(told.as_deref(), Ok([Ok(_)])) {
+        let event = SystemEvent::now(what, &self.node, &self.node, serde_json::json!({}));
+        let told =
+            tokio::time::timeout(Duration::from_secs(5), self.bus.publish_all(vec![wire::outgoing(&event)])).await;
+        if !matches!(told, Ok(Ok(()))) {
             tracing::warn!(what, "a system event could not be written");
         }
     }

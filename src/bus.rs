@@ -51,6 +51,14 @@ pub trait Bus: std::fmt::Debug + Send + Sync + 'static {
     /// Writes records outside any transaction and waits until each is acknowledged; one answer per record, in order.
     async fn publish(&self, records: Vec<Outgoing>) -> Vec<Result<Cursor, BusError>>;
 
+    /// Writes records that must all be taken.
+    ///
+    /// # Errors
+    /// The first record that was not.
+    async fn publish_all(&self, records: Vec<Outgoing>) -> Result<(), BusError> {
+        self.publish(records).await.into_iter().try_for_each(|answer| answer.map(drop))
+    }
+
     /// The first offset still held and the next to be written, for each partition of a topic, committed or not.
     async fn watermarks(&self, topic: Topic) -> Result<BTreeMap<i32, (i64, i64)>, BusError>;
 

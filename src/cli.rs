@@ -17,6 +17,7 @@ mod import;
 mod input;
 mod interrupt;
 mod phi;
+mod rules;
 mod schema;
 mod send;
 mod serve;
@@ -118,6 +119,9 @@ enum Command {
     /// Import the exports of wearables.
     #[command(subcommand)]
     Import(import::Args),
+    /// Check, try, explain and push the rules that make triggers.
+    #[command(subcommand)]
+    Rules(rules::Args),
     /// Write the JSON Schema of every record.
     #[command(subcommand)]
     Schema(schema::Args),
@@ -160,7 +164,7 @@ impl Args {
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Erase(_) | Command::Audit(_) | Command::Phi(_) => false,
-            Command::Verify(_) | Command::Token(_) => false,
+            Command::Verify(_) | Command::Token(_) | Command::Rules(_) => false,
             Command::Import(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -198,6 +202,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Token(args) => token::run(&args, context),
         Command::Simulate(args) => simulate::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
+        Command::Rules(args) => rules::run(args, context).await,
         Command::Schema(args) => schema::run(args, context),
         Command::Config(args) => config::run(args, source, context),
     }

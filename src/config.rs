@@ -7,15 +7,17 @@ mod callers;
 mod chat;
 mod load;
 mod phi;
+mod role;
 mod sections;
 
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use chat::{ChatSection, SignatureKind};
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
+pub use role::Role;
 pub use sections::{
-    BusKind, BusSection, ConverseSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection, LogFormat,
-    LogSection, NodeProfile, NodeSection, RedisSection, Role, Secret, TopicsSection,
+    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection,
+    LogFormat, LogSection, NodeProfile, NodeSection, RedisSection, Secret, TopicsSection,
 };
 
 use serde::{Deserialize, Serialize};
@@ -46,6 +48,8 @@ pub struct Config {
     pub detokenize: DetokenizeSection,
     /// How the node works.
     pub lanes: LanesSection,
+    /// What makes triggers.
+    pub detect: DetectSection,
     /// Conversations.
     pub converse: ConverseSection,
     /// The node's own HTTP server.
@@ -54,4 +58,12 @@ pub struct Config {
     pub chat: ChatSection,
     /// What the node logs.
     pub log: LogSection,
+}
+
+impl Config {
+    /// Whether a node of this configuration opens or seals anything: only enrich and the callers' routes do.
+    #[must_use]
+    pub fn needs_keys(&self) -> bool {
+        self.node.roles.contains(&Role::Enrich) || !self.callers.0.is_empty()
+    }
 }

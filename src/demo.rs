@@ -6,7 +6,7 @@ use auren_agents::{ConversationEvent, InboxRecord, Text, Timestamp, events};
 
 use crate::{
     app::Running,
-    bus::{BusError, Outgoing, Read, ReadFrom, ReadUntil, SharedBus, Topic},
+    bus::{BusError, Read, ReadFrom, ReadUntil, SharedBus, Topic},
     client::message,
     intake::{Intake, Untaken},
     phi::Keys,
@@ -94,7 +94,7 @@ impl DataSet {
             publish_readings(hub.bus(), rows, keys).await?;
         }
         hub.settled().await?;
-        publish(hub.bus(), self.messages.iter().map(wire::outgoing).collect()).await?;
+        hub.bus().publish_all(self.messages.iter().map(wire::outgoing).collect()).await?;
         hub.settled().await?;
         conversation(hub.bus()).await
     }
@@ -106,17 +106,6 @@ impl DataSet {
 /// [`DemoError`] where a reading is refused or the bus fails.
 pub async fn publish_readings(bus: &SharedBus, rows: &[Row], keys: &Keys) -> Result<(), DemoError> {
     for answer in Intake::new(SharedBus::clone(bus), keys.clone()).take("auren demo", rows).await {
-        answer?;
-    }
-    Ok(())
-}
-
-/// Publishes records that must all be taken.
-///
-/// # Errors
-/// The first record that was not.
-pub async fn publish(bus: &SharedBus, records: Vec<Outgoing>) -> Result<(), BusError> {
-    for answer in bus.publish(records).await {
         answer?;
     }
     Ok(())

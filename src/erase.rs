@@ -5,11 +5,14 @@
 //! own transaction and no session writes the state back; `enrich` and `detect` pass the word on behind the last of what
 //! they made of the person. The receipt in `system.events` also tells the other nodes to drop the unwrapped key at once.
 
-use auren_agents::{EventId, SystemEvent, Text, Timestamp, UserId};
+use std::collections::BTreeSet;
+
+use auren_agents::{SystemEvent, UserId};
 use serde_json::json;
 
 use crate::{
-    bus::{Bus, BusError, Topic},
+    bus::{Bus, BusError},
+    config::Role,
     phi::{KeyError, Keys},
     wire,
 };
@@ -17,17 +20,15 @@ use crate::{
 /// The type of the receipt in `system.events`.
 pub const USER_ERASED: &str = "user_erased";
 
-/// Where roles are asked to forget: every topic that one of them reads.
-const ASKED: [Topic; 4] = [Topic::Readings, Topic::Biometrics, Topic::Triggers, Topic::Inbox];
-
-/// Why a person is not wholly forgotten. It can be asked for again, and should be.
+/// Why a person is not wholly forgotten. It can be asked for again, and should be. Where keyring or bus are, stands in the
+/// source alone.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
     /// The key was not destroyed.
-    #[error("nothing was erased: {0}")]
+    #[error("nothing was erased; ask again")]
     Keys(#[from] KeyError),
     /// The key is destroyed, and the roles do not know.
-    #[error("the data key is destroyed, but the hub could not be told; ask again: {0}")]
+    #[error("the data key is destroyed, but the hub could not be told; ask again")]
     Bus(#[from] BusError),
 }
 
@@ -43,23 +44,12 @@ pub async fn erase(
     user: &UserId,
 ) -> Result<SystemEvent, EraseError> {
     let destroyed = keys.destroy(user, actor).await?;
-    let asked = ASKED.iter().map(|topic| wire::forget(*topic, user)).collect();
-    for answer in bus.publish(asked).await {
-        answer?;
-    }
-    let timestamp = Timestamp::now();
+    // Every topic that a role reads, once.
+    let asked: BTreeSet<_> = Role::ALL.iter().flat_map(|role| role.inputs()).copied().collect();
+    bus.publish_all(asked.into_iter().map(|topic| wire::forget(topic, user)).collect()).await?;
     let detail = json!({ "data_key": if destroyed.had_key { "destroyed" } else { "none" }, "by": actor });
-    let receipt = SystemEvent {
-        event_id: EventId::derived(&[USER_ERASED, user.as_str(), timestamp.as_str()]),
-        event_type: Text::cut(USER_ERASED),
-        node: Text::cut(node),
-        user_id: Some(user.clone()),
-        detail: detail.as_object().cloned().unwrap_or_default(),
-        timestamp,
-        extra: serde_json::Map::new(),
-    };
-    for answer in bus.publish(vec![wire::outgoing(&receipt)]).await {
-        answer?;
-    }
+    let receipt =
+        SystemEvent { user_id: Some(user.clone()), ..SystemEvent::now(USER_ERASED, user.as_str(), node, detail) };
+    bus.publish_all(vec![wire::outgoing(&receipt)]).await?;
     Ok(receipt)
 }

@@ -13,9 +13,6 @@ use crate::{
     wearable::{Measure, Row},
 };
 
-/// The field of a reading and of a biometric event that a token is bound to.
-const FIELD: &str = "value";
-
 /// One record of `health.readings`: a measured value as a token, and nothing about the value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SealedReading {
@@ -82,8 +79,7 @@ impl SealedReading {
         let event_id =
             EventId::derived(&["reading", row.user.as_str(), &row.device, &row.measure, &row.at.millis().to_string()]);
         let measured = Measured { value: row.value, measure: row.measure.to_string(), unit: row.unit.to_string() };
-        let binding = Binding { event: &event_id, event_type: &row.event_type, field: FIELD };
-        let token = Text::cut(key.seal(&binding, &measured)?);
+        let token = Text::cut(key.seal(&Binding::value(&event_id, &row.event_type), &measured)?);
         Ok(Self {
             user_id: row.user.clone(),
             event_type: row.event_type.clone(),
@@ -101,8 +97,7 @@ impl SealedReading {
     /// # Errors
     /// [`PhiError`], without a word about what the token holds.
     pub fn open(&self, key: &UserKey) -> Result<Measured, PhiError> {
-        let binding = Binding { event: &self.event_id, event_type: &self.event_type, field: FIELD };
-        key.open(&binding, &self.token)
+        key.open(&Binding::value(&self.event_id, &self.event_type), &self.token)
     }
 }
 

@@ -27,11 +27,11 @@ mod stats;
 mod watchdog;
 mod worker;
 
-pub(crate) use behind::behind;
 use std::collections::HashMap;
 
 use auren_agents::UserId;
 
+pub(crate) use behind::behind;
 pub use dead_letter::DeadLetter;
 pub use parked::Parking;
 pub use refusal::Refusal;

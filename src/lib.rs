@@ -33,7 +33,8 @@
 //! 8. [`consult`] and [`converse`]: who can be asked, and how a person's conversation goes;
 //! 9. [`guarantee`] and [`gateway`]: which guarantee is in force, and the node's own HTTP server that tells of it;
 //! 10. [`config`] and [`app`]: settings, wiring, and the order of starting and stopping;
-//! 11. [`simulate`], [`import`] and [`demo`]: invented wearers, CSV files, and a fixed data set.
+//! 11. [`simulate`], [`import`] and [`demo`]: invented wearers, CSV files, and a fixed data set; [`rehearsal`] tries rules on
+//!     them.
 //!
 //! Two ways in: [`client`] to speak with a hub that runs elsewhere, [`app::Hub`] to run one with agents of your own.
 //! ARCHITECTURE.md says why things are as they are, SECURITY.md what is sealed and what is not.
@@ -54,6 +55,7 @@ pub mod import;
 pub mod intake;
 pub mod lane;
 pub mod phi;
+pub mod rehearsal;
 pub mod schema;
 pub mod seen;
 pub mod simulate;

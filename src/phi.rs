@@ -1,7 +1,7 @@
 //! The sealed boundary: measured values as tokens, and the keys that open them. Nothing outside this folder names aes-gcm.
 //!
-//! A [`Measured`] value exists in the clear only between a device and [`UserKey::seal`], and inside enrich after
-//! [`UserKey::open`]. It has no `Debug`, no `Display` and no `Serialize`, and is wiped when dropped. The token's format is
+//! A [`Measured`] value exists in the clear only between a device and [`UserKey::seal`], and after [`UserKey::open`] inside
+//! enrich and [`detokenise`]. It has no `Debug`, no `Display` and no `Serialize`, and is wiped when dropped. The token's format is
 //! in SECURITY.md, byte by byte.
 //!
 //! Every person has a data key of their own ([`Keys`]), which is kept wrapped by a master key ([`master`]) in a keyring

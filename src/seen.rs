@@ -1,4 +1,4 @@
-//! A biometric event as sessions remember it: metadata only, and small, because it is saved with every change.
+//! A biometric event as `converse` remembers it (`detect/noted.rs` as rules do): metadata only, and small, because it is saved with every change.
 
 use auren_agents::{BiometricEvent, BiometricType, EventId, Observation, Score, Text, Timestamp};
 use chrono::{DateTime, FixedOffset};

@@ -80,17 +80,13 @@ fn open_master(config: &Config) -> Result<Box<dyn Master>, HubError> {
 /// [`ConfigError`] where its address cannot be one.
 pub fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigError> {
     let Some(url) = &config.redis.url else { return Ok(None) };
-    let settings = SnapshotSettings {
-        url: url.reveal().to_owned(),
-        // Hubs that share a cluster under different prefixes have different states.
-        prefix: format!("{}{}", config.redis.prefix, config.kafka.prefix),
-        limit: Duration::from_millis(config.redis.timeout_ms),
-        every: Duration::from_millis(config.redis.flush_ms),
-    };
-    settings
-        .check()
-        .map_err(|error| ConfigError::Value { key: "redis.url", why: format!("cannot be used: {error}") })?;
-    Ok(Some(settings))
+    // Hubs that share a cluster under different prefixes have different states.
+    let prefix = format!("{}{}", config.redis.prefix, config.kafka.prefix);
+    let [limit, every] = [config.redis.timeout_ms, config.redis.flush_ms].map(Duration::from_millis);
+    match SnapshotSettings::new(url.reveal(), prefix, limit, every) {
+        Ok(settings) => Ok(Some(settings)),
+        Err(error) => Err(ConfigError::Value { key: "redis.url", why: format!("cannot be used: {error}") }),
+    }
 }
 
 /// Creates the topics that are missing; returns those it created.

@@ -1,12 +1,13 @@
 //! What a node with keys hears and tells on `system.events`: who was erased elsewhere, and how far the audit is signed.
+//! It also wipes unwrapped keys whose time is up.
 //!
 //! A checkpoint that only stands beside the audit can be cut off with it; on the bus it is out of the keyring's reach.
 
 use std::time::Duration;
 
-use auren_agents::{EventId, SystemEvent, Text, Timestamp, events};
+use auren_agents::{SystemEvent, Timestamp, events};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Map, json};
+use serde_json::json;
 use tokio::{sync::watch, time::MissedTickBehavior};
 
 use super::HubError;
@@ -24,9 +25,12 @@ const SIGN_EVERY: Duration = Duration::from_secs(60);
 /// The pause before it listens again to a bus that was away.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Listens and signs until told to stop.
+/// How often unwrapped keys whose time is up are wiped.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// Listens, signs and tidies until told to stop.
 pub(super) async fn witness(bus: SharedBus, keys: Keys, node: String, mut stop: watch::Receiver<bool>) {
-    let work = async { tokio::join!(hear(&bus, &keys), sign(&bus, &keys, &node)) };
+    let work = async { tokio::join!(hear(&bus, &keys), sign(&bus, &keys, &node), tidy(&keys)) };
     tokio::select! {
         _ = work => {}
         // Nobody is left to tell, or it is told.
@@ -51,6 +55,15 @@ async fn hear(bus: &SharedBus, keys: &Keys) {
     }
 }
 
+async fn tidy(keys: &Keys) {
+    let mut ticks = tokio::time::interval(TIDY_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        keys.tidy();
+    }
+}
+
 async fn sign(bus: &SharedBus, keys: &Keys, node: &str) {
     let mut ticks = tokio::time::interval(SIGN_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,6 +74,11 @@ async fn sign(bus: &SharedBus, keys: &Keys, node: &str) {
             Ok(seq) => signed = seq,
             Err(error) => tracing::warn!(%error, "the audit could not be signed"),
         }
+        // No window is longer than a day.
+        let yesterday = (Timestamp::now().at() - chrono::Duration::days(1)).date_naive().to_string();
+        if let Err(error) = keys.store().forget_uses(&yesterday).await {
+            tracing::warn!(%error, "what callers opened before yesterday stays counted in the keyring");
+        }
     }
 }
 
@@ -69,29 +87,13 @@ async fn sign(bus: &SharedBus, keys: &Keys, node: &str) {
 /// # Errors
 /// [`HubError`] where keyring or bus do not answer.
 pub async fn sign_audit(bus: &dyn Bus, keys: &Keys, node: &str, before: i64) -> Result<i64, HubError> {
-    let head = keys.store().head().await?;
-    if head.is_none_or(|head| head.seq <= before) {
-        return Ok(before);
-    }
-    let Some(checkpoint) = keys.checkpoint().await? else { return Ok(before) };
-    let timestamp = Timestamp::now();
+    let Some(checkpoint) = keys.checkpoint(before).await? else { return Ok(before) };
     let detail = json!({
         "seq": checkpoint.seq,
         "hash": STANDARD.encode(&checkpoint.hash),
         "signature": STANDARD.encode(&checkpoint.signature),
     });
-    let event = SystemEvent {
-        event_id: EventId::derived(&[AUDIT_SIGNED, node, timestamp.as_str()]),
-        event_type: Text::cut(AUDIT_SIGNED),
-        node: Text::cut(node),
-        user_id: None,
-        detail: detail.as_object().cloned().unwrap_or_default(),
-        timestamp,
-        extra: Map::new(),
-    };
-    for answer in bus.publish(vec![wire::outgoing(&event)]).await {
-        answer?;
-    }
+    bus.publish_all(vec![wire::outgoing(&SystemEvent::now(AUDIT_SIGNED, node, node, detail))]).await?;
     Ok(checkpoint.seq)
 }
 

@@ -96,3 +96,11 @@ pub enum BusError {
     #[error("the bus is closed")]
     Closed,
 }
+
+impl BusError {
+    /// Whether the record is at fault, and others may go.
+    #[must_use]
+    pub fn is_of_the_record(&self) -> bool {
+        matches!(self, Self::TooLarge { .. })
+    }
+}

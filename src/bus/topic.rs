@@ -17,6 +17,8 @@ pub enum Topic {
     Events,
     /// What the hub itself did.
     System,
+    /// Rules that were pushed, by id.
+    Rules,
     /// The newest state per user of enrich, sealed.
     StateEnrich,
     /// The newest state per user of detect.
@@ -51,6 +53,7 @@ impl Topic {
         Self::Inbox,
         Self::Events,
         Self::System,
+        Self::Rules,
         Self::StateEnrich,
         Self::StateDetect,
         Self::StateConverse,
@@ -73,6 +76,7 @@ impl Topic {
             Self::Inbox => "conversations.inbox",
             Self::Events => "conversations.events",
             Self::System => "system.events",
+            Self::Rules => "auren.rules",
             Self::StateEnrich => "auren.state.enrich",
             Self::StateDetect => "auren.state.detect",
             Self::StateConverse => "auren.state.converse",
@@ -105,7 +109,7 @@ impl Topic {
     #[must_use]
     pub fn cleanup(self) -> Cleanup {
         match self {
-            Self::StateEnrich | Self::StateDetect | Self::StateConverse => Cleanup::Compact,
+            Self::Rules | Self::StateEnrich | Self::StateDetect | Self::StateConverse => Cleanup::Compact,
             _ => Cleanup::Delete,
         }
     }

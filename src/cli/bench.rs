@@ -1,6 +1,8 @@
 //! `auren bench`: how fast it is on this machine, beside what it could be compared with.
 
+mod detect;
 mod isolation;
+mod pace;
 mod phi;
 mod river;
 
@@ -16,6 +18,8 @@ pub(super) enum Args {
     Isolation(isolation::Args),
     /// Tokens sealed and opened on one core, beside the cipher alone.
     Phi(phi::Args),
+    /// Events through the rules, with no bus: how fast they are judged, and how much is remembered.
+    Detect(detect::Args),
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
@@ -23,5 +27,6 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Args::River(args) => river::run(args, context).await,
         Args::Isolation(args) => isolation::run(args, context).await,
         Args::Phi(args) => phi::run(args, context).await,
+        Args::Detect(args) => detect::run(&args, context),
     }
 }

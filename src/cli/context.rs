@@ -1,5 +1,10 @@
 //! What every command is given, and how it gets at the bus and the keys.
 
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
 use auren::{
     app::{connect, create_topics, open_keys},
     bus::{BusError, SharedBus, Topic},
@@ -19,6 +24,29 @@ pub(crate) struct Context {
     pub(crate) console: Console,
     /// Whether somebody wants it to end.
     pub(crate) interrupt: Interrupt,
+}
+
+/// The configuration of a hub that runs beside a node and touches none of what the node has: no HTTP server, no Redis, and a
+/// bus of its own, in a temporary folder (returned) or under a prefix that begins with this name.
+pub(crate) fn aside(config: &Config, name: &str) -> (Config, Option<PathBuf>) {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let (now, process) = (chrono::Utc::now().timestamp_millis(), std::process::id());
+    let number = format!("{now}-{process}-{}", COUNT.fetch_add(1, Relaxed));
+    let mut config = config.clone();
+    config.http.address.clear();
+    config.redis.url = None;
+    let folder = match config.bus.kind {
+        BusKind::Embedded => {
+            let folder = std::env::temp_dir().join(format!("auren-{name}-{number}"));
+            config.embedded.file = folder.join("auren.db");
+            Some(folder)
+        }
+        BusKind::Kafka => {
+            config.kafka.prefix = format!("{}{name}-{number}.", config.kafka.prefix);
+            None
+        }
+    };
+    (config, folder)
 }
 
 /// The configured bus, ready to be used: on the embedded bus missing topics are created, as nobody else uses it; on

@@ -9,7 +9,7 @@ use auren::{
     app::{Hub, Running, connect, create_topics},
     bus::{Read, ReadFrom, ReadUntil, Topic},
     config::{BusKind, Config},
-    demo::{DataSet, publish, publish_readings},
+    demo::{DataSet, publish_readings},
     phi::Keys,
     simulate::{Settings, Simulation},
     wearable::Row,
@@ -19,7 +19,7 @@ use auren_agents::{ConversationEvent, events};
 use chrono::{NaiveDate, TimeDelta};
 
 use self::story::{Question, Story};
-use super::{Context, Exit};
+use super::{Context, Exit, context::aside};
 
 /// Days that go by at full speed before the show: without them nobody has a usual range.
 const PAST_DAYS: u32 = 21;
@@ -113,7 +113,7 @@ async fn watch(args: &Args, stage: &Stage, context: &mut Context) -> anyhow::Res
                         .with_context(|| format!("conversations.events at {}", record.cursor()))?;
                     story.tell(&event, &mut context.console)?;
                     if let Some(question) = Question::about(&event) {
-                        publish(running.bus(), vec![wire::outgoing(&question.record())]).await?;
+                        running.bus().publish_all(vec![wire::outgoing(&question.record())]).await?;
                     }
                 }
                 context.console.flush()?;
@@ -148,23 +148,10 @@ struct Stage {
 
 impl Stage {
     async fn set(config: &Config) -> anyhow::Result<Self> {
-        let mut config = config.clone();
-        // Several demonstrations may run beside each other and beside a node.
-        config.http.address.clear();
-        let number = format!("{}-{}", chrono::Utc::now().timestamp_millis(), std::process::id());
-        let folder = match config.bus.kind {
-            BusKind::Embedded => {
-                let folder = std::env::temp_dir().join(format!("auren-demo-{number}"));
-                config.embedded.file = folder.join("auren.db");
-                Some(folder)
-            }
-            BusKind::Kafka => {
-                config.kafka.prefix = format!("{}demo-{number}.", config.kafka.prefix);
-                let bus = connect(&config).await?;
-                create_topics(&bus, &config).await?;
-                None
-            }
-        };
+        let (config, folder) = aside(config, "demo");
+        if config.bus.kind == BusKind::Kafka {
+            create_topics(&connect(&config).await?, &config).await?;
+        }
         Ok(Self { config, keys: Keys::ephemeral("demo"), folder })
     }
 

@@ -246,7 +246,7 @@ fn written(timestamp_ms: i64) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use auren::{app::connect, bus::Outgoing, demo::publish};
+    use auren::{app::connect, bus::Outgoing};
 
     use super::*;
     use crate::cli::context::tests::bench;
@@ -279,7 +279,7 @@ mod tests {
         let mut bench = bench();
         open_bus(&bench.context.config).await.unwrap();
         let bus = connect(&bench.context.config).await.unwrap();
-        publish(&bus, ["broken_json", "broken_json", "wrong_partition"].map(letter).to_vec()).await.unwrap();
+        bus.publish_all(["broken_json", "broken_json", "wrong_partition"].map(letter).to_vec()).await.unwrap();
 
         run(Args::List { topic: None, json: false }, &mut bench.context).await.unwrap();
         bench.context.console.flush().unwrap();

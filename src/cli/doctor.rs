@@ -6,7 +6,7 @@ use auren::{
     app::connect,
     bus::{BusError, Read, ReadFrom, ReadUntil, SharedBus, Topic},
     client::{TopicManager, TopicState},
-    config::{BusKind, Config, KeyProvider, PrivacyProfile, Role},
+    config::{BusKind, Config, PrivacyProfile, Role},
     guarantee::{Condition, InForce, Level},
 };
 use serde::Serialize;
@@ -80,7 +80,10 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 async fn examine(config: &Config) -> Vec<Finding> {
     let roles: Vec<_> = config.node.roles.iter().map(|role| role.name()).collect();
     let mut findings = vec![good("node", format!("{}, runs {}", config.node.id, roles.join(", ")))];
-    findings.push(key(config).await);
+    let keys = key(config).await;
+    // A node that neither enriches nor may be called works without.
+    let stays = keys.state != State::Bad || config.needs_keys();
+    findings.push(if stays { keys } else { Finding { state: State::Note, ..keys } });
     findings.push(match config.phi.profile {
         PrivacyProfile::Coarse => {
             good("privacy profile", "coarse: metadata tells steps, and no mean or deviation".into())
@@ -125,7 +128,7 @@ async fn redis(config: &Config) -> Option<Finding> {
 
 async fn key(config: &Config) -> Finding {
     let phi = &config.phi;
-    let own = phi.provider == KeyProvider::File && phi.master_key.is_none();
+    let own = phi.makes_its_key();
     if own && !phi.key_file.exists() {
         let file = phi.key_file.display();
         return note("keys", format!("{file} does not exist yet; the first node or command that seals makes it"));

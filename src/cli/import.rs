@@ -17,7 +17,7 @@ use super::{
     console::{Console, Unit},
     context::{self, open_intake},
     input,
-    ship::{Ship, Survey},
+    ship::{Ship, Survey, left_out},
 };
 
 /// How many errors of lines are shown; the rest are counted.
@@ -115,13 +115,14 @@ async fn import<R: Read>(
     while let Some(row) = importer.next() {
         match row {
             Err(error) => faults.tell(error.is_fatal(), || error.to_string(), &mut context.console),
-            Ok(row) => match ship.as_mut().map_or(Ok(()), |ship| ship.load(&row)) {
-                Ok(()) => survey.add(&row),
-                Err(refused) => faults.tell(
-                    false,
-                    || format!("{} of {} at {}: {refused}", row.measure, row.user, row.at),
-                    &mut context.console,
-                ),
+            Ok(row) => match &mut ship {
+                // What is loaded is entered when it is in the log.
+                Some(ship) => {
+                    if let Err(refused) = ship.load(&row) {
+                        faults.tell(false, || left_out(&row, &refused), &mut context.console);
+                    }
+                }
+                None => survey.add(&row),
             },
         }
         seen += 1;
@@ -133,11 +134,11 @@ async fn import<R: Read>(
             }
         }
         if let Some(ship) = ship.as_mut().filter(|ship| ship.is_full()) {
-            ship.go().await?;
+            faults.refused(ship.go(&mut survey).await?, &mut context.console);
         }
     }
     if let Some(ship) = &mut ship {
-        ship.go().await?;
+        faults.refused(ship.go(&mut survey).await?, &mut context.console);
     }
     context.console.end();
     finish(&survey, &faults, ship.as_ref(), name, context)
@@ -184,6 +185,12 @@ impl Faults {
         self.fatal |= fatal;
         if self.count <= SHOWN_MAX || fatal {
             console.note(format_args!("  {}", say()));
+        }
+    }
+
+    fn refused(&mut self, refused: Vec<String>, console: &mut Console) {
+        for one in refused {
+            self.tell(false, || one, console);
         }
     }
 
@@ -312,6 +319,19 @@ mod tests {
         let bus = auren::app::connect(&bench.context.config).await.unwrap();
         let marks = bus.watermarks(Topic::Readings).await.unwrap();
         assert_eq!(marks.values().map(|(_, high)| high).sum::<i64>(), 2);
+    }
+
+    #[tokio::test]
+    async fn who_was_erased_is_left_out_and_the_others_are_imported() {
+        let mut bench = bench();
+        let keys = auren::app::open_keys(&bench.context.config).await.unwrap();
+        keys.destroy(&UserId::new("P1").unwrap(), "test").await.unwrap();
+        let csv = args(&bench, "person,date,rmssd_ms\nP1,2024-01-01,41.5\nP2,2024-01-02,52\nP1,2024-01-03,43\n");
+        assert_eq!(run(Args::Csv(csv), &mut bench.context).await.unwrap(), Exit::Done);
+        let (out, notes) = (bench.captured.out(), bench.captured.notes());
+        assert!(out.starts_with("imported 1 reading of 1 person (2024-01-02 to 2024-01-02)"), "{out}");
+        assert!(notes.contains("  rmssd of P1 at 2024-01-01") && notes.contains("this person was erased"), "{notes}");
+        assert!(notes.contains("2 cells or lines were left out") && !notes.contains("41.5"), "{notes}");
     }
 
     #[tokio::test]

@@ -164,6 +164,8 @@ async fn rotate(step: Step, version: u32, context: &mut Context) -> anyhow::Resu
             context.console.line(format_args!("v{version} wraps from now on; next: auren phi rewrap"))
         }
         Step::Retire => {
+            let primary = Local::from_file(file)?.versions().first() == Some(&version);
+            anyhow::ensure!(!primary, "v{version} is the primary; promote another first");
             let left = open_keys(&context.config).await?.versions().await?.get(&version).copied().unwrap_or_default();
             anyhow::ensure!(left == 0, "v{version} still wraps {left} data keys; first: auren phi rewrap");
             Local::retire_from(file, version)?;
@@ -184,4 +186,23 @@ fn own_file(config: &Config) -> anyhow::Result<&Path> {
 fn version(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix('v').and_then(|number| number.parse().ok());
     number.filter(|number| *number > 0).ok_or_else(|| "give it as v2".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::context::tests::bench;
+
+    #[tokio::test]
+    async fn the_primary_does_not_retire() {
+        let mut bench = bench();
+        Local::from_file_or_new(&bench.context.config.phi.key_file).unwrap();
+        Local::add_to(&bench.context.config.phi.key_file).unwrap();
+        let retire = |number| Args::Rotate { step: Step::Retire, version: Some(number) };
+        let error = run(retire(1), &mut bench.context).await.unwrap_err();
+        assert_eq!(error.to_string(), "v1 is the primary; promote another first");
+        assert_eq!(run(retire(2), &mut bench.context).await.unwrap(), Exit::Done);
+        let error = run(retire(2), &mut bench.context).await.unwrap_err();
+        assert_eq!(error.to_string(), "version 2 of the master key is not among this node's keys");
+    }
 }

@@ -1,32 +1,26 @@
 //! `auren send`: events, readings and messages, from a file, from standard input, or one message from the arguments.
 
+mod record;
+mod tally;
+
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use auren::{
-    bus::{BusError, Cursor, Outgoing, SharedBus, Topic},
-    client,
-    intake::{Intake, PlainReading, Untaken},
-    wearable::Row,
-    wire::{self, Wire},
-};
-use auren_agents::{
-    AgentId, BiometricEvent, InboxRecord, Rejected, Text, Timestamp, TriggerEvent, UserId,
-    events::{self, Rejection},
-};
-use chrono::SubsecRound as _;
+use auren::{bus::Topic, client};
+use auren_agents::{AgentId, Text, UserId};
 use clap::Subcommand;
 use indicatif::HumanCount;
-use serde::{Deserialize, de::DeserializeOwned, de::IgnoredAny};
-use serde_json::json;
 
 use super::{
     Context, Exit,
     console::Unit,
     context::{self, open_intake},
-    input::{Document, Documents},
+    input::Documents,
     open_topic,
 };
+
+use record::{Kind, now, ready, record};
+use tally::{Door, Tally};
 
 /// Most records that are published together.
 const BATCH: usize = 500;
@@ -60,8 +54,8 @@ Examples:
   echo '{\"user_id\":\"u-1\",\"measure\":\"rmssd\",\"value\":41.5,\"source_device\":\"watch\",
     \"timestamp\":\"2024-01-01T07:00:00+01:00\"}' | auren send reading
 
-The value is sealed here, with the master key of `phi.key_file`, and only the sealed reading is published. \
-A node that is to open it needs the same key.
+The value is sealed here, under its person's own data key, and only the sealed reading is published. \
+A node that is to open it needs the same keyring, master key and `phi.tenant`.
 
 Measures are rmssd, sdnn, resting_heart_rate, asleep, sleep_efficiency, breathing_rate, skin_temperature, \
 systolic, diastolic, glucose, workout_load, stress_score, mood, steps and energy; any other needs `unit` and \
@@ -119,39 +113,6 @@ pub(super) struct From {
     /// Print one JSON object a record: {line, id, cursor} or {line, error}.
     #[arg(long)]
     json: bool,
-}
-
-/// What the documents are.
-enum Kind {
-    Biometric,
-    Trigger,
-    Reading,
-    Message,
-}
-
-impl Kind {
-    fn topic(&self) -> Topic {
-        match self {
-            Self::Biometric => Topic::Biometrics,
-            Self::Trigger => Topic::Triggers,
-            Self::Reading => Topic::Readings,
-            Self::Message => Topic::Inbox,
-        }
-    }
-}
-
-/// A message as a person writes it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlainMessage {
-    user_id: UserId,
-    text: Text<4096>,
-    #[serde(default)]
-    to: Option<AgentId>,
-    #[serde(default)]
-    client_id: Option<Text<128>>,
-    #[serde(default)]
-    timestamp: Option<Timestamp>,
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
@@ -238,208 +199,6 @@ async fn send(
     tally.end(context)
 }
 
-/// What became of the documents.
-#[derive(Default)]
-struct Tally {
-    json: bool,
-    /// Whether it came from the arguments, which have no lines.
-    single: bool,
-    sent: u64,
-    failed: u64,
-}
-
-/// Where it goes.
-enum Door {
-    /// To the bus, as it is.
-    Bus(SharedBus),
-    /// To the intake, which seals it.
-    Intake(Intake),
-}
-
-/// What can be sent.
-enum Ready {
-    Record { id: String, record: Outgoing },
-    Reading(Row),
-}
-
-/// Why something was not taken, and whether it alone is at fault.
-struct Failure {
-    error: anyhow::Error,
-    alone: bool,
-}
-
-impl Door {
-    /// Sends what can be; one answer for each, in order.
-    async fn take(&self, ready: Vec<Ready>) -> Vec<Result<(String, Topic, Cursor), Failure>> {
-        match self {
-            Self::Bus(bus) => {
-                let of = |one| if let Ready::Record { id, record } = one { Some((id, record)) } else { None };
-                let (ids, records): (Vec<_>, Vec<_>) = ready.into_iter().filter_map(of).unzip();
-                let topics: Vec<_> = records.iter().map(|record| record.topic).collect();
-                let answers = bus.publish(records).await.into_iter().zip(ids.into_iter().zip(topics));
-                let answered = |(answer, (id, topic)): (Result<Cursor, BusError>, _)| match answer {
-                    Ok(cursor) => Ok((id, topic, cursor)),
-                    Err(error) => Err(Failure { alone: is_of_the_record(&error), error: error.into() }),
-                };
-                answers.map(answered).collect()
-            }
-            Self::Intake(intake) => {
-                let of = |one| if let Ready::Reading(row) = one { Some(row) } else { None };
-                let rows: Vec<_> = ready.into_iter().filter_map(of).collect();
-                let answered = |untaken: Untaken| Failure { alone: untaken.is_of_the_reading(), error: untaken.into() };
-                let taken = intake.take("auren send", &rows).await.into_iter();
-                taken
-                    .map(|one| one.map(|one| (one.event_id.to_string(), Topic::Readings, one.cursor)).map_err(answered))
-                    .collect()
-            }
-        }
-    }
-}
-
-impl Tally {
-    /// Sends what can be and says of each what became of it, in order.
-    async fn publish(
-        &mut self,
-        door: &Door,
-        batch: Vec<(u64, Result<Ready, String>)>,
-        context: &mut Context,
-    ) -> anyhow::Result<()> {
-        let (mut lines, mut ready) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
-        for (line, one) in batch {
-            lines.push((line, one.map(|one| ready.push(one))));
-        }
-        let answers = door.take(ready).await;
-        // Where nothing at all was taken, the rest will not be either.
-        let down = !answers.is_empty() && answers.iter().all(|answer| matches!(answer, Err(failure) if !failure.alone));
-        let (mut answers, mut why) = (answers.into_iter(), None);
-        for (line, one) in lines {
-            let answer = match one {
-                Err(error) => Err(error),
-                Ok(()) => match answers.next() {
-                    Some(Err(failure)) if down => {
-                        why.get_or_insert(failure.error);
-                        continue;
-                    }
-                    Some(Err(failure)) => Err(failure.error.to_string()),
-                    Some(Ok(taken)) => Ok(taken),
-                    None => Err(BusError::Closed.to_string()),
-                },
-            };
-            self.tell(line, answer, context)?;
-        }
-        context.console.flush()?;
-        match why {
-            Some(error) if self.sent > 0 => Err(error).with_context(|| format!("{} were sent, then", self.sent)),
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-
-    fn tell(
-        &mut self,
-        line: u64,
-        answer: Result<(String, Topic, Cursor), String>,
-        context: &mut Context,
-    ) -> anyhow::Result<()> {
-        match answer {
-            Ok((id, topic, cursor)) => {
-                self.sent += 1;
-                if self.json {
-                    return context.console.json(&json!({ "line": line, "id": id, "cursor": cursor.to_string() }));
-                }
-                let line = if self.single { String::new() } else { format!("line {line}: ") };
-                context.console.line(format_args!("{line}{id} is at {cursor} in {topic}"))
-            }
-            Err(error) => {
-                self.failed += 1;
-                if self.json {
-                    return context.console.json(&json!({ "line": line, "error": error }));
-                }
-                let line = if self.single { String::new() } else { format!("line {line}: ") };
-                context.console.note(format_args!("{line}{error}"));
-                Ok(())
-            }
-        }
-    }
-
-    fn end(&self, context: &mut Context) -> anyhow::Result<Exit> {
-        context.console.finish()?;
-        let Self { sent, failed, .. } = self;
-        if context.interrupt.came() {
-            context.console.note(format_args!("interrupted: {sent} sent, {failed} refused, the rest not read"));
-            return Ok(Exit::Interrupted);
-        }
-        if *failed > 0 || sent + failed > 1 && !self.json {
-            context.console.note(format_args!("{sent} sent, {failed} refused"));
-        }
-        if sent + failed == 0 {
-            context.console.note("the input holds no record; nothing was sent");
-        }
-        Ok(if *failed > 0 { Exit::Failed } else { Exit::Done })
-    }
-}
-
-/// The record that a document stands for, or what is wrong with it: place and field, never a value.
-fn record(kind: &Kind, document: &Document) -> Result<Ready, String> {
-    let Some(text) = &document.text else { return Err("record: is longer than any topic takes".to_owned()) };
-    let made = match kind {
-        Kind::Biometric => parsed::<BiometricEvent>(text),
-        Kind::Trigger => parsed::<TriggerEvent>(text),
-        Kind::Reading => events::parse::<PlainReading>(text).and_then(PlainReading::into_row).map(Ready::Reading),
-        Kind::Message => message(text),
-    };
-    made.map_err(|rejected| explain(&rejected, document.line, text))
-}
-
-fn parsed<E: Wire + DeserializeOwned>(text: &[u8]) -> Result<Ready, Rejected> {
-    events::parse::<E>(text).map(|event| ready(&event))
-}
-
-fn message(text: &[u8]) -> Result<Ready, Rejected> {
-    #[derive(Deserialize)]
-    struct Kinded {
-        #[serde(rename = "kind")]
-        _kind: IgnoredAny,
-    }
-    if serde_json::from_slice::<Kinded>(text).is_ok() {
-        return parsed::<InboxRecord>(text);
-    }
-    let PlainMessage { user_id, text, to, client_id, timestamp } = events::parse(text)?;
-    Ok(ready(&client::message(user_id, text, to, client_id, timestamp.unwrap_or_else(now))))
-}
-
-fn ready<E: Wire>(event: &E) -> Ready {
-    Ready::Record { id: event.id().to_owned(), record: wire::outgoing(event) }
-}
-
-/// What is wrong. Where it is no JSON at all, the place in the input rather than in the document.
-fn explain(rejected: &Rejected, line: u64, text: &[u8]) -> String {
-    if rejected.class != Rejection::BrokenJson {
-        return rejected.to_string();
-    }
-    match serde_json::from_slice::<IgnoredAny>(text) {
-        Err(error) if error.is_eof() => {
-            "is not JSON: it ends too early; look for a missing bracket or quote".to_owned()
-        }
-        Err(error) if error.line() > 1 => {
-            let line = line + error.line() as u64 - 1;
-            format!("is not JSON: look at line {line}, column {}", error.column())
-        }
-        Err(error) => format!("is not JSON: look at column {}", error.column()),
-        Ok(_) => rejected.to_string(),
-    }
-}
-
-/// Whether the record is at fault, and others may go.
-fn is_of_the_record(error: &BusError) -> bool {
-    matches!(error, BusError::TooLarge { .. })
-}
-
-/// This moment, with the offset of this place: agents greet by the person's own time of day.
-fn now() -> Timestamp {
-    Timestamp::from(chrono::Local::now().fixed_offset().trunc_subsecs(3))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -491,8 +250,17 @@ mod tests {
         assert_eq!(sent(&mut bench, Args::Reading, &input, false).await, Exit::Failed);
         let notes = bench.captured.notes();
         assert!(notes.starts_with("line 2: value: is outside 2 to 400 ms for rmssd") && !notes.contains("9941"));
-        let database = std::fs::read(bench.folder.path().join("auren.db-wal")).unwrap();
-        assert!(!database.windows(6).any(|window| window == b"41.875"));
+        let files = bench.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+        let written: Vec<_> = files.filter(|file| !file.ends_with("input")).collect();
+        assert!(written.iter().any(|file| file.ends_with("auren.db")));
+        for file in written {
+            // SQLite may still take its side files away.
+            let bytes = match std::fs::read(&file) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                bytes => bytes.unwrap(),
+            };
+            assert!(!bytes.windows(6).any(|window| window == b"41.875"), "{}", file.display());
+        }
     }
 
     #[tokio::test]

@@ -39,14 +39,24 @@ impl Ship {
         self.batch.len() >= BATCH
     }
 
-    /// Publishes what was taken along.
-    pub(super) async fn go(&mut self) -> anyhow::Result<()> {
+    /// Publishes what was taken along, and enters into the survey what is in the log then. What is refused for itself, as
+    /// a reading of somebody who was erased, is returned in words, and the others go.
+    pub(super) async fn go(&mut self, survey: &mut Survey) -> anyhow::Result<Vec<String>> {
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
-        for answer in self.intake.take(self.actor, &batch).await {
-            answer.with_context(|| format!("{} readings are published, the next was refused", self.published))?;
-            self.published += 1;
+        let mut refused = Vec::new();
+        let answers = self.intake.take(self.actor, &batch).await;
+        for (row, answer) in batch.iter().zip(answers) {
+            match answer {
+                Err(untaken) if untaken.is_of_the_reading() => refused.push(left_out(row, &untaken)),
+                answer => {
+                    answer
+                        .with_context(|| format!("{} readings are published, the next was refused", self.published))?;
+                    survey.add(row);
+                    self.published += 1;
+                }
+            }
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// How many readings are in the log.
@@ -58,6 +68,11 @@ impl Ship {
     pub(super) fn whereto(&self) -> String {
         self.intake.whereto()
     }
+}
+
+/// Which reading was refused, and why: never its value.
+pub(super) fn left_out(row: &Row, why: &dyn std::fmt::Display) -> String {
+    format!("{} of {} at {}: {why}", row.measure, row.user, row.at)
 }
 
 /// Whose, what and when, of many readings.

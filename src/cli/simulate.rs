@@ -89,14 +89,16 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 async fn publish(mut simulation: Simulation, context: &mut Context) -> anyhow::Result<Exit> {
     let mut ship = Ship::new(open_intake(&context.config).await?, "auren simulate");
     let (mut survey, mut impossible) = (Survey::default(), 0_u64);
+    let (mut refused, mut first) = (0_u64, None);
+    let mut note = |more: Vec<String>| {
+        refused += more.len() as u64;
+        first = first.take().or(more.into_iter().next());
+    };
     while let Some(row) = simulation.next() {
-        match ship.load(&row) {
-            Ok(()) => survey.add(&row),
-            // A device that erred by more than intake lets through.
-            Err(_) => impossible += 1,
-        }
+        // A device that erred by more than intake lets through.
+        impossible += u64::from(ship.load(&row).is_err());
         if ship.is_full() {
-            ship.go().await?;
+            note(ship.go(&mut survey).await?);
             context.console.progress(simulation.day().into(), || format!("{} published", HumanCount(ship.published())));
             if context.interrupt.came() {
                 context.console.end();
@@ -105,10 +107,13 @@ async fn publish(mut simulation: Simulation, context: &mut Context) -> anyhow::R
             }
         }
     }
-    ship.go().await?;
+    note(ship.go(&mut survey).await?);
     context.console.end();
     context.console.line(format_args!("published {} to {}", survey.summary(), ship.whereto()))?;
     context.console.line(format_args!("  {}", survey.measures()))?;
+    if let Some(first) = first {
+        context.console.note(format_args!("{} were refused; the first: {first}", HumanCount(refused)));
+    }
     if impossible > 0 {
         context.console.note(format_args!("{impossible} device errors were impossible values, and refused as such"));
     }

@@ -36,14 +36,15 @@ const EXAMPLES: &str = "\
 Examples:
   auren --brokers 127.0.0.1:9092 verify
   auren --brokers 127.0.0.1:9092 verify --users 500 --rate 200 --seconds 300 --history run-1
-  auren verify --json | jq .lost
+  auren verify --json | jq .verdict.lost
 
 It can be run against a hub in production, while nodes are killed or a broker is away. Every run invents its own users, \
 named verify-, a random number and their own; nobody else is touched. It leaves behind: their triggers and messages, what \
 the agents said to them, and one small state for each in auren.state.converse.
 
 An input is sent under the same id until it is acknowledged, and the next one of the same user only then. LOST is an \
-acknowledged input without all of its effects; DOUBLED an effect in two records; OUT OF ORDER an answer before the one to \
+acknowledged input that had not all of its effects --settle-seconds after the last acknowledgement (a hub that is far \
+behind may still bring them: `auren doctor` tells); DOUBLED an effect in two records; OUT OF ORDER an answer before the one to \
 an earlier input of the same user in the same topic; FORGOTTEN a user whose turns are not 1, 2, 3, …; UNASKED an event that follows from \
 nothing that was sent. Exits with 1 where one of them is not 0. A stall is when nothing came in a partition although \
 something was due, for ten times as long as an answer usually takes (250 ms at least, 1 s at most).";

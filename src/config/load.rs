@@ -1,6 +1,10 @@
 //! Gathers the configuration from its sources and checks it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt::Display,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use auren_agents::AgentId;
 use figment::{
@@ -101,8 +105,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return wrong("node.id", "must be 1 to 64 letters, digits, dots, dashes and underscores");
     }
     if config.node.roles.is_empty() {
-        let all = Role::ALL.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
-        return wrong("node.roles", &format!("must name at least one of {all}"));
+        return wrong("node.roles", &format!("must name at least one of {}", Role::all_names()));
     }
     if config.kafka.brokers.trim().is_empty() {
         return wrong("kafka.brokers", "must be `host:port`, comma-separated");
@@ -110,9 +113,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !config.kafka.prefix.is_empty() && !name(&config.kafka.prefix) {
         return wrong("kafka.prefix", "must be at most 64 letters, digits, dots, dashes and underscores");
     }
-    if !(1_000..=900_000).contains(&config.kafka.transaction_timeout_ms) {
-        return wrong("kafka.transaction_timeout_ms", "must be from 1000 to 900000");
-    }
+    within("kafka.transaction_timeout_ms", config.kafka.transaction_timeout_ms, 1_000..=900_000)?;
     if !(6_000..=300_000).contains(&config.kafka.session_timeout_ms) {
         return wrong("kafka.session_timeout_ms", "must be from 6000 to 300000, as brokers take by default");
     }
@@ -122,23 +123,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.redis.prefix.len() > 64 {
         return wrong("redis.prefix", "must be at most 64 bytes");
     }
-    if !(10..=60_000).contains(&config.redis.timeout_ms) {
-        return wrong("redis.timeout_ms", "must be from 10 to 60000");
-    }
-    if !(1..=60_000).contains(&config.redis.flush_ms) {
-        return wrong("redis.flush_ms", "must be from 1 to 60000");
-    }
-    if !(1..=1024).contains(&config.topics.partitions) {
-        return wrong("topics.partitions", "must be from 1 to 1024");
-    }
-    if !(1..=16).contains(&config.topics.replication) {
-        return wrong("topics.replication", "must be from 1 to 16");
-    }
+    within("redis.timeout_ms", config.redis.timeout_ms, 10..=60_000)?;
+    within("redis.flush_ms", config.redis.flush_ms, 1..=60_000)?;
+    within("topics.partitions", config.topics.partitions, 1..=1024)?;
+    within("topics.replication", config.topics.replication, 1..=16)?;
     if config.phi.tenant.is_empty() || config.phi.tenant.len() > 128 {
         return wrong("phi.tenant", "must be 1 to 128 bytes");
     }
-    let in_file = config.phi.provider == KeyProvider::File && config.phi.master_key.is_none();
-    if config.node.profile == NodeProfile::Prod && in_file {
+    if config.node.profile == NodeProfile::Prod && config.phi.makes_its_key() {
         return wrong(
             "phi.provider",
             "must be \"secret\" or \"vault\" where node.profile is \"prod\": a key file that AUREN makes itself is for \
@@ -154,30 +146,14 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "must each have a token of at least 24 characters, such as `openssl rand -hex 24` prints",
         );
     }
-    if !(1..=64).contains(&config.lanes.threads_per_role) {
-        return wrong("lanes.threads_per_role", "must be from 1 to 64");
-    }
-    if !(1..=100_000).contains(&config.lanes.max_batch) {
-        return wrong("lanes.max_batch", "must be from 1 to 100000");
-    }
-    if config.lanes.max_resident == 0 {
-        return wrong("lanes.max_resident", "must be at least 1");
-    }
-    if config.lanes.park_after == 0 {
-        return wrong("lanes.park_after", "must be at least 1");
-    }
-    if !(1..=86_400_000).contains(&config.lanes.park_ms) {
-        return wrong("lanes.park_ms", "must be from 1 to 86400000");
-    }
-    if !(1..=3600).contains(&config.lanes.watchdog_seconds) {
-        return wrong("lanes.watchdog_seconds", "must be from 1 to 3600");
-    }
-    if config.converse.quiet_minutes == 0 {
-        return wrong("converse.quiet_minutes", "must be at least 1");
-    }
-    if !(1..=3_600_000).contains(&config.converse.agent_deadline_ms) {
-        return wrong("converse.agent_deadline_ms", "must be from 1 to 3600000");
-    }
+    within("lanes.threads_per_role", config.lanes.threads_per_role, 1..=64)?;
+    within("lanes.max_batch", config.lanes.max_batch, 1..=100_000)?;
+    at_least_one("lanes.max_resident", config.lanes.max_resident)?;
+    at_least_one("lanes.park_after", config.lanes.park_after)?;
+    within("lanes.park_ms", config.lanes.park_ms, 1..=86_400_000)?;
+    within("lanes.watchdog_seconds", config.lanes.watchdog_seconds, 1..=3600)?;
+    at_least_one("converse.quiet_minutes", config.converse.quiet_minutes)?;
+    within("converse.agent_deadline_ms", config.converse.agent_deadline_ms, 1..=3_600_000)?;
     if AgentId::new(config.converse.default_agent.as_str()).is_err() {
         return wrong("converse.default_agent", "must be an agent's name");
     }
@@ -185,29 +161,17 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !fallback.is_empty() && AgentId::new(fallback).is_err() {
         return wrong("converse.fallback_agent", "must be an agent's name, or empty");
     }
-    if !(1..=100).contains(&config.converse.agent_attempts) {
-        return wrong("converse.agent_attempts", "must be from 1 to 100");
-    }
-    if !(1..=3_600_000).contains(&config.converse.agent_retry_ms) {
-        return wrong("converse.agent_retry_ms", "must be from 1 to 3600000");
-    }
-    if config.converse.agent_max_open == 0 {
-        return wrong("converse.agent_max_open", "must be at least 1");
-    }
-    if config.converse.agent_circuit_failures == 0 {
-        return wrong("converse.agent_circuit_failures", "must be at least 1");
-    }
-    if !(1..=3_600_000).contains(&config.converse.agent_circuit_ms) {
-        return wrong("converse.agent_circuit_ms", "must be from 1 to 3600000");
-    }
+    within("converse.agent_attempts", config.converse.agent_attempts, 1..=100)?;
+    within("converse.agent_retry_ms", config.converse.agent_retry_ms, 1..=3_600_000)?;
+    at_least_one("converse.agent_max_open", config.converse.agent_max_open)?;
+    at_least_one("converse.agent_circuit_failures", config.converse.agent_circuit_failures)?;
+    within("converse.agent_circuit_ms", config.converse.agent_circuit_ms, 1..=3_600_000)?;
     let address = &config.http.address;
     let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
     if !address.is_empty() && !matches!(port, Some(Ok(_))) {
         return wrong("http.address", "must be `host:port`, or empty where there is to be no HTTP server");
     }
-    if !(1..=1_000_000).contains(&config.http.max_connections) {
-        return wrong("http.max_connections", "must be from 1 to 1000000");
-    }
+    within("http.max_connections", config.http.max_connections, 1..=1_000_000)?;
     if let Some((key, why)) = config.chat.fault() {
         return wrong(key, why);
     }
@@ -215,6 +179,20 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return wrong("log.level", "must be a level, or directives such as info,auren::lane=debug");
     }
     Ok(())
+}
+
+fn within<T: PartialOrd + Display>(key: &'static str, value: T, bounds: RangeInclusive<T>) -> Result<(), ConfigError> {
+    if bounds.contains(&value) {
+        return Ok(());
+    }
+    Err(ConfigError::Value { key, why: format!("must be from {} to {}", bounds.start(), bounds.end()) })
+}
+
+fn at_least_one<T: PartialEq + Default>(key: &'static str, value: T) -> Result<(), ConfigError> {
+    if value != T::default() {
+        return Ok(());
+    }
+    Err(ConfigError::Value { key, why: "must be at least 1".to_owned() })
 }
 
 #[cfg(test)]

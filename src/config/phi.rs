@@ -31,6 +31,14 @@ pub struct PhiSection {
     pub profile: PrivacyProfile,
 }
 
+impl PhiSection {
+    /// Whether the master key is in a file that AUREN makes itself.
+    #[must_use]
+    pub fn makes_its_key(&self) -> bool {
+        self.provider == KeyProvider::File && self.master_key.is_none()
+    }
+}
+
 impl Default for PhiSection {
     fn default() -> Self {
         Self {

@@ -1,92 +1,11 @@
-//! The sections, their defaults, and the bounds of their values.
+//! The sections and their defaults.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{
-    bus::{Topic, kafka::KafkaSettings},
-    consult::ConsultSettings,
-};
-
-/// A part of the river that a node can run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Sealed readings become biometric events.
-    Enrich,
-    /// Biometric events become triggers.
-    Detect,
-    /// Triggers and messages become conversations.
-    Converse,
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: &'static [Role] = &[Self::Enrich, Self::Detect, Self::Converse];
-
-    /// The role's name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Enrich => "enrich",
-            Self::Detect => "detect",
-            Self::Converse => "converse",
-        }
-    }
-
-    /// Its consumer group, before any prefix.
-    #[must_use]
-    pub fn group(self) -> &'static str {
-        match self {
-            Self::Enrich => "auren-enrich",
-            Self::Detect => "auren-detect",
-            Self::Converse => "auren-converse",
-        }
-    }
-
-    /// The topics it reads.
-    #[must_use]
-    pub fn inputs(self) -> &'static [Topic] {
-        match self {
-            Self::Enrich => &[Topic::Readings],
-            Self::Detect => &[Topic::Biometrics],
-            Self::Converse => &[Topic::Biometrics, Topic::Triggers, Topic::Inbox],
-        }
-    }
-
-    /// Whether it is the role that answers for bad records of an input topic: of all roles that read the topic, one moves
-    /// what is misplaced and files the dead letters, and the others pass over.
-    #[must_use]
-    pub fn answers_for(self, topic: Topic) -> bool {
-        match self {
-            Self::Enrich => topic == Topic::Readings,
-            Self::Detect => topic == Topic::Biometrics,
-            Self::Converse => matches!(topic, Topic::Triggers | Topic::Inbox),
-        }
-    }
-
-    /// Where it passes on that a person is to be forgotten, so that whoever comes behind forgets them after the last of
-    /// what this role made of them.
-    #[must_use]
-    pub fn passes_on(self) -> Option<Topic> {
-        match self {
-            Self::Enrich => Some(Topic::Biometrics),
-            Self::Detect => Some(Topic::Triggers),
-            Self::Converse => None,
-        }
-    }
-
-    /// The compacted topic that holds its users' states.
-    #[must_use]
-    pub fn state_topic(self) -> Topic {
-        match self {
-            Self::Enrich => Topic::StateEnrich,
-            Self::Detect => Topic::StateDetect,
-            Self::Converse => Topic::StateConverse,
-        }
-    }
-}
+use super::role::{Role, roles};
+use crate::{bus::kafka::KafkaSettings, consult::ConsultSettings};
 
 /// Text, also where a variable of the environment looks like a number or a truth value.
 pub(super) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
@@ -102,27 +21,6 @@ pub(super) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Err
         Word::Whole(number) => number.to_string(),
         Word::Truth(truth) => truth.to_string(),
     })
-}
-
-/// A list of roles, or their names with commas between them.
-fn roles<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Role>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "a list of roles, or their names with commas between them")]
-    enum Named {
-        List(Vec<String>),
-        Line(String),
-    }
-    let names = match Named::deserialize(input)? {
-        Named::List(names) => names,
-        Named::Line(line) => line.split(',').map(|name| name.trim().to_owned()).collect(),
-    };
-    let role = |name: &String| {
-        Role::ALL.iter().copied().find(|role| role.name() == name).ok_or_else(|| {
-            let all = Role::ALL.iter().map(|role| role.name()).collect::<Vec<_>>().join(", ");
-            serde::de::Error::custom(format!("there is no role {name:?}; the roles are {all}"))
-        })
-    };
-    names.iter().map(role).collect()
 }
 
 /// This node.
@@ -299,6 +197,22 @@ impl Default for LanesSection {
             park_ms: 60_000,
             watchdog_seconds: 30,
         }
+    }
+}
+
+/// The role that finds triggers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DetectSection {
+    /// A folder of rules (`*.yaml`), added to the shipped ones or put in their place by id; empty for none.
+    pub rules_folder: PathBuf,
+}
+
+impl DetectSection {
+    /// The folder, where there is one.
+    #[must_use]
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        (!self.rules_folder.as_os_str().is_empty()).then_some(&*self.rules_folder)
     }
 }
 

@@ -124,8 +124,9 @@ impl Seat {
     async fn attempt(self: Rc<Self>, question: Question, consult: Consult) -> Heard {
         let (number, recipient) = self.now.borrow().clone();
         let mut sent = pin!(recipient.send(consult));
-        // Most answers are there at once, and need no timer.
-        let mut patience = AT_ONCE;
+        // Most first answers are there at once and need no timer: whoever asks looks so often. A further attempt is awaited
+        // aside, where only its timer wakes it.
+        let mut patience = if question.attempts == 1 { AT_ONCE } else { 0 };
         let soon = poll_fn(|cx| match sent.as_mut().poll(cx) {
             Poll::Ready(answer) => Poll::Ready(Some(answer)),
             Poll::Pending if patience == 0 => Poll::Ready(None),

@@ -60,11 +60,7 @@ impl Reception {
             standing.totals.busy += 1;
             return None;
         }
-        let pass = match standing.circuit.state() {
-            // Most of the time nobody need look at a clock.
-            CircuitState::Closed => Pass::Free,
-            CircuitState::Open | CircuitState::HalfOpen => standing.circuit.pass(Instant::now()),
-        };
+        let pass = standing.circuit.pass(Instant::now);
         if pass == Pass::Refused {
             standing.totals.turned_away += 1;
             return None;

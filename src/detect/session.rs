@@ -1,38 +1,35 @@
-//! One person's rules: which have found something, when, and what an event changes.
+//! One person's session of the role `detect`: an event is read, judged by the rules in force, and what they found is written.
 
-use auren_agents::{AgentId, BiometricEvent, EventId, Observation, Score, Text, TriggerEvent, UserId, events};
+use std::sync::Arc;
+
+use auren_agents::{BiometricEvent, EventId, Score, Text, TriggerEvent, UserId, events};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
-use super::{
-    History, RULES, Rule,
-    rules::{Found, Judgement},
-};
+use super::{Finding, Memory, Noted, Rules};
 use crate::{
     config::Role,
     lane::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Refusal},
-    seen::Seen,
+    seen::moment,
     wire,
 };
 
-/// The version of the saved state.
-const VERSION: u8 = 1;
-/// A rule that has said something is silent for this long, whatever it finds.
-const COOLDOWN_MS: i64 = 4 * DAY_MS;
-/// While what it found goes on and has not become worse, it is said again after this long.
-const REMINDER_MS: i64 = 14 * DAY_MS;
-/// A severity higher by this much is worse.
-const WORSE: f64 = 0.1;
-const DAY_MS: i64 = 86_400_000;
-/// A trigger carries at most so many events that it rests on, and at most so many others of those days.
-const WINDOW_MAX: usize = 16;
-const COMPANY_MAX: usize = 12;
-/// How far back the others go.
-const COMPANY_MS: i64 = 2 * DAY_MS;
+/// An event dated further ahead of its record than this comes from a clock that is wrong.
+const AHEAD_MAX_MS: i64 = 12 * 3_600_000;
 
 /// The role that finds triggers.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Detect;
+#[derive(Debug, Clone)]
+pub struct Detect {
+    rules: watch::Receiver<Arc<Rules>>,
+}
+
+impl Detect {
+    /// Judges by the rules that are in force when an event is worked: each event by one set of them.
+    #[must_use]
+    pub fn new(rules: watch::Receiver<Arc<Rules>>) -> Self {
+        Self { rules }
+    }
+}
 
 impl Processor for Detect {
     type Late = Never;
@@ -43,13 +40,9 @@ impl Processor for Detect {
     }
 
     fn open(&self, user: &UserId, saved: Option<&[u8]>, _: Lates<Never>) -> Result<Self::Session, Refusal> {
-        let unreadable = |why: &str| Refusal::new("state_unreadable", "state", why);
-        let memory = match saved.and_then(<[u8]>::split_first) {
-            None => Memory::default(),
-            Some((&VERSION, saved)) => postcard::from_bytes(saved).map_err(|_| unreadable("is damaged"))?,
-            Some(_) => return Err(unreadable("was saved by another version of AUREN")),
-        };
-        Ok(Pure(Session { user: user.clone(), memory }))
+        let unreadable = |why| Refusal::new("state_unreadable", "state", why);
+        let memory = saved.map_or(Ok(Memory::default()), |saved| Memory::read(saved).map_err(unreadable))?;
+        Ok(Pure(Session { user: user.clone(), rules: self.rules.clone(), memory }))
     }
 }
 
@@ -57,24 +50,8 @@ impl Processor for Detect {
 #[derive(Debug)]
 pub struct Session {
     user: UserId,
+    rules: watch::Receiver<Arc<Rules>>,
     memory: Memory,
-}
-
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Memory {
-    history: History,
-    /// What each rule said last.
-    said: Vec<Said>,
-}
-
-/// What a rule said last.
-#[derive(Debug, Serialize, Deserialize)]
-struct Said {
-    rule: String,
-    at: i64,
-    severity: f64,
-    /// Whether what it found has not been well since.
-    holds: bool,
 }
 
 impl Reduce for Session {
@@ -83,92 +60,47 @@ impl Reduce for Session {
         if event.user_id != self.user {
             return Err(Refusal::other_user());
         }
-        let seen = Seen::of(&event);
-        if !self.memory.history.add(seen.clone(), |seen| RULES.iter().any(|rule| (rule.concerns)(seen))) {
-            // The same event again.
+        if event.timestamp.millis() > input.written_ms.saturating_add(AHEAD_MAX_MS) {
+            let why = "is more than 12 hours ahead of the time at which the event was written: a clock is wrong";
+            return Err(Refusal::new("clock_ahead", "timestamp", why));
+        }
+        let rules = Arc::clone(&self.rules.borrow());
+        let (noted, stream) = Noted::of(&event);
+        let mut found = Vec::new();
+        if !rules.work(&mut self.memory, noted, &stream, &mut found) {
+            // The same event again, or one that is older than all that is remembered.
             return Ok(Effects::default());
         }
-        let mut outputs = Vec::new();
-        for rule in RULES.iter().filter(|rule| (rule.concerns)(&seen)) {
-            if let Some(found) = self.memory.judge(rule, &seen) {
-                outputs.push(wire::outgoing(&self.trigger(rule, found, &event)));
-            }
-        }
+        let triggers = found.iter().filter_map(|finding| trigger(&self.user, &rules, finding));
+        let outputs = triggers.map(|trigger| wire::outgoing(&trigger)).collect();
         Ok(Effects { outputs, state: Some(self.save()?), open: false })
     }
 }
 
-impl Memory {
-    /// What the rule has to say about this event, if it is time to say it.
-    fn judge(&mut self, rule: &Rule, seen: &Seen) -> Option<Found> {
-        let judgement = (rule.judge)(&self.history, seen);
-        let Some(said) = self.said.iter_mut().find(|said| said.rule == rule.id) else {
-            let Judgement::Found(found) = judgement else { return None };
-            self.said.push(Said { rule: rule.id.to_owned(), at: seen.at, severity: found.severity, holds: true });
-            return Some(found);
-        };
-        if seen.at <= said.at {
-            // It came late: it neither says again what was said about a later day nor takes it back.
-            return None;
-        }
-        match judgement {
-            Judgement::Found(found) => {
-                let since = seen.at - said.at;
-                let news = !said.holds || found.severity >= said.severity + WORSE || since >= REMINDER_MS;
-                said.holds = true;
-                (news && since >= COOLDOWN_MS).then(|| {
-                    said.at = seen.at;
-                    said.severity = found.severity;
-                    found
-                })
-            }
-            Judgement::Between => None,
-            Judgement::Clear => {
-                said.holds = false;
-                None
-            }
-        }
-    }
+/// What a rule found, as the record that is written.
+#[must_use]
+pub fn trigger(user: &UserId, rules: &Rules, finding: &Finding) -> Option<TriggerEvent> {
+    let rule = &rules.in_force().get(finding.rule as usize)?.rule;
+    let id = ["trigger", user.as_str(), &rule.id, &rule.version.to_string(), &finding.event.text()];
+    Some(TriggerEvent {
+        trigger_id: EventId::derived(&id),
+        user_id: user.clone(),
+        trigger_type: rule.trigger.clone(),
+        severity: Score::clamped((finding.severity * 100.0).round() / 100.0),
+        context_window: finding.window.iter().filter_map(|id| EventId::new(id.text()).ok()).collect(),
+        recommended_agents: rule.agents.clone(),
+        message: Text::cut(finding.message.as_str()),
+        timestamp: moment(finding.at, i32::from(finding.offset) * 60)?,
+        evidence: finding.evidence.clone(),
+        rule: Some(events::RuleRef { id: Text::cut(rule.id.as_str()), version: rule.version }),
+        extra: serde_json::Map::new(),
+    })
 }
 
 impl Session {
-    fn trigger(&self, rule: &Rule, found: Found, event: &BiometricEvent) -> TriggerEvent {
-        let id = ["trigger", self.user.as_str(), rule.id, &rule.version.to_string(), event.event_id.as_str()];
-        let at = event.timestamp.millis();
-        let window = &found.events[found.events.len().saturating_sub(WINDOW_MAX)..];
-        TriggerEvent {
-            trigger_id: EventId::derived(&id),
-            user_id: self.user.clone(),
-            trigger_type: rule.trigger_type.clone(),
-            severity: Score::clamped((found.severity * 100.0).round() / 100.0),
-            context_window: window.iter().filter_map(|event| EventId::new(event.as_str()).ok()).collect(),
-            recommended_agents: rule.agents.iter().filter_map(|agent| AgentId::new(*agent).ok()).collect(),
-            message: Text::cut(found.message),
-            timestamp: event.timestamp.clone(),
-            evidence: self.evidence(window, at),
-            rule: Some(events::RuleRef { id: Text::cut(rule.id), version: rule.version }),
-            extra: serde_json::Map::new(),
-        }
-    }
-
-    /// The events that a trigger rests on, and the others of its last days, oldest first.
-    fn evidence(&self, window: &[String], at: i64) -> Vec<Observation> {
-        let rests_on = |seen: &Seen| window.contains(&seen.event);
-        let company: Vec<&Seen> =
-            self.memory.history.until(at).filter(|seen| !rests_on(seen) && seen.at > at - COMPANY_MS).collect();
-        let company = &company[company.len().saturating_sub(COMPANY_MAX)..];
-        self.memory
-            .history
-            .until(at)
-            .filter(|seen| rests_on(seen) || company.iter().any(|known| known.event == seen.event))
-            .filter_map(Seen::observation)
-            .collect()
-    }
-
     fn save(&self) -> Result<Bytes, Refusal> {
-        postcard::to_extend(&self.memory, vec![VERSION])
-            .map(Bytes::from)
-            .map_err(|_| Refusal::new("state_unwritable", "state", "the person's last days cannot be written"))
+        let saved = self.memory.saved().map(Bytes::from);
+        saved.ok_or_else(|| Refusal::new("state_unwritable", "state", "the person's last days cannot be written"))
     }
 }
 
@@ -178,11 +110,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::bus::{Cursor, Topic};
+    use crate::{
+        bus::{Cursor, Topic},
+        detect::shipped,
+    };
 
     fn open(saved: Option<&[u8]>) -> Session {
         let (sender, _) = tokio::sync::mpsc::channel(1);
-        Detect.open(&UserId::new("u-1").unwrap(), saved, Lates::new(sender)).unwrap().0
+        let (_, rules) = watch::channel(Arc::new(Rules::compile(&shipped()).unwrap()));
+        Detect::new(rules).open(&UserId::new("u-1").unwrap(), saved, Lates::new(sender)).unwrap().0
     }
 
     /// Works one event of a night and answers with the triggers.
@@ -198,7 +134,8 @@ mod tests {
             "metadata": known, "timestamp": at,
         });
         let payload = event.to_string().into();
-        let input = Input { topic: Topic::Biometrics, cursor: Cursor { partition: 0, offset: 0 }, payload };
+        let cursor = Cursor { partition: 0, offset: 0 };
+        let input = Input { topic: Topic::Biometrics, cursor, written_ms: i64::MAX, payload };
         let effects = session.apply(input).unwrap();
         effects.outputs.iter().map(|record| events::parse(record.payload.as_ref().unwrap()).unwrap()).collect()
     }

@@ -8,13 +8,17 @@ use std::collections::BTreeMap;
 
 use auren_agents::{EventId, Text};
 
-use super::{Judged, Point, judge, metadata};
+use super::{Judged, Point, baseline::window, judge, metadata, session::POINTS_MAX};
 use crate::{config::PrivacyProfile, intake::SealedReading, phi::Measured, wearable::Row};
 
-/// Events kept in the baseline, as the role keeps them.
-const POINTS_MAX: usize = 48;
 /// Values of one person from which on they take part.
 const SERIES_MIN: usize = 20;
+
+/// The profiles whose metadata are used; first none.
+const PROFILES: [Option<PrivacyProfile>; 3] = [None, Some(PrivacyProfile::Coarse), Some(PrivacyProfile::Exact)];
+
+/// The errors of each way of guessing, by its place in [`PROFILES`] and its name.
+type Ways = BTreeMap<(usize, &'static str), Vec<f64>>;
 
 /// How well one way of guessing did on one statistic.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,37 +46,30 @@ pub fn attack(rows: &[Row]) -> Vec<Guessed> {
     let mut found = Vec::new();
     for (measure, mut people) in measures {
         people.retain(|_, series| series.len() >= SERIES_MIN);
-        let mut ways: BTreeMap<(u8, &'static str), Vec<f64>> = BTreeMap::new();
+        let mut ways = Ways::new();
         for person in people.keys() {
             let others: Vec<f64> = people
                 .iter()
                 .filter(|(other, _)| other.0 != person.0)
                 .flat_map(|(_, series)| series.iter().map(|row| row.value.ln()))
                 .collect();
-            if let Some(crowd) = Crowd::of(&others, people.len()) {
+            if let Some(crowd) = Crowd::of(&others) {
                 let mut series = people[person].clone();
                 series.sort_by_key(|row| row.at.millis());
                 guess_all(&series, &crowd, &mut ways);
             }
         }
-        let profile = |key: u8| match key {
-            0 => None,
-            1 => Some(PrivacyProfile::Coarse),
-            _ => Some(PrivacyProfile::Exact),
-        };
         let mut of_measure: Vec<_> = ways
             .into_iter()
-            .map(|((key, way), mut errors)| {
+            .map(|((profile, way), mut errors)| {
                 errors.sort_unstable_by(f64::total_cmp);
                 let (values, median_error) = (errors.len(), errors[errors.len() / 2]);
-                Guessed { measure: measure.to_owned(), profile: profile(key), way, values, median_error }
+                Guessed { measure: measure.to_owned(), profile: PROFILES[profile], way, values, median_error }
             })
             .collect();
-        of_measure.sort_by(|one, other| {
-            let rank =
-                |guessed: &Guessed| guessed.profile.map_or(0, |profile| 1 + u8::from(profile == PrivacyProfile::Exact));
-            rank(one).cmp(&rank(other)).then(one.median_error.total_cmp(&other.median_error))
-        });
+        for of_profile in of_measure.chunk_by_mut(|one, other| one.profile == other.profile) {
+            of_profile.sort_by(|one, other| one.median_error.total_cmp(&other.median_error));
+        }
         found.extend(of_measure);
     }
     found
@@ -86,8 +83,8 @@ struct Crowd {
 
 impl Crowd {
     #[expect(clippy::cast_precision_loss, reason = "a data set has far fewer than 2^52 values")]
-    fn of(values: &[f64], people: usize) -> Option<Self> {
-        if people < 2 || values.len() < 2 {
+    fn of(values: &[f64]) -> Option<Self> {
+        if values.len() < 2 {
             return None;
         }
         let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -98,10 +95,10 @@ impl Crowd {
     }
 }
 
-fn guess_all(series: &[&Row], crowd: &Crowd, ways: &mut BTreeMap<(u8, &'static str), Vec<f64>>) {
-    let mut note = |key: u8, way, guess: f64, value: f64| {
+fn guess_all(series: &[&Row], crowd: &Crowd, ways: &mut Ways) {
+    let mut note = |profile, way, guess: f64, value: f64| {
         if guess.is_finite() {
-            ways.entry((key, way)).or_default().push(((guess - value) / value).abs());
+            ways.entry((profile, way)).or_default().push(((guess - value) / value).abs());
         }
     };
     let mut past: Vec<Point> = Vec::new();
@@ -121,15 +118,17 @@ fn guess_all(series: &[&Row], crowd: &Crowd, ways: &mut BTreeMap<(u8, &'static s
             let (rank, summary) = published(row, &judged, PrivacyProfile::Exact);
             if let Some((mean, stddev)) = summary {
                 note(2, "rank, mean and deviation of one event", mean + normal(rank) * stddev, row.value);
-                let known = usual(&past, point.at);
+                let usual = window(&past, point.at);
+                // How many values the baseline rests on and since when: whoever counts events knows it.
+                let (known, first) = (count(usual), usual.first().map_or(0, |point| point.at));
                 // The mean of this event and that of the one before it differ by the value between them.
                 if let Some((mean_before, count_before, value_before, first_before)) = before
-                    && first_before == first(&past, point.at)
+                    && first_before == first
                     && (known - count_before - 1.0).abs() < 0.5
                 {
                     note(2, "means of two events in a row", mean * known - mean_before * count_before, value_before);
                 }
-                before = Some((mean, known, row.value, first(&past, point.at)));
+                before = Some((mean, known, row.value, first));
             }
         }
         past.push(point);
@@ -156,14 +155,9 @@ fn published(row: &Row, judged: &Judged, profile: PrivacyProfile) -> (f64, Optio
     (told.percentile_rank.get(), told.statistical_summary.map(|summary| (summary.mean, summary.stddev)))
 }
 
-/// How many of the past values the baseline rests on: whoever counts events knows it.
 #[expect(clippy::cast_precision_loss, reason = "a history has some dozens of values")]
-fn usual(past: &[Point], at: i64) -> f64 {
-    past.iter().filter(|point| point.at >= at - 42 * 86_400).count() as f64
-}
-
-fn first(past: &[Point], at: i64) -> i64 {
-    past.iter().find(|point| point.at >= at - 42 * 86_400).map_or(0, |point| point.at)
+fn count(points: &[Point]) -> f64 {
+    points.len() as f64
 }
 
 /// The standard normal value below which this share lies (Winitzki 2008).

@@ -79,8 +79,7 @@ pub struct Judged {
 /// Judges a value beside the person's past values, which are in order of time and none newer than it.
 #[must_use]
 pub fn judge(measure: &str, value: Point, past: &[Point]) -> Judged {
-    let begin = value.at - BASELINE_DAYS * DAY;
-    let past: &[Point] = &past[past.partition_point(|point| point.at < begin)..];
+    let past = window(past, value.at);
     let known: Vec<f64> = past.iter().map(|point| scale(measure, point.value)).collect();
     if known.len() < MIN_SAMPLE {
         return Judged { rank: 0.5, severity: 0.0, trend: BASELINE_FORMING.to_owned(), summary: None, week: None };
@@ -97,6 +96,12 @@ pub fn judge(measure: &str, value: Point, past: &[Point]) -> Judged {
         summary: Some((plain_mean, plain_sd)),
         week: week(measure, value, past),
     }
+}
+
+/// Those of the past values, in order of time, that a value of this time is compared with.
+pub(super) fn window(past: &[Point], at: i64) -> &[Point] {
+    let begin = at - BASELINE_DAYS * DAY;
+    &past[past.partition_point(|point| point.at < begin)..]
 }
 
 fn week(measure: &str, value: Point, past: &[Point]) -> Option<f64> {

@@ -3,24 +3,20 @@
 use auren_agents::{BiometricMetadata, Score, Text, events::StatisticalSummary};
 use serde_json::{Map, Value, json};
 
-use super::Judged;
-use crate::{config::PrivacyProfile, intake::SealedReading, phi::Measured, wearable::Measure};
+use super::{Judged, band::band};
+use crate::{config::PrivacyProfile, intake::SealedReading, phi::Measured};
 
 /// Steps of rank and severity under the coarse profile.
 const RANK_STEP: f64 = 0.2;
 const SEVERITY_STEP: f64 = 0.25;
 /// Steps of the week's deviation under the coarse profile, in standard deviations.
 const WEEK_STEP: f64 = 0.5;
-/// A night shorter than this is called short: adults do well on seven hours or more (Watson et al. 2015), and less than six
-/// is agreed to be too little.
-const SHORT_MINUTES: f64 = 360.0;
-/// A night shorter than this is called very short.
-const VERY_SHORT_MINUTES: f64 = 300.0;
 
 /// The metadata of a reading.
 ///
 /// Besides the schema's fields it carries `measure` (the statistic), `week_deviation` (how far the last week lies on the
-/// unwelcome side of what came before it, in standard deviations) and, for sleep, `band` (`short`, `very_short`).
+/// unwelcome side of what came before it, in standard deviations) and `band` (`short`, `very_high`, ...) where a
+/// published range exists and the value lies outside it.
 #[must_use]
 pub fn metadata(
     reading: &SealedReading,
@@ -41,7 +37,7 @@ pub fn metadata(
         let week = if coarse { floor(week, WEEK_STEP) } else { rounded(week) };
         extra.insert("week_deviation".to_owned(), json!(week));
     }
-    if let Some(band) = band(measured) {
+    if let Some(band) = band(&measured.measure, &reading.measurement_context, measured.value) {
         extra.insert("band".to_owned(), Value::from(band));
     }
     BiometricMetadata {
@@ -54,17 +50,6 @@ pub fn metadata(
         source_device: reading.source_device.clone(),
         measurement_context: reading.measurement_context.clone(),
         extra,
-    }
-}
-
-fn band(measured: &Measured) -> Option<&'static str> {
-    if Measure::named(&measured.measure) != Some(Measure::Asleep) {
-        return None;
-    }
-    match measured.value {
-        minutes if minutes < VERY_SHORT_MINUTES => Some("very_short"),
-        minutes if minutes < SHORT_MINUTES => Some("short"),
-        _ => None,
     }
 }
 

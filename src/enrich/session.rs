@@ -21,7 +21,7 @@ use crate::{
 /// The version of the saved state.
 const VERSION: u8 = 1;
 /// Most values kept of one statistic of one device: six weeks of nights, and some more.
-const POINTS_MAX: usize = 48;
+pub(super) const POINTS_MAX: usize = 48;
 /// Most statistics and devices of one person; the one unused for longest goes first.
 const SERIES_MAX: usize = 32;
 
@@ -138,12 +138,13 @@ impl Drop for Series {
 }
 
 impl Session {
-    fn apply(&mut self, input: &Input, key: Result<UserKey, KeyError>) -> Result<Effects, Refusal> {
+    pub(crate) fn apply(&mut self, input: &Input, key: Result<UserKey, KeyError>) -> Result<Effects, Refusal> {
         let reading: SealedReading = events::parse(&input.payload)?;
         if reading.user_id != self.user {
             return Err(Refusal::other_user());
         }
-        let key = key.map_err(|error| no_key(&error))?;
+        let key = key.map_err(|error| Refusal::new(error.class(), "token", error.to_string()))?;
+        let unopened = |error: PhiError| Refusal::new(error.class(), "token", error.to_string());
         let measured = reading.open(&key).map_err(unopened)?;
         possible(&measured)?;
         let at = reading.timestamp.millis().div_euclid(1000);
@@ -250,25 +251,6 @@ fn possible(measured: &Measured) -> Result<(), Refusal> {
     if fits { Ok(()) } else { Err(Refusal::new("impossible_value", "token", why)) }
 }
 
-fn unopened(error: PhiError) -> Refusal {
-    let class = match error {
-        PhiError::NotAToken => "not_a_token",
-        PhiError::UnknownSuite => "unknown_token_version",
-        PhiError::UnknownKeyring | PhiError::UnknownKey => "unknown_key",
-        PhiError::DoesNotOpen | PhiError::TooWide | PhiError::Spent => "does_not_open",
-    };
-    Refusal::new(class, "token", error.to_string())
-}
-
-fn no_key(error: &KeyError) -> Refusal {
-    let class = match error {
-        KeyError::Erased => "erased",
-        KeyError::Spent => "key_spent",
-        _ => "unknown_key",
-    };
-    Refusal::new(class, "token", error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use auren_agents::{BiometricType, Score, Text, Timestamp};
@@ -282,7 +264,7 @@ mod tests {
 
     fn input(reading: &SealedReading) -> Input {
         let payload = serde_json::to_vec(reading).unwrap().into();
-        Input { topic: Topic::Readings, cursor: Cursor { partition: 0, offset: 0 }, payload }
+        Input { topic: Topic::Readings, cursor: Cursor { partition: 0, offset: 0 }, written_ms: 0, payload }
     }
 
     async fn night(keys: &Keys, night: i64, value: f64) -> SealedReading {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use auren_agents::{EventId, SystemEvent, Text, Timestamp, UserId};
+use auren_agents::{SystemEvent, Text, UserId};
 use axum::{
     Json, Router,
     body::Bytes,
@@ -12,13 +12,13 @@ use axum::{
     routing::{delete, post},
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Callers, Part, Problem};
 use crate::{
     bus::SharedBus,
     config::Scope,
-    erase::{EraseError, erase},
+    erase::erase,
     phi::{
         KeyError, Keys,
         detokenise::{Ask, Caps, Denied, Item, Mask, Purpose, detokenise},
@@ -67,19 +67,10 @@ impl People {
             tokens = request.tokens.len(),
             "the glass was broken: values were opened in an emergency"
         );
-        let timestamp = Timestamp::now();
         let detail = json!({ "by": actor, "tokens": request.tokens.len() });
-        let event = SystemEvent {
-            event_id: EventId::derived(&["glass_broken", actor, timestamp.as_str()]),
-            event_type: Text::cut("glass_broken"),
-            node: Text::cut(self.node.as_str()),
-            user_id: None,
-            detail: detail.as_object().cloned().unwrap_or_default(),
-            timestamp,
-            extra: Map::new(),
-        };
-        if !matches!(self.bus.publish(vec![wire::outgoing(&event)]).await.as_slice(), [Ok(_)]) {
-            tracing::warn!("that the glass was broken could not be told on the bus; the audit has it");
+        let event = SystemEvent::now("glass_broken", actor, &self.node, detail);
+        if let Err(error) = self.bus.publish_all(vec![wire::outgoing(&event)]).await {
+            tracing::warn!(%error, "that the glass was broken could not be told on the bus; the audit has it");
         }
     }
 }
@@ -101,7 +92,7 @@ async fn open(State(people): State<Arc<People>>, headers: HeaderMap, body: Bytes
     let results: Vec<_> = answers
         .into_iter()
         .map(|answer| match answer {
-            Ok(told) => json!({ "measure": told.measure, "value": told.value, "unit": told.unit }),
+            Ok(told) => json!(told),
             Err(unopened) => json!({ "code": unopened.class(), "error": unopened.to_string() }),
         })
         .collect();
@@ -118,12 +109,9 @@ async fn forget(
         UserId::new(user).map_err(|unfit| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("user: {unfit}")))?;
     let receipt = erase(&people.keys, &*people.bus, &people.node, &caller.name, &user).await;
     receipt.map(Json).map_err(|error| {
-        tracing::error!(%error, "a person could not be erased");
-        let words = match error {
-            EraseError::Keys(_) => "nothing was erased; ask again",
-            EraseError::Bus(_) => "the data key is destroyed, but the hub could not be told; ask again",
-        };
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, words)
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, cause, "a person could not be erased");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
     })
 }
 

@@ -86,10 +86,12 @@ fn told(answer: Option<Result<Taken, Untaken>>, away: &mut bool) -> Value {
         Some(Err(untaken)) if untaken.is_of_the_reading() => json!({ "error": untaken.to_string() }),
         // Where the bus and the keyring are, is the operator's business.
         other => {
-            *away = true;
-            if let Some(Err(error)) = other {
+            if let Some(Err(error)) = other
+                && !*away
+            {
                 tracing::warn!(%error, "readings were not taken");
             }
+            *away = true;
             json!({ "error": "was not taken; send it again, which makes it no second one" })
         }
     }

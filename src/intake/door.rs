@@ -51,7 +51,7 @@ impl Untaken {
         match self {
             Self::Refused(_) => true,
             Self::Keys(error) => !error.is_passing(),
-            Self::Bus(error) => matches!(error, BusError::TooLarge { .. }),
+            Self::Bus(error) => error.is_of_the_record(),
         }
     }
 }
@@ -71,11 +71,18 @@ impl Intake {
 
     /// Takes readings in for somebody; one answer for each, in order, once the bus has acknowledged it.
     ///
-    /// That they are sealed is written down before the first is published: where that fails, none is.
+    /// That they are sealed is written down before the first is published: where that fails, none is, and none where
+    /// keyring or vault are away.
     pub async fn take(&self, actor: &str, rows: &[Row]) -> Vec<Result<Taken, Untaken>> {
         let mut sealed = Vec::with_capacity(rows.len());
         for row in rows {
-            sealed.push(self.seal(row).await);
+            match self.seal(row).await {
+                // What is away is away for all; each would wait its full time.
+                Err(Untaken::Keys(error)) if error.is_passing() => {
+                    return rows.iter().map(|_| Err(error.clone().into())).collect();
+                }
+                one => sealed.push(one),
+            }
         }
         let good = sealed.iter().filter(|one| one.is_ok()).count();
         if let Err(error) = self.write_down(actor, rows, good).await {
@@ -106,5 +113,81 @@ impl Intake {
         users.dedup();
         let detail = json!({ "readings": good, "refused": rows.len() - good, "users": users.len() });
         self.keys.record(&Act::new(Deed::Tokenise, actor).with(detail)).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    };
+
+    use async_trait::async_trait;
+    use auren_agents::{BiometricType, Text, Timestamp, UserId};
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::{
+        bus::embedded::EmbeddedBus,
+        phi::{master::Master, store::MemoryStore},
+    };
+
+    /// A vault that is away, and how often it was asked.
+    #[derive(Debug)]
+    struct Away(Arc<AtomicU32>);
+
+    impl Away {
+        fn asked<T>(&self) -> Result<T, KeyError> {
+            self.0.fetch_add(1, Relaxed);
+            Err(KeyError::Vault { vault: "a vault".to_owned(), why: "is away".to_owned() })
+        }
+    }
+
+    #[async_trait]
+    impl Master for Away {
+        fn describe(&self) -> String {
+            "a vault".to_owned()
+        }
+
+        async fn wrap(&self, _: &[u8]) -> Result<String, KeyError> {
+            self.asked()
+        }
+
+        async fn unwrap(&self, _: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+            self.asked()
+        }
+
+        async fn rewrap(&self, _: &str) -> Result<String, KeyError> {
+            self.asked()
+        }
+
+        async fn primary(&self) -> Result<u32, KeyError> {
+            self.asked()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_vault_that_is_away_is_asked_once_and_all_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let bus: SharedBus = Arc::new(EmbeddedBus::open(folder.path().join("auren.db")).await.unwrap());
+        let asked = Arc::new(AtomicU32::new(0));
+        let master = Box::new(Away(Arc::clone(&asked)));
+        let keys = Keys::open("t", master, Box::new(MemoryStore::default()), 0).await.unwrap();
+        let row = |number: u32| Row {
+            user: UserId::new(format!("u-{number}")).unwrap(),
+            event_type: BiometricType::HrvMeasurement,
+            measure: "rmssd".into(),
+            value: 41.5,
+            unit: "ms".into(),
+            at: Timestamp::parse("2024-01-01T07:00:00+01:00").unwrap(),
+            device: Text::cut("watch"),
+            context: Text::cut("sleep"),
+        };
+        let rows: Vec<_> = (0..100).map(row).collect();
+        let answers = Intake::new(bus, keys).take("test", &rows).await;
+        let passing = |error: &Untaken| matches!(error, Untaken::Keys(error) if error.is_passing());
+        assert_eq!(answers.iter().filter(|answer| answer.as_ref().is_err_and(passing)).count(), rows.len());
+        assert_eq!(asked.load(Relaxed), 1);
     }
 }

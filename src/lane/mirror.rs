@@ -4,6 +4,8 @@
 //! otherwise it is *whole*, which means in memory. What Redis does not answer, or answers with another mark, is doubtful:
 //! the partition is then written anew from the topic. Nothing here reads the log.
 
+mod warming;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -19,6 +21,8 @@ use super::{
     state::Written,
 };
 use crate::bus::Topic;
+
+pub(super) use warming::Warming;
 
 /// Snapshots older than this are not trusted: Kafka may have dropped the tombstones that came after them.
 const OLDEST: Duration = Duration::from_secs(12 * 60 * 60);
@@ -44,17 +48,13 @@ pub(super) struct Mirror {
 #[derive(Debug)]
 struct Part {
     mark: Mark,
-    /// The offset of the mark.
-    next: i64,
     waiting: BTreeSet<UserId>,
 }
 
 /// What Redis holds of a partition.
 #[derive(Debug)]
 pub(super) struct Held {
-    mark: Mark,
-    /// It has every state below this offset.
-    pub(super) next: i64,
+    pub(super) mark: Mark,
     /// Those who wait for something, and their states.
     pub(super) waiting: Vec<(UserId, Bytes)>,
 }
@@ -63,7 +63,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Flush {
     partition: i32,
-    to: (Mark, i64),
+    to: Mark,
     written: Vec<Written>,
     waiting: BTreeSet<UserId>,
     stands: Result<Mark, SnapshotError>,
@@ -90,12 +90,9 @@ pub(super) enum Landed {
 
 impl Mirror {
     /// Mirrors a state topic.
-    ///
-    /// # Errors
-    /// [`SnapshotError`] where the address cannot be one.
-    pub(super) fn new(settings: &SnapshotSettings, topic: Topic) -> Result<Self, SnapshotError> {
-        Ok(Self {
-            snapshots: Snapshots::open(settings)?,
+    pub(super) fn new(settings: &SnapshotSettings, topic: Topic) -> Self {
+        Self {
+            snapshots: Snapshots::open(settings),
             every: settings.every,
             topic,
             mirrored: HashMap::new(),
@@ -104,7 +101,7 @@ impl Mirror {
             due: None,
             retry: Instant::now(),
             pause: PAUSES.0,
-        })
+        }
     }
 
     /// How many partitions are mirrored, and how many are not although they should be.
@@ -144,7 +141,7 @@ impl Mirror {
             return Ok(None);
         }
         let waiting = users.into_iter().zip(found.states.into_iter().flatten()).collect();
-        Ok(Some(Held { mark, next: offset, waiting }))
+        Ok(Some(Held { mark, waiting }))
     }
 
     /// These are mirrored from now on.
@@ -152,7 +149,7 @@ impl Mirror {
         for (partition, held) in held {
             let waiting = held.waiting.iter().map(|(user, _)| user.clone()).collect();
             self.whole.remove(partition);
-            self.mirrored.insert(*partition, Part { mark: held.mark, next: held.next, waiting });
+            self.mirrored.insert(*partition, Part { mark: held.mark, waiting });
             self.pause = PAUSES.0;
             // What is in memory and not in Redis follows.
             self.due_soon();
@@ -187,10 +184,7 @@ impl Mirror {
         let number = Mark::Warming(rand::random());
         let begun = partitions.iter().map(|partition| self.snapshots.begin(self.topic, *partition, number));
         match join_all(begun).await.into_iter().collect::<Result<Vec<()>, _>>() {
-            Ok(_) => {
-                let parts = partitions.iter().map(|partition| (*partition, Growing::default())).collect();
-                Some(Warming { snapshots: self.snapshots.clone(), topic: self.topic, number, parts })
-            }
+            Ok(_) => Some(Warming::new(self.snapshots.clone(), self.topic, number, partitions)),
             Err(error) => {
                 self.failed(&error);
                 None
@@ -218,10 +212,7 @@ impl Mirror {
                     loaded.extend(users.into_iter().zip(found.states));
                     continue;
                 }
-                Ok(found) => tracing::warn!(
-                    topic = %self.topic, partition, found = %found.mark,
-                    "Redis does not hold what was written there; the partition is read from the topic"
-                ),
+                Ok(found) => self.differs(partition, found.mark),
                 Err(error) => self.failed(&error),
             }
             doubtful.insert(partition, users);
@@ -231,7 +222,7 @@ impl Mirror {
 
     /// Whether Redis has a state that was written at this offset.
     pub(super) fn has(&self, partition: i32, offset: i64) -> bool {
-        self.mirrored.get(&partition).is_some_and(|part| offset < part.next)
+        self.mirrored.get(&partition).is_some_and(|part| offset < part.mark.next())
     }
 
     /// Something was committed.
@@ -274,7 +265,7 @@ impl Mirror {
         for (partition, written) in lacking {
             let Some(part) = self.mirrored.get(&partition) else { continue };
             let mut waiting = part.waiting.clone();
-            let mut next = part.next;
+            let mut next = part.mark.next();
             for written in &written {
                 next = next.max(written.offset + 1);
                 if written.open {
@@ -285,7 +276,7 @@ impl Mirror {
             }
             let to = Mark::Below { offset: next, at_ms: now_ms() };
             let changed = (waiting != part.waiting).then(|| lines(&waiting));
-            flushes.push((part.mark, changed, Flush { partition, to: (to, next), written, waiting, stands: Ok(to) }));
+            flushes.push((part.mark, changed, Flush { partition, to, written, waiting, stands: Ok(to) }));
         }
         let (snapshots, topic) = (self.snapshots.clone(), self.topic);
         let (ended, flight) = oneshot::channel();
@@ -295,7 +286,7 @@ impl Mirror {
                 let snapshots = snapshots.clone();
                 async move {
                     let changes: Vec<_> = flush.written.iter().map(|w| (&w.user, w.state.as_deref())).collect();
-                    let marks = (from, flush.to.0);
+                    let marks = (from, flush.to);
                     flush.stands = snapshots.write(topic, flush.partition, marks, &changes, changed.as_deref()).await;
                     flush
                 }
@@ -309,23 +300,22 @@ impl Mirror {
     pub(super) fn landed(&mut self, flush: Flush) -> Landed {
         let Some(part) = self.mirrored.get_mut(&flush.partition) else { return Landed::Nowhere };
         match flush.stands {
-            Ok(mark) if mark == flush.to.0 => {
-                (part.mark, part.next, part.waiting) = (mark, flush.to.1, flush.waiting);
-                Landed::Written(flush.written)
+            Ok(mark) if mark == flush.to => {
+                *part = Part { mark, waiting: flush.waiting };
+                return Landed::Written(flush.written);
             }
-            Ok(mark) => {
-                tracing::warn!(
-                    topic = %self.topic, partition = flush.partition, found = %mark,
-                    "Redis does not hold what was written there; the partition is read from the topic"
-                );
-                Landed::Doubtful(flush.partition)
-            }
+            Ok(mark) => self.differs(flush.partition, mark),
             // It may arrive yet, and then overwrite what a later flush brings.
-            Err(error) => {
-                self.failed(&error);
-                Landed::Doubtful(flush.partition)
-            }
+            Err(error) => self.failed(&error),
         }
+        Landed::Doubtful(flush.partition)
+    }
+
+    fn differs(&self, partition: i32, found: Mark) {
+        tracing::warn!(
+            topic = %self.topic, partition, %found,
+            "Redis does not hold what was written there; the partition is read from the topic"
+        );
     }
 
     fn failed(&mut self, error: &SnapshotError) {
@@ -336,82 +326,13 @@ impl Mirror {
             topic = %self.topic, %error, again_in_ms = self.pause.as_millis(),
             "Redis failed; states are read from the topic and kept in memory until it answers"
         );
+        self.leave_alone();
+    }
+
+    /// Redis is not tried again for a while.
+    pub(super) fn leave_alone(&mut self) {
         self.retry = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(PAUSES.1);
-    }
-}
-
-/// Partitions that are being written anew, from a reading of the topic.
-#[derive(Debug)]
-pub(super) struct Warming {
-    snapshots: Snapshots,
-    topic: Topic,
-    number: Mark,
-    parts: BTreeMap<i32, Growing>,
-}
-
-#[derive(Debug, Default)]
-struct Growing {
-    next: i64,
-    waiting: BTreeMap<UserId, Bytes>,
-}
-
-impl Warming {
-    /// Writes the next states of the topic; false where it cannot go on.
-    pub(super) async fn take(&mut self, written: Vec<Written>) -> bool {
-        let mut by_part: BTreeMap<i32, Vec<Written>> = BTreeMap::new();
-        for written in written {
-            by_part.entry(written.partition).or_default().push(written);
-        }
-        for (partition, written) in &by_part {
-            let growing = self.parts.entry(*partition).or_default();
-            for written in written {
-                growing.next = written.offset + 1;
-                match &written.state {
-                    Some(state) if written.open => drop(growing.waiting.insert(written.user.clone(), state.clone())),
-                    _ => drop(growing.waiting.remove(&written.user)),
-                }
-            }
-        }
-        let (marks, warming) = ((self.number, self.number), &*self);
-        let writes = by_part.iter().map(|(partition, written)| async move {
-            // The newest of a user stands last and wins; within one call a field is set or deleted, not both.
-            let newest: BTreeMap<_, _> =
-                written.iter().map(|written| (&written.user, written.state.as_deref())).collect();
-            let changes: Vec<_> = newest.into_iter().collect();
-            warming.snapshots.write(warming.topic, *partition, marks, &changes, None).await
-        });
-        join_all(writes).await.into_iter().all(|stands| warming.stands(stands, warming.number))
-    }
-
-    /// Sets the marks: from here on the partitions are mirrored.
-    pub(super) async fn finish(self) -> Option<BTreeMap<i32, Held>> {
-        let mut held = BTreeMap::new();
-        for (partition, growing) in &self.parts {
-            let mark = Mark::Below { offset: growing.next, at_ms: now_ms() };
-            let waiting = lines(growing.waiting.keys());
-            let stands = self.snapshots.write(self.topic, *partition, (self.number, mark), &[], Some(&waiting)).await;
-            if !self.stands(stands, mark) {
-                return None;
-            }
-            let waiting = growing.waiting.clone().into_iter().collect();
-            held.insert(*partition, Held { mark, next: growing.next, waiting });
-        }
-        Some(held)
-    }
-
-    fn stands(&self, stands: Result<Mark, SnapshotError>, wanted: Mark) -> bool {
-        match stands {
-            Ok(mark) if mark == wanted => true,
-            Ok(found) => {
-                tracing::warn!(topic = %self.topic, %found, "somebody else writes these snapshots; states stay in memory");
-                false
-            }
-            Err(error) => {
-                tracing::warn!(topic = %self.topic, %error, "Redis failed while it was written; states stay in memory");
-                false
-            }
-        }
     }
 }
 

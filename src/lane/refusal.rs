@@ -71,14 +71,18 @@ pub(super) enum Envelope {
     Bad(Refusal),
 }
 
+/// The user whose key this is.
+pub(super) fn user_of(key: &[u8]) -> Option<UserId> {
+    UserId::new(std::str::from_utf8(key).ok()?).ok()
+}
+
 /// Looks at key, size and partition of a record.
 pub(super) fn envelope(record: &Record, partitions: i32) -> Envelope {
     let bad = |class, field, why: &str| Envelope::Bad(Refusal::new(class, field, why));
     let Some(key) = &record.key else {
         return bad("missing_key", "key", "is missing; a record is keyed by its user");
     };
-    let user = std::str::from_utf8(key).ok().and_then(|key| UserId::new(key).ok());
-    let Some(user) = user else {
+    let Some(user) = user_of(key) else {
         return bad("bad_key", "key", "is no user's id: 1 to 128 bytes of UTF-8 without control characters");
     };
     let home = key_partition(key, partitions);

@@ -53,6 +53,8 @@ pub struct Input {
     pub topic: Topic,
     /// Its place there.
     pub cursor: Cursor,
+    /// When it was written there, in milliseconds since the epoch.
+    pub written_ms: i64,
     /// Its payload.
     pub payload: Bytes,
 }

@@ -42,16 +42,12 @@ if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
 return ARGV[2]";
 
 /// Where Redis is, and how long it may take.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SnapshotSettings {
-    /// `redis://[user:password@]host:port/[database]`.
-    pub url: String,
-    /// Stands before every key.
-    pub prefix: String,
-    /// How long an answer may take.
-    pub limit: Duration,
-    /// How often what was committed is written.
-    pub every: Duration,
+    client: Client,
+    prefix: String,
+    limit: Duration,
+    pub(super) every: Duration,
 }
 
 /// Why Redis gave no answer.
@@ -91,14 +87,14 @@ pub(super) type Change<'a> = (&'a UserId, Option<&'a [u8]>);
 
 impl Snapshots {
     /// The snapshots in a Redis that is connected to when it is first asked.
-    pub(super) fn open(settings: &SnapshotSettings) -> Result<Self, SnapshotError> {
+    pub(super) fn open(settings: &SnapshotSettings) -> Self {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(settings.limit))
             .set_response_timeout(Some(settings.limit))
             .set_number_of_retries(1);
-        let client = Client::open(settings.url.as_str())?;
-        let connection = ConnectionManager::new_lazy_with_config(client, config)?;
-        Ok(Self { connection, write: Script::new(WRITE), prefix: settings.prefix.clone() })
+        let connection = ConnectionManager::new_lazy_with_config(settings.client.clone(), config)
+            .expect("only a connection that is to subscribe can be configured wrongly");
+        Self { connection, write: Script::new(WRITE), prefix: settings.prefix.clone() }
     }
 
     /// The mark of a partition, and the users who wait for something.
@@ -157,16 +153,16 @@ impl Snapshots {
         let mut fields: Vec<(&str, &[u8])> =
             changes.iter().map(|(user, state)| (user.as_str(), state.unwrap_or_default())).collect();
         fields.extend(waiting.map(|users| (WAITING, users.as_bytes())));
-        let calls = fields.len().div_ceil(CALL).max(1);
-        let mut stands = from;
-        for (index, fields) in fields.chunks(CALL).chain(fields.is_empty().then_some(&fields[..])).enumerate() {
-            let next = if index + 1 == calls { to } else { from };
-            stands = self.call(topic, partition, (from, next), fields).await?;
-            if stands != next {
-                break;
+        let mut calls = fields.chunks(CALL).peekable();
+        loop {
+            // Without a field, too, there is a mark to set.
+            let fields = calls.next().unwrap_or_default();
+            let next = if calls.peek().is_some() { from } else { to };
+            let stands = self.call(topic, partition, (from, next), fields).await?;
+            if stands != next || calls.peek().is_none() {
+                return Ok(stands);
             }
         }
-        Ok(stands)
     }
 
     async fn call(
@@ -191,27 +187,43 @@ impl Snapshots {
 }
 
 impl SnapshotSettings {
+    /// A Redis at `redis://[user:password@]host:port/[database]`, which may take so long for an answer; `prefix` stands
+    /// before every key, and what was committed is written so often.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] where the address cannot be one.
+    pub fn new(url: &str, prefix: String, limit: Duration, every: Duration) -> Result<Self, SnapshotError> {
+        Ok(Self { client: Client::open(url)?, prefix, limit, every })
+    }
+
     /// Asks Redis whether it answers; says its version and what it does when its memory is full.
     ///
     /// # Errors
     /// [`SnapshotError`] where it does not answer.
     pub async fn ask(&self) -> Result<String, SnapshotError> {
-        let mut connection = Snapshots::open(self)?.connection;
+        let mut connection = Snapshots::open(self).connection;
         let info: String = redis::cmd("INFO").query_async(&mut connection).await?;
         let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("unknown").trim();
         Ok(format!("Redis {}, maxmemory-policy {}", line("redis_version:"), line("maxmemory_policy:")))
     }
+}
 
-    /// Whether the address can be one.
-    ///
-    /// # Errors
-    /// [`SnapshotError`] where it cannot.
-    pub fn check(&self) -> Result<(), SnapshotError> {
-        Client::open(self.url.as_str()).map(drop).map_err(SnapshotError)
+/// Without the address: it may hold a password.
+impl fmt::Debug for SnapshotSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SnapshotSettings").field("prefix", &self.prefix).finish_non_exhaustive()
     }
 }
 
 impl Mark {
+    /// Every state below this offset is there.
+    pub(super) fn next(self) -> i64 {
+        match self {
+            Self::Below { offset, .. } => offset,
+            Self::Nothing | Self::Warming(_) => 0,
+        }
+    }
+
     fn parse(text: Option<&str>) -> Self {
         let parse = |text: &str| {
             let (first, second) = text.split_once(' ')?;

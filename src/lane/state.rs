@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::{
     Users,
     mirror::{Held, Mirror, Warming},
+    refusal::user_of,
 };
 use crate::bus::{BusError, Headers, Outgoing, Read, ReadFrom, ReadUntil, Record, SharedBus, Topic};
 
@@ -57,8 +58,7 @@ pub(super) struct Written {
 
 impl Written {
     fn of(record: Record) -> Option<Self> {
-        let user = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
-        let Some(user) = user.and_then(|user| UserId::new(user).ok()) else {
+        let Some(user) = record.key.as_deref().and_then(user_of) else {
             tracing::warn!(topic = %record.topic, cursor = %record.cursor(), "a state without a user was passed over");
             return None;
         };
@@ -81,17 +81,11 @@ impl States {
         let mut marks = BTreeMap::new();
         if let Some(mirror) = &mut self.mirror {
             let held = mirror.take(partitions, &bus.watermarks(self.topic).await?).await;
-            marks = held.iter().map(|(partition, held)| (*partition, held.next)).collect();
+            marks = held.iter().map(|(partition, held)| (*partition, held.mark.next())).collect();
             self.wake(held);
         }
-        if !marks.is_empty() {
-            let partitions = marks.keys().copied().collect();
-            let mut batches = bus.read(self.read(partitions, ReadFrom::Offsets(marks.clone())));
-            while let Some(batch) = batches.recv().await {
-                batch?.into_iter().filter_map(Written::of).for_each(|written| self.restored(written));
-            }
-        }
-        let rest: Vec<_> = partitions.iter().copied().filter(|partition| !marks.contains_key(partition)).collect();
+        let (tails, rest): (Vec<_>, Vec<_>) = partitions.iter().partition(|partition| marks.contains_key(partition));
+        self.remember(bus, &tails, ReadFrom::Offsets(marks)).await?;
         self.rebuild(bus, &rest).await
     }
 
@@ -111,44 +105,70 @@ impl States {
 
     /// Reads all of some partitions into memory.
     async fn read_whole(&mut self, bus: &SharedBus, partitions: &[i32]) -> Result<(), BusError> {
-        if partitions.is_empty() {
-            return Ok(());
-        }
-        let mut batches = bus.read(self.read(partitions.to_vec(), ReadFrom::Earliest));
-        while let Some(batch) = batches.recv().await {
-            batch?.into_iter().filter_map(Written::of).for_each(|written| self.restored(written));
-        }
+        self.remember(bus, partitions, ReadFrom::Earliest).await?;
         if let Some(mirror) = &mut self.mirror {
             mirror.keep(partitions);
         }
         Ok(())
     }
 
-    /// Reads all of some partitions into Redis; false where Redis failed on the way.
-    async fn warm(&mut self, bus: &SharedBus, partitions: &[i32], mut warming: Warming) -> Result<bool, BusError> {
-        let mut batches = bus.read(self.read(partitions.to_vec(), ReadFrom::Earliest));
+    /// Reads some partitions into memory, from there on.
+    async fn remember(&mut self, bus: &SharedBus, partitions: &[i32], from: ReadFrom) -> Result<(), BusError> {
+        // No partition would mean all of them.
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        let mut batches = bus.read(self.read(partitions, from));
         while let Some(batch) = batches.recv().await {
-            if !warming.take(batch?.into_iter().filter_map(Written::of).collect()).await {
-                return Ok(false);
-            }
+            batch?.into_iter().filter_map(Written::of).for_each(|written| self.restored(written));
         }
-        let Some(held) = warming.finish().await else { return Ok(false) };
+        Ok(())
+    }
+
+    /// Reads all of some partitions into Redis; false where Redis failed on the way.
+    async fn warm(&mut self, bus: &SharedBus, partitions: &[i32], warming: Warming) -> Result<bool, BusError> {
+        let held = self.warmed(bus, partitions, warming).await?;
+        let Some(mirror) = &mut self.mirror else { return Ok(false) };
+        let Some(held) = held else {
+            mirror.leave_alone();
+            return Ok(false);
+        };
+        mirror.hold(&held);
         self.let_go(&held);
-        if let Some(mirror) = &mut self.mirror {
-            mirror.hold(&held);
-        }
         self.wake(held);
         Ok(true)
+    }
+
+    async fn warmed(
+        &self,
+        bus: &SharedBus,
+        partitions: &[i32],
+        mut warming: Warming,
+    ) -> Result<Option<BTreeMap<i32, Held>>, BusError> {
+        let mut batches = bus.read(self.read(partitions, ReadFrom::Earliest));
+        while let Some(batch) = batches.recv().await {
+            if !warming.take(batch?.into_iter().filter_map(Written::of).collect()).await {
+                return Ok(None);
+            }
+        }
+        Ok(warming.finish().await)
     }
 
     /// Lets go of the states that Redis holds now. Until the batch is worked they stay at hand.
     fn let_go(&mut self, held: &BTreeMap<i32, Held>) {
         let leaving = self.users.extract_if(|_, saved| {
             let Some(held) = held.get(&saved.partition) else { return false };
-            saved.lacking.take_if(|written| written.offset < held.next);
-            !saved.open && saved.offset.is_some_and(|offset| offset < held.next)
+            saved.lacking.take_if(|written| written.offset < held.mark.next());
+            !saved.open && saved.offset.is_some_and(|offset| offset < held.mark.next())
         });
         self.loaded.extend(leaving.map(|(user, saved)| (user, saved.state)));
+    }
+
+    /// Lets go of a state that Redis holds now. Until the batch is worked it stays at hand.
+    fn let_go_of(&mut self, user: &UserId) {
+        if let Some((user, saved)) = self.users.remove_entry(user) {
+            self.loaded.insert(user, saved.state);
+        }
     }
 
     /// Takes the states of those who wait into memory.
@@ -156,14 +176,14 @@ impl States {
         for (partition, held) in held {
             for (user, state) in held.waiting {
                 if !self.users.contains_key(&user) {
-                    self.put(user, partition, Some(state), true, Some(held.next - 1));
+                    self.put(user, partition, Some(state), true, Some(held.mark.next() - 1));
                 }
             }
         }
     }
 
-    fn read(&self, partitions: Vec<i32>, from: ReadFrom) -> Read {
-        Read { topic: self.topic, partitions, from, until: ReadUntil::End }
+    fn read(&self, partitions: &[i32], from: ReadFrom) -> Read {
+        Read { topic: self.topic, partitions: partitions.to_vec(), from, until: ReadUntil::End }
     }
 
     /// A record of the topic. What is at work in memory is newer.
@@ -172,19 +192,19 @@ impl States {
         if known.is_some_and(|offset| offset.is_none_or(|offset| offset >= written.offset)) {
             return;
         }
-        if written.state.is_none() && self.mirror.is_none() {
-            self.remove(&written.user);
+        let Written { user, partition, offset, state, open } = written.clone();
+        if self.mirror.is_none() && state.is_none() {
+            self.remove(&user);
             return;
         }
-        let Written { user, partition, offset, state, open } = written.clone();
         self.put(user, partition, state, open, Some(offset));
         if self.mirror.is_some() {
-            self.lacking(written);
+            self.lacks(written);
         }
     }
 
     /// Redis does not have this one yet.
-    fn lacking(&mut self, written: Written) {
+    fn lacks(&mut self, written: Written) {
         if let Some(saved) = self.users.get_mut(&written.user) {
             saved.lacking = Some(Box::new(written));
         }

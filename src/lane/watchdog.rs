@@ -20,6 +20,8 @@ const LOOKS: u32 = 4;
 pub(super) struct Pulse {
     beats: Cell<u64>,
     standing: Cell<Standing>,
+    /// Whether the worker waits for something to come. Working what came may take long: keys or states may be away.
+    waiting: Cell<bool>,
     under_way: Cell<usize>,
     held: RefCell<Vec<i32>>,
 }
@@ -27,7 +29,8 @@ pub(super) struct Pulse {
 impl Pulse {
     pub(super) fn new() -> Self {
         let held = RefCell::default();
-        Self { beats: Cell::new(0), standing: Cell::new(Standing::Joining), under_way: Cell::new(0), held }
+        let (standing, waiting) = (Cell::new(Standing::Joining), Cell::new(true));
+        Self { beats: Cell::new(0), standing, waiting, under_way: Cell::new(0), held }
     }
 
     /// Something came, was worked or was decided. What the worker does of its own accord is no beat.
@@ -40,6 +43,10 @@ impl Pulse {
         *self.held.borrow_mut() = held.to_vec();
     }
 
+    pub(super) fn waits(&self, waits: bool) {
+        self.waiting.set(waits);
+    }
+
     /// So many commits are under way. They have limits of their own, and nothing need come meanwhile.
     pub(super) fn under_way(&self, commits: usize) {
         self.under_way.set(commits);
@@ -47,7 +54,8 @@ impl Pulse {
 
     /// Whether records that wait would have to come.
     fn may_work(&self) -> bool {
-        self.standing.get() == Standing::Working && self.under_way.get() == 0 && !self.held.borrow().is_empty()
+        let may = self.waiting.get() && self.standing.get() == Standing::Working;
+        may && self.under_way.get() == 0 && !self.held.borrow().is_empty()
     }
 }
 
@@ -147,6 +155,9 @@ mod tests {
         assert!(watch.is_due(&pulse, at(360)));
         pulse.beat();
         assert!(!watch.is_quiet(&pulse) && !watch.is_due(&pulse, at(391)), "something came");
+        pulse.waits(false);
+        assert!(!watch.is_due(&pulse, at(430)), "what came is being worked");
+        pulse.waits(true);
         pulse.under_way(1);
         assert!(!watch.is_due(&pulse, at(500)), "a commit is under way");
         pulse.under_way(0);

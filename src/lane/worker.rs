@@ -99,11 +99,7 @@ impl<P: Processor> Worker<P> {
     pub fn new(bus: SharedBus, processor: P, settings: WorkerSettings, stats: Arc<LaneStats>) -> Self {
         let (sender, late) = mpsc::channel(LATES);
         let topic = processor.role().state_topic();
-        let mirror = settings.snapshots.as_ref().and_then(|snapshots| {
-            Mirror::new(snapshots, topic)
-                .inspect_err(|error| tracing::error!(%error, "states are not mirrored: redis.url cannot be used"))
-                .ok()
-        });
+        let mirror = settings.snapshots.as_ref().map(|snapshots| Mirror::new(snapshots, topic));
         Self {
             bus,
             processor: Rc::new(processor),
@@ -177,6 +173,7 @@ impl<P: Processor> Worker<P> {
         loop {
             self.fly(&outlet).await?;
             let free = !self.is_full();
+            self.pulse.waits(true);
             let next = tokio::select! {
                 biased;
                 () = stopped(stop) => Next::Stop,
@@ -185,6 +182,7 @@ impl<P: Processor> Worker<P> {
                 Some((user, late)) = self.late.recv(), if free => Next::Late(user, late),
                 event = inlet.recv(), if free => Next::Inlet(event),
             };
+            self.pulse.waits(false);
             if !matches!(next, Next::States(_)) {
                 self.pulse.beat();
             }
@@ -195,10 +193,7 @@ impl<P: Processor> Worker<P> {
                 }
                 Next::Committed(done) => self.committed(done)?,
                 Next::States(turn) => {
-                    // It may read whole partitions.
-                    self.pulse.stand(Standing::Restoring, &self.held);
                     self.states.go_on(turn, &self.bus).await?;
-                    self.pulse.stand(self.standing, &self.held);
                     self.show();
                 }
                 Next::Late(user, late) => self.work_late(user, late).await?,

@@ -17,7 +17,13 @@ pub struct Binding<'a> {
 /// The version of the record's schema that the token stands in.
 const SCHEMA_VERSION: &str = "1";
 
-impl Binding<'_> {
+impl<'a> Binding<'a> {
+    /// The measured value of a reading and of the biometric event that is made of it.
+    #[must_use]
+    pub fn value(event: &'a EventId, event_type: &'a BiometricType) -> Self {
+        Self { event, event_type, field: "value" }
+    }
+
     /// Tenant, user, event id, event type, field and schema version, each behind its length (four bytes, big-endian).
     pub(super) fn associated_data(&self, tenant: &str, user: &str) -> Vec<u8> {
         length_prefixed(&[tenant, user, self.event.as_str(), self.event_type.as_str(), self.field, SCHEMA_VERSION])

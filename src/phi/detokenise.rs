@@ -169,18 +169,9 @@ impl Unopened {
     #[must_use]
     pub fn class(&self) -> &'static str {
         match self {
-            Self::Token(PhiError::NotAToken) => "not_a_token",
-            Self::Token(PhiError::UnknownSuite) => "unknown_token_version",
-            Self::Token(PhiError::UnknownKeyring | PhiError::UnknownKey) | Self::Key(_) if !self.is_erased() => {
-                "unknown_key"
-            }
-            Self::Key(_) => "erased",
-            Self::Token(_) => "does_not_open",
+            Self::Token(error) => error.class(),
+            Self::Key(error) => error.class(),
         }
-    }
-
-    fn is_erased(&self) -> bool {
-        matches!(self, Self::Key(KeyError::Erased))
     }
 }
 
@@ -245,8 +236,7 @@ async fn open(keys: &Keys, item: &Item) -> Result<Result<Measured, Unopened>, Ke
         Err(error) if error.is_passing() => return Err(error),
         Err(error) => return Ok(Err(Unopened::Key(error))),
     };
-    let binding = Binding { event: &item.event_id, event_type: &item.event_type, field: "value" };
-    Ok(key.open(&binding, &item.token).map_err(Unopened::Token))
+    Ok(key.open(&Binding::value(&item.event_id, &item.event_type), &item.token).map_err(Unopened::Token))
 }
 
 fn tell(measured: &Measured, mask: Mask) -> Told {
@@ -281,8 +271,7 @@ mod tests {
         let (event_id, event_type) = (EventId::new("e-1").unwrap(), BiometricType::HrvMeasurement);
         let key = keys.make(&user_id, 1).await.unwrap();
         let measured = Measured { value, measure: "rmssd".to_owned(), unit: "ms".to_owned() };
-        let binding = Binding { event: &event_id, event_type: &event_type, field: "value" };
-        let token = key.seal(&binding, &measured).unwrap();
+        let token = key.seal(&Binding::value(&event_id, &event_type), &measured).unwrap();
         Item { user_id, event_id, event_type, token }
     }
 

@@ -28,6 +28,19 @@ pub enum PhiError {
     Spent,
 }
 
+impl PhiError {
+    /// The class of the cause, for programs.
+    #[must_use]
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::NotAToken => "not_a_token",
+            Self::UnknownSuite => "unknown_token_version",
+            Self::UnknownKeyring | Self::UnknownKey => "unknown_key",
+            Self::DoesNotOpen | Self::TooWide | Self::Spent => "does_not_open",
+        }
+    }
+}
+
 /// Why there is no key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -61,14 +74,21 @@ pub enum KeyError {
         /// What failed.
         why: String,
     },
+    /// The vault answers, and does not unwrap this one key: its text is damaged, or its version is below the least that the
+    /// vault decrypts.
+    #[error("the vault does not unwrap the data key: {why}")]
+    NotUnwrapped {
+        /// What it said.
+        why: String,
+    },
     /// Nobody ever sealed anything for this person here.
     #[error("there is no data key of this person in this keyring")]
     NoKey,
     /// The person was erased.
     #[error("this person was erased: their data key was destroyed, and none is made for them again")]
     Erased,
-    /// The wrapped key is under a master key that this node does not have.
-    #[error("the data key is wrapped by version {0} of the master key, which this node does not have")]
+    /// A version of the master key that this node does not have.
+    #[error("version {0} of the master key is not among this node's keys")]
     UnknownMaster(u32),
     /// The wrapped key is under a master key that is too old.
     #[error(
@@ -93,5 +113,15 @@ impl KeyError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Keyring { .. } | Self::Vault { .. })
+    }
+
+    /// The class of the cause, for programs.
+    #[must_use]
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Erased => "erased",
+            Self::Spent => "key_spent",
+            _ => "unknown_key",
+        }
     }
 }

@@ -129,7 +129,10 @@ impl Keys {
     }
 
     async fn key(&self, user: &UserId, seals: i64, make: bool) -> Result<UserKey, KeyError> {
-        let cached = self.cache().get(user, Instant::now());
+        let (cached, forgotten) = {
+            let cache = self.cache();
+            (cache.get(user, Instant::now()), cache.forgotten())
+        };
         let key = match cached {
             Some(key) => key,
             None => {
@@ -139,9 +142,16 @@ impl Keys {
                 let mut id = [0; KEY_ID];
                 id[..KEYRING_ID].copy_from_slice(&self.0.keyring);
                 id[KEYRING_ID..].copy_from_slice(&reference);
-                let key = UserKey::new(&self.0.tenant, user.clone(), id, key);
-                self.cache().put(user.clone(), key.clone(), asked);
-                key
+                let made = |left| UserKey::new(&self.0.tenant, user.clone(), id, key, left);
+                let mut cache = self.cache();
+                // One that was forgotten while it was unwrapped must not come back.
+                if cache.forgotten() == forgotten {
+                    let key = made(cache.left(user));
+                    cache.put(user.clone(), key.clone(), asked);
+                    key
+                } else {
+                    made(Arc::default())
+                }
             }
         };
         if seals > 0 && key.left() < seals + MARGIN {
@@ -204,15 +214,21 @@ impl Keys {
         self.cache().forget(user);
     }
 
+    /// Wipes unwrapped keys whose time is up. A node does it every few seconds.
+    pub fn tidy(&self) {
+        self.cache().tidy(Instant::now());
+    }
+
     /// Destroys the key of a person for good, and lets none be made again. It is written down first who did it.
     ///
     /// # Errors
     /// [`KeyError`] where it could not be written down or done; it can be asked for again.
     pub async fn destroy(&self, user: &UserId, actor: &str) -> Result<Destroyed, KeyError> {
         self.record(&Act::new(Deed::Erase, actor).about(user)).await?;
-        let had_key = self.0.store.destroy(user.as_str(), &random::<REFERENCE>()).await?;
+        let destroyed = self.0.store.destroy(user.as_str(), &random::<REFERENCE>()).await;
+        // Where that failed the key may be gone all the same.
         self.forget(user);
-        Ok(Destroyed { had_key })
+        Ok(Destroyed { had_key: destroyed? })
     }
 
     /// Wraps every key anew that is not under the primary version. It can be ended and begun again at any time.
@@ -227,15 +243,14 @@ impl Keys {
             let page = self.0.store.owners(&after, PAGE).await?;
             let Some((last, _)) = page.last() else { break };
             after.clone_from(last);
-            let (mut old, mut begun) = (Vec::new(), done);
+            let mut old = Vec::new();
             for (owner, key) in page {
                 match key.wrapped {
-                    None => begun.destroyed += 1,
-                    Some(wrapped) if master::version(&wrapped) == Some(primary) => begun.current += 1,
+                    None => done.destroyed += 1,
+                    Some(wrapped) if master::version(&wrapped) == Some(primary) => done.current += 1,
                     Some(wrapped) => old.push((owner, wrapped)),
                 }
             }
-            done = begun;
             if !old.is_empty() {
                 let detail = json!({ "keys": old.len(), "version": primary });
                 self.record(&Act::new(Deed::Rewrap, actor).with(detail)).await?;
@@ -291,12 +306,12 @@ impl Keys {
         }
     }
 
-    /// Signs the audit up to its newest entry; none where nothing was written down yet.
+    /// Signs the audit up to its newest entry; none where nothing was written down behind this place.
     ///
     /// # Errors
     /// [`KeyError`] where keyring or master key do not answer.
-    pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, KeyError> {
-        let Some(head) = self.0.store.head().await? else { return Ok(None) };
+    pub async fn checkpoint(&self, before: i64) -> Result<Option<Checkpoint>, KeyError> {
+        let Some(head) = self.0.store.head().await?.filter(|head| head.seq > before) else { return Ok(None) };
         let (_, seed) = self.unwrapped(SIGNER, true).await?;
         let checkpoint = Checkpoint::sign(&self.0.tenant, &head, &seed);
         self.0.store.sign(&checkpoint).await?;
@@ -330,4 +345,81 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::phi::cache::KEPT;
+
+    #[tokio::test]
+    async fn seals_that_were_set_aside_outlive_the_unwrapped_key_and_not_its_destruction() {
+        let keys = Keys::ephemeral("t");
+        let user = UserId::new("u-1").unwrap();
+        let key = keys.make(&user, 1).await.unwrap();
+        key.seal_state("role", b"state").unwrap();
+        assert_eq!(key.left(), BLOCK - 1);
+        keys.cache().tidy(Instant::now() + 2 * KEPT);
+        assert!(keys.cache().get(&user, Instant::now()).is_none(), "it must be unwrapped anew");
+        assert_eq!(keys.make(&user, 1).await.unwrap().left(), BLOCK - 1, "nothing more was set aside");
+        keys.forget(&user);
+        assert_eq!(keys.make(&user, 1).await.unwrap().left(), BLOCK, "what was forgotten is set aside anew");
+    }
+
+    /// A master key that unwraps only when it is let.
+    #[derive(Debug)]
+    struct Slow {
+        local: Local,
+        asked: Arc<Notify>,
+        go: Arc<Notify>,
+    }
+
+    #[async_trait]
+    impl Master for Slow {
+        fn describe(&self) -> String {
+            self.local.describe()
+        }
+
+        async fn wrap(&self, plain: &[u8]) -> Result<String, KeyError> {
+            self.local.wrap(plain).await
+        }
+
+        async fn unwrap(&self, wrapped: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+            self.asked.notify_one();
+            self.go.notified().await;
+            self.local.unwrap(wrapped).await
+        }
+
+        async fn rewrap(&self, wrapped: &str) -> Result<String, KeyError> {
+            self.local.rewrap(wrapped).await
+        }
+
+        async fn primary(&self) -> Result<u32, KeyError> {
+            self.local.primary().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_destroyed_while_it_is_unwrapped_is_not_kept() {
+        let (asked, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let master = Slow { local: Local::ephemeral(), asked: Arc::clone(&asked), go: Arc::clone(&go) };
+        let keys = Keys::open("t", Box::new(master), Box::new(MemoryStore::default()), 0).await.unwrap();
+        let user = UserId::new("u-1").unwrap();
+        go.notify_one();
+        keys.make(&user, 1).await.unwrap();
+        asked.notified().await;
+        keys.forget(&user);
+        let destroyed = async {
+            asked.notified().await;
+            keys.destroy(&user, "test").await.unwrap();
+            go.notify_one();
+        };
+        // Who asked before has it; nobody after.
+        let (found, ()) = tokio::join!(keys.find(&user, 0), destroyed);
+        assert!(found.is_ok());
+        assert_eq!(keys.find(&user, 0).await.unwrap_err(), KeyError::Erased);
+    }
 }

@@ -70,4 +70,7 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 
     /// Counts up what somebody used within a window of time, and returns what is used then.
     async fn count(&self, window: &str, who: &str, more: i64) -> Result<i64, KeyError>;
+
+    /// Forgets what was counted in windows that began before this one.
+    async fn forget_uses(&self, before: &str) -> Result<(), KeyError>;
 }

@@ -31,8 +31,9 @@ struct Held {
     user: UserId,
     id: [u8; KEY_ID],
     key: Zeroizing<[u8; 32]>,
-    /// How many messages may still be sealed before more are set aside in the keyring.
-    left: AtomicI64,
+    /// How many messages may still be sealed before more are set aside in the keyring. The count is no secret, and may
+    /// outlive the key.
+    left: Arc<AtomicI64>,
 }
 
 impl std::fmt::Debug for UserKey {
@@ -42,8 +43,14 @@ impl std::fmt::Debug for UserKey {
 }
 
 impl UserKey {
-    pub(super) fn new(tenant: &str, user: UserId, id: [u8; KEY_ID], key: Zeroizing<[u8; 32]>) -> Self {
-        Self(Arc::new(Held { tenant: tenant.to_owned(), user, id, key, left: AtomicI64::new(0) }))
+    pub(super) fn new(
+        tenant: &str,
+        user: UserId,
+        id: [u8; KEY_ID],
+        key: Zeroizing<[u8; 32]>,
+        left: Arc<AtomicI64>,
+    ) -> Self {
+        Self(Arc::new(Held { tenant: tenant.to_owned(), user, id, key, left }))
     }
 
     /// How many messages may still be sealed.

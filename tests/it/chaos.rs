@@ -1,7 +1,6 @@
 //! Bad days: real hubs, a real Kafka, and somebody who kills, stops and fills them, each day judged from outside by
 //! `auren verify`. Nothing that was acknowledged may be lost, no effect may come twice, each person's in their order.
 //!
-//! A day with a service that is not here yet (Redis emptied, gone, back) gets a file of its own beside the others.
 //! `tests/chaos/run --long` makes the days longer (`AUREN_CHAOS_LONG=1`) and prints what came of each.
 
 mod broker;
@@ -80,7 +79,8 @@ impl Day {
         let history = self.program.folder().join("history");
         let seconds_text = seconds.to_string();
         let mut command = self.auren(&["verify", "--users", "40", "--rate", "80", "--seconds", &seconds_text]);
-        command.args(["--json", "--settle-seconds", "60", "--history"]).arg(history);
+        // What is late on a machine that has much else to do is not lost; whoever is quick does not wait for it.
+        command.args(["--json", "--settle-seconds", "240", "--history"]).arg(history);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (what, until) = (what.to_owned(), Instant::now() + Duration::from_secs(seconds));
         Verifying { child, what, until, folder: self.program.folder().to_owned() }

@@ -11,10 +11,10 @@ use std::{
 use auren_agents::{ConversationEvent, MessageType};
 use serde_json::Value;
 
-use crate::support::{DEADLINE, Program, service};
+use crate::support::{DEADLINE, Program, service, signal};
 
 /// The mission's trigger, as it stands.
-pub const TRIGGER: &str = r#"{"trigger_id":"uuid","user_id":"user_hash","trigger_type":"hrv_drop","severity":0.8,"context_window":["event1","event2"],"recommended_agents":["neuroscientist","coach"],"message":"HRV dropped 25% below baseline","timestamp":"2024-01-01T10:00:00Z"}"#;
+const TRIGGER: &str = r#"{"trigger_id":"uuid","user_id":"user_hash","trigger_type":"hrv_drop","severity":0.8,"context_window":["event1","event2"],"recommended_agents":["neuroscientist","coach"],"message":"HRV dropped 25% below baseline","timestamp":"2024-01-01T10:00:00Z"}"#;
 
 fn text(output: &[u8]) -> String {
     String::from_utf8(output.to_vec()).unwrap()
@@ -37,11 +37,6 @@ fn wait(mut child: Child) -> (Option<i32>, String) {
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     (status.code(), said)
-}
-
-fn terminate(child: &Child) {
-    let sent = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(sent.success());
 }
 
 #[test]
@@ -119,7 +114,7 @@ fn a_node_on_the_embedded_bus_answers_a_trigger_and_ends_in_order_when_it_is_tol
     let program = Program::new();
     answers_a_trigger(&program, &[]);
     let doctor = done(&program.run(&["doctor"]));
-    assert!(doctor.contains("13 topics of 12 partitions each") && doctor.contains("none"), "{doctor}");
+    assert!(doctor.contains("14 topics of 12 partitions each") && doctor.contains("none"), "{doctor}");
 }
 
 #[test]
@@ -148,7 +143,7 @@ fn answers_a_trigger(program: &Program, flags: &[&str]) {
         assert_eq!((&record["key"], &record["value"]["metadata"]["cause"]), (&"user_hash".into(), &"uuid".into()));
         assert_eq!(record["headers"]["ce_id"], record["value"]["event_id"]);
     }
-    terminate(&node);
+    signal(node.id(), "TERM");
     let (code, said) = wait(node);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("hub stopped") && !said.contains("ERROR"), "{said}");

@@ -21,15 +21,13 @@ use tokio::{
 use crate::support::{
     Kind, Program, River,
     http::{Answer, ask, get},
-    mission_trigger, on_system, settled, until, within,
+    mission_trigger, on_system, settled, signal, until, within,
 };
 
 /// A hub with a server on a free port.
 async fn hub(kind: Kind) -> (River, Running, SocketAddr) {
     let mut river = River::open(kind).await;
-    river.config.http.address = "127.0.0.1:0".to_owned();
-    let hub = river.hub().await;
-    let address = hub.http_address().unwrap();
+    let (hub, address) = river.served().await;
     (river, hub, address)
 }
 
@@ -119,10 +117,8 @@ fn an_address_that_is_taken_is_named_with_its_key() {
 fn who_comes_when_all_connections_are_taken_waits_for_one() {
     on_system(async {
         let mut river = River::open(Kind::Embedded).await.roles(&[Role::Detect]);
-        river.config.http.address = "127.0.0.1:0".to_owned();
         river.config.http.max_connections = 1;
-        let hub = river.hub().await;
-        let address = hub.http_address().unwrap();
+        let (hub, address) = river.served().await;
         let mut first = TcpStream::connect(address).await.unwrap();
         let request = format!("GET /livez HTTP/1.1\r\nHost: {address}\r\n\r\n");
         first.write_all(request.as_bytes()).await.unwrap();
@@ -155,7 +151,7 @@ fn a_served_node_says_where_it_listens_and_stops_listening_when_it_is_told_to_en
         || program.command(&["doctor", "--ready"]).env("AUREN__HTTP__ADDRESS", address.to_string()).output().unwrap();
     let said_ready = ask();
     assert!(said_ready.status.success() && said_ready.stdout.starts_with(b"{\"ready\":true,"), "{said_ready:?}");
-    assert!(std::process::Command::new("kill").args(["-TERM", &node.id().to_string()]).status().unwrap().success());
+    signal(node.id(), "TERM");
     assert!(said.map(Result::unwrap).any(|line| line.contains("hub stopped")));
     assert!(node.wait().unwrap().success());
     std::net::TcpStream::connect(address).unwrap_err();

@@ -147,7 +147,8 @@ async fn an_audit_shows_what_was_done_to_it(place: Place) {
         }
     };
     futures::join!(written(keys.clone()), written(other.clone()));
-    let outside = keys.checkpoint().await.unwrap().unwrap();
+    let outside = keys.checkpoint(0).await.unwrap().unwrap();
+    assert_eq!(keys.checkpoint(outside.seq).await.unwrap(), None, "there is nothing newer to sign");
     let verdict = other.verify(std::slice::from_ref(&outside)).await.unwrap();
     assert!(verdict.is_whole(), "{:?}", verdict.flaws);
     assert_eq!((verdict.entries, verdict.signed_to, verdict.checkpoints), (20, 20, 2));
@@ -180,6 +181,17 @@ async fn an_audit_shows_what_was_done_to_it(place: Place) {
         keys.record(&Act::new(Deed::Erase, "somebody")).await.unwrap();
     }
     assert_eq!(flaws().await, [Flaw::Rewritten(20)]);
+}
+
+async fn what_was_counted_in_a_window_that_is_over_is_forgotten(place: Place) {
+    let store = place.store().await;
+    for span in ["2024-01-01", "2024-01-01T23:59", "2024-01-02", "2024-01-02T00:00"] {
+        assert_eq!(store.count(span, "dr", 3).await.unwrap(), 3);
+    }
+    store.forget_uses("2024-01-02").await.unwrap();
+    for (span, used) in [("2024-01-01", 0), ("2024-01-01T23:59", 0), ("2024-01-02", 3), ("2024-01-02T00:00", 3)] {
+        assert_eq!(store.count(span, "dr", 0).await.unwrap(), used, "{span}");
+    }
 }
 
 /// The database itself, as whoever attacks it has it.
@@ -239,6 +251,7 @@ on_both!(
     keys_are_rotated_and_wrapped_anew_and_nothing_stops_opening,
     wrapped_keys_that_changed_places_are_nobody_s_and_a_spent_key_seals_no_more,
     an_audit_shows_what_was_done_to_it,
+    what_was_counted_in_a_window_that_is_over_is_forgotten,
 );
 
 #[test]

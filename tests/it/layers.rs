@@ -47,6 +47,9 @@ fn a_client_library_is_named_in_one_folder_only() {
         ("hkdf::", &["src/phi/"]),
         ("figment", &["src/config/"]),
         ("csv::", &["src/import/"]),
+        ("cel::", &["src/detect/"]),
+        ("serde_saphyr", &["src/detect/"]),
+        ("plotters", &["src/cli/rules/"]),
         ("indicatif", &["src/cli/"]),
         ("anyhow", &["src/cli", "src/main.rs"]),
     ] {

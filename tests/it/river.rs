@@ -11,6 +11,7 @@ mod messages;
 mod nodes;
 mod parking;
 mod redis;
+mod rules;
 mod trigger;
 mod whole;
 
@@ -34,6 +35,7 @@ macro_rules! behaviours {
                 an_answer_after_its_deadline_is_not_awaited, a_slow_agent_holds_nobody_else_up,
                 any_actor_that_handles_a_consult_is_an_agent;
             failing: an_agent_that_hangs_has_one_final_word_and_the_others_answer,
+                an_agent_that_hangs_when_it_is_asked_again_is_late_all_the_same,
                 an_agent_that_panics_is_started_again_and_asked_again,
                 a_question_that_breaks_an_agent_is_given_up_after_its_attempts,
                 an_agent_that_is_away_for_a_moment_answers_once, an_agent_that_refuses_is_not_asked_again,
@@ -64,6 +66,8 @@ macro_rules! behaviours {
                 a_node_that_has_a_key_at_hand_drops_it_when_it_hears_of_the_erasure,
                 to_forget_somebody_unknown_or_twice_harms_nobody;
             bad_input: a_record_that_nobody_can_use_is_one_dead_letter_and_holds_nobody_up;
+            rules: a_rule_pushed_while_events_flow_judges_each_event_once_and_skips_none,
+                a_bad_rule_is_refused_and_the_old_one_stays_also_after_a_restart;
             whole: a_data_set_always_gives_the_same_conversation, a_restart_in_the_middle_changes_nothing,
                 sessions_that_were_put_to_sleep_say_the_same, two_nodes_share_the_work_and_one_finishes_it_alone,
                 no_measured_value_leaves_the_sealed_boundary;

@@ -166,14 +166,13 @@ impl Place {
 
 /// A name that no other test uses.
 pub fn own_name() -> String {
-    settings(String::new()).prefix
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    format!("t{since:x}-{}-{}.", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn settings(brokers: String) -> KafkaSettings {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    let prefix = format!("t{since:x}-{}-{}.", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    KafkaSettings { brokers, prefix, ..KafkaSettings::default() }
+    KafkaSettings { brokers, prefix: own_name(), ..KafkaSettings::default() }
 }
 
 pub fn specs(topics: &[Topic], partitions: i32) -> Vec<TopicSpec> {

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use auren::{
-    app::{Hub, Running},
+    app::Running,
     bus::{
         Bus, BusError, Cursor, Facts, Inlet, Join, Member, Outgoing, Read, Record, SharedBus, Topic, TopicInfo,
         TopicSpec,
@@ -28,7 +28,7 @@ struct Impaired {
     /// Memberships that were begun.
     joins: AtomicUsize,
     /// The first membership hears no batch.
-    deaf: AtomicBool,
+    deaf: bool,
     /// While it is set, no commit is passed on.
     dumb: Arc<AtomicBool>,
     held_up: Arc<Notify>,
@@ -39,7 +39,7 @@ impl Impaired {
         Arc::new(Self {
             bus: Arc::clone(bus),
             joins: AtomicUsize::new(0),
-            deaf: AtomicBool::new(deaf),
+            deaf,
             dumb: Arc::new(AtomicBool::new(dumb)),
             held_up: Arc::default(),
         })
@@ -81,7 +81,7 @@ impl Bus for Impaired {
     }
 
     fn join(&self, join: Join) -> Result<Member, BusError> {
-        let deaf = self.deaf.load(SeqCst) && self.joins.fetch_add(1, SeqCst) == 0;
+        let deaf = self.joins.fetch_add(1, SeqCst) == 0 && self.deaf;
         let Member { inlet: mut real, outlet: commits } = self.bus.join(join)?;
         let (hear, inlet) = mpsc::channel(2);
         let (outlet, mut told) = mpsc::channel(1);
@@ -115,18 +115,17 @@ impl Bus for Impaired {
     }
 }
 
-/// A hub on this bus with a watchdog of one second.
-async fn hub(river: &River, bus: SharedBus) -> Running {
-    let mut config = river.config.clone();
-    config.lanes.watchdog_seconds = 1;
-    let hub = Hub::builder().config(config).bus(bus).keys(river.keys.clone()).agents(river.agents.clone());
-    hub.build().await.unwrap().start().await.unwrap()
+/// A river whose hubs have these roles and a watchdog of one second.
+async fn river(kind: Kind, roles: &[Role]) -> River {
+    let mut river = River::open(kind).await.roles(roles);
+    river.config.lanes.watchdog_seconds = 1;
+    river
 }
 
 async fn a_worker_to_whom_nothing_comes_begins_again(kind: Kind) {
-    let river = River::open(kind).await.roles(&[Role::Converse]);
+    let river = river(kind, &[Role::Converse]).await;
     let bus = Impaired::new(&river.stage.bus, true, false);
-    let hub = hub(&river, bus.clone()).await;
+    let hub = river.hub_on(bus.clone()).await;
     let stats = hub.stats(Role::Converse).unwrap();
     river.json(Topic::Triggers, "user_hash", &mission_trigger()).await;
     until("the watchdog bites", || async { stats.totals().stalls == 1 }).await;
@@ -152,19 +151,19 @@ fn a_worker_to_whom_nothing_comes_begins_again_on_kafka() {
 #[test]
 fn a_worker_that_is_idle_or_waits_for_its_commit_goes_on() {
     on_system(async {
-        let waiting = River::open(Kind::Embedded).await.roles(&[Role::Converse]);
+        let waiting = river(Kind::Embedded, &[Role::Converse]).await;
         let dumb = Impaired::new(&waiting.stage.bus, false, true);
-        let waits = hub(&waiting, dumb.clone()).await;
+        let waits = waiting.hub_on(dumb.clone()).await;
         // The markers of its transactions are nothing that waits.
-        let idle = River::open(Kind::Kafka).await.roles(&[Role::Detect, Role::Converse]);
-        let idles = hub(&idle, idle.stage.bus.clone()).await;
+        let idle = river(Kind::Kafka, &[Role::Detect, Role::Converse]).await;
+        let idles = idle.hub_on(idle.stage.bus.clone()).await;
         idle.json(Topic::Triggers, "user_hash", &mission_trigger()).await;
         settled(&idles).await;
         waiting.json(Topic::Triggers, "user_hash", &mission_trigger()).await;
 
         for _ in 0..2 {
-            let clock = River::open(Kind::Embedded).await.roles(&[Role::Converse]);
-            let deaf = hub(&clock, Impaired::new(&clock.stage.bus, true, false)).await;
+            let clock = river(Kind::Embedded, &[Role::Converse]).await;
+            let deaf = clock.hub_on(Impaired::new(&clock.stage.bus, true, false)).await;
             clock.json(Topic::Triggers, "user_hash", &mission_trigger()).await;
             until("the clock's watchdog bites", || async { deaf.stats(Role::Converse).unwrap().totals().stalls == 1 })
                 .await;

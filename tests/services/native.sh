@@ -19,7 +19,7 @@ find_java() {
 postgres_programs() {
     local folder
     for folder in /usr/lib/postgresql/*/bin "$(dirname "$(command -v initdb || echo /)")"; do
-        if [[ -x $folder/initdb ]]; then echo "$folder"; fi
+        if [[ -x $folder/initdb && -x $folder/pg_isready ]]; then echo "$folder"; fi
     done | sort -V | tail -n 1
 }
 

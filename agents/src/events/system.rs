@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Extra;
 use crate::{
@@ -30,4 +31,25 @@ pub struct SystemEvent {
     /// Fields this version does not know.
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+impl SystemEvent {
+    /// What has just happened on a node; `about` tells it from others of its kind at the same moment. Its detail is a JSON
+    /// object.
+    #[must_use]
+    pub fn now(what: &str, about: &str, node: &str, detail: Value) -> Self {
+        let timestamp = Timestamp::now();
+        Self {
+            event_id: EventId::derived(&[what, about, timestamp.as_str()]),
+            event_type: Text::cut(what),
+            node: Text::cut(node),
+            user_id: None,
+            detail: match detail {
+                Value::Object(detail) => detail,
+                _ => Extra::new(),
+            },
+            timestamp,
+            extra: Extra::new(),
+        }
+    }
 }

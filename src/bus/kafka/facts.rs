@@ -110,7 +110,10 @@ fn copies(replicas: &[(String, i32)], configs: &Configs) -> Copies {
         let least = value(configs, name, "min.insync.replicas").ok().and_then(|least| least.parse::<i32>().ok());
         (least.map(|least| least.min(*replicas)), *replicas, name)
     });
-    let least = each.min_by_key(|(sure, replicas, name)| (*replicas, *sure, LEDGERS.contains(&name.as_str())));
+    // What cannot be told may be one.
+    let least = each.min_by_key(|(sure, replicas, name)| {
+        (sure.unwrap_or(1), *replicas, sure.is_none(), LEDGERS.contains(&name.as_str()))
+    });
     match least {
         Some((sure, replicas, topic)) => Copies::Brokers { replicas, sure, topic: topic.clone() },
         None => Copies::Brokers { replicas: 0, sure: None, topic: "(none)".to_owned() },

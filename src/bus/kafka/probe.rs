@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{
+    consumer::{BaseConsumer, Consumer},
+    metadata::Metadata,
+};
 
 use super::{
     ASK_LIMIT, KafkaSettings,
@@ -38,6 +41,11 @@ impl Probe {
         Ok(Self { settings, consumer: Aside::new(consumer), seen: Mutex::default() })
     }
 
+    fn metadata(&self) -> Result<Metadata, BusError> {
+        let metadata = self.consumer.fetch_metadata(None, ASK_LIMIT);
+        metadata.map_err(|error| errors::unreachable(&self.settings.brokers, &error))
+    }
+
     /// The topics that exist.
     pub(super) fn topics(&self) -> Result<Vec<TopicInfo>, BusError> {
         Ok(self.look()?.into_iter().map(|(info, _)| info).collect())
@@ -45,10 +53,7 @@ impl Probe {
 
     /// The topics that exist, and whether every partition of each has a leader.
     pub(super) fn look(&self) -> Result<Vec<(TopicInfo, bool)>, BusError> {
-        let metadata = self
-            .consumer
-            .fetch_metadata(None, ASK_LIMIT)
-            .map_err(|error| errors::unreachable(&self.settings.brokers, &error))?;
+        let metadata = self.metadata()?;
         let known = metadata.topics().iter().filter_map(|topic| {
             let partitions = i32::try_from(topic.partitions().len()).ok().filter(|count| *count > 0)?;
             let led = topic.partitions().iter().all(|partition| partition.leader() >= 0);
@@ -62,10 +67,7 @@ impl Probe {
 
     /// Every topic that a commit is written to, by its name on the brokers, and the fewest replicas of its partitions.
     pub(super) fn replicas(&self) -> Result<Vec<(String, i32)>, BusError> {
-        let metadata = self
-            .consumer
-            .fetch_metadata(None, ASK_LIMIT)
-            .map_err(|error| errors::unreachable(&self.settings.brokers, &error))?;
+        let metadata = self.metadata()?;
         let counted = metadata.topics().iter().filter(|topic| facts::counts(&self.settings, topic.name()));
         let replicas = counted.filter_map(|topic| {
             let fewest = topic.partitions().iter().map(|partition| partition.replicas().len()).min()?;

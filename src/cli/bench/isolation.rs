@@ -1,31 +1,28 @@
 //! `auren bench isolation`: what everybody else on a partition notices of one person whose agent takes long.
 
 use std::{
-    collections::HashMap,
     path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use auren::{
     app::{Hub, Running, connect, create_topics},
     bus::{Read, ReadFrom, ReadUntil, Record, SharedBus, Topic, key_partition},
-    config::{BusKind, Config, Role},
+    config::{Config, Role},
     consult::Agents,
     phi::Keys,
     wire,
 };
-use auren_agents::{
-    Advice, Agent, AgentCard, AgentError, AgentId, Consult, ConversationEvent, EventId, TriggerEvent, UserId, events,
-};
+use auren_agents::{Advice, Agent, AgentCard, AgentError, AgentId, Consult, EventId, TriggerEvent, UserId};
 use tokio::sync::mpsc;
 
-use super::river::{Sentence, percentile, spread, trigger};
-use crate::cli::{Context, Exit};
+use super::pace::{Pace, Sentence, percentile, spread, trigger};
+use crate::cli::{Context, Exit, context::aside};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,19 +83,7 @@ struct Stage {
 
 impl Stage {
     async fn set(args: &Args, config: &Config) -> anyhow::Result<Self> {
-        let mut config = config.clone();
-        let number = format!("{}-{}", chrono::Utc::now().timestamp_millis(), std::process::id());
-        let folder = match config.bus.kind {
-            BusKind::Embedded => {
-                let folder = std::env::temp_dir().join(format!("auren-bench-{number}"));
-                config.embedded.file = folder.join("auren.db");
-                Some(folder)
-            }
-            BusKind::Kafka => {
-                config.kafka.prefix = format!("{}bench-{number}.", config.kafka.prefix);
-                None
-            }
-        };
+        let (mut config, folder) = aside(config, "bench");
         config.topics.partitions = args.partitions;
         config.node.roles = vec![Role::Converse];
         config.converse.agent_deadline_ms = args.slow_ms * 2;
@@ -153,7 +138,10 @@ impl Stage {
     async fn half(&mut self, args: &Args, name: &str, seconds: u64, slow: bool) -> anyhow::Result<Vec<Duration>> {
         let over = Arc::new(AtomicBool::new(false));
         let asking = slow.then(|| actix::spawn(ask_slowly(Arc::clone(&self.bus), name.to_owned(), Arc::clone(&over))));
-        let measured = self.paced(args, name, seconds).await;
+        let (mut users, name) = (self.users.clone().into_iter().cycle(), name.to_owned());
+        let make = move |number| of(users.next().expect("at least one user is asked for"), &name, number);
+        let pace = Pace { rate: args.rate, seconds, grace: GRACE };
+        let measured = pace.keep(&self.bus, &mut self.events, make).await;
         over.store(true, Relaxed);
         if let Some(asking) = asking {
             asking.await?;
@@ -161,44 +149,6 @@ impl Stage {
             tokio::time::timeout(limit, self.running.settled()).await.context("the slow agent did not end")??;
         }
         measured
-    }
-
-    async fn paced(&mut self, args: &Args, name: &str, seconds: u64) -> anyhow::Result<Vec<Duration>> {
-        let count = u64::from(args.rate) * seconds;
-        let (sent, mut times) = mpsc::unbounded_channel();
-        let (bus, users, name) = (Arc::clone(&self.bus), self.users.clone(), name.to_owned());
-        let gap = Duration::from_secs(1) / args.rate;
-        actix::spawn(async move {
-            let mut ticks = tokio::time::interval(gap);
-            for (number, user) in (0..count).zip(users.iter().cycle()) {
-                ticks.tick().await;
-                let one = of(user.clone(), &name, number);
-                let bus = Arc::clone(&bus);
-                // Whoever counts may have given up.
-                let _ = sent.send((one.trigger_id.clone(), Instant::now()));
-                actix::spawn(async move { bus.publish(vec![wire::outgoing(&one)]).await });
-            }
-        });
-        let mut waiting: HashMap<EventId, Instant> = HashMap::new();
-        let mut latency = Vec::new();
-        let all = async {
-            while u64::try_from(latency.len()).unwrap_or(u64::MAX) < count {
-                let batch = self.events.recv().await.context("the events have ended")??;
-                let now = Instant::now();
-                while let Ok((id, at)) = times.try_recv() {
-                    waiting.insert(id, at);
-                }
-                for record in batch {
-                    let event: ConversationEvent = events::parse(record.payload.as_deref().unwrap_or_default())?;
-                    latency.extend(waiting.remove(&event.metadata.cause).map(|at| now - at));
-                }
-            }
-            anyhow::Ok(())
-        };
-        let limit = Duration::from_secs(seconds) + GRACE;
-        tokio::time::timeout(limit, all).await.with_context(|| format!("events are missing after {limit:?}"))??;
-        latency.sort_unstable();
-        Ok(latency)
     }
 
     async fn clear(self) {

@@ -31,7 +31,7 @@ pub(in crate::cli) async fn run(args: Args, context: &mut Context) -> anyhow::Re
     let user = UserId::new("u-1")?;
     let key = Keys::ephemeral("bench").make(&user, i64::from(count) * 5).await?;
     let (event, event_type) = (EventId::derived(&["bench"]), BiometricType::HrvMeasurement);
-    let binding = Binding { event: &event, event_type: &event_type, field: "value" };
+    let binding = Binding::value(&event, &event_type);
     let measured = Measured { value: 41.875, measure: "rmssd".to_owned(), unit: "ms".to_owned() };
     let aad = [7; 96];
     let bare = Yardstick::default();

@@ -2,10 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,16 +12,16 @@ use auren::{
     bus::{Outgoing, Read, ReadFrom, ReadUntil, SharedBus, Topic, kafka::Passthrough},
     config::{BusKind, Config, Role},
     consult::Agents,
-    demo::publish,
     phi::Keys,
     wire,
 };
 use auren_agents::{
-    Advice, Agent, AgentCard, AgentError, AgentId, Consult, ConsultId, ConversationEvent, ConversationId,
-    ConversationMetadata, EventId, MessageType, Score, Text, Timestamp, TriggerEvent, TriggerType, UserId, events,
+    AgentId, ConsultId, ConversationEvent, ConversationId, ConversationMetadata, EventId, MessageType, Text,
+    TriggerEvent, events,
 };
 
-use crate::cli::{Context, Exit};
+use super::pace::{Pace, SENTENCE, Sentence, percentile, spread, trigger};
+use crate::cli::{Context, Exit, context::aside};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,9 +33,6 @@ Both read the same triggers and write two conversation events for each in exactl
 keeps a session actor and a saved state for each user. The topics begin with `bench-` and a number and are left \
 behind. Run it on a quiet machine: a load on one core nearly doubles the ratio.";
 
-/// What an agent of the bench says.
-const SENTENCE: &str =
-    "Your overnight HRV is a quarter under your usual range. Keep today's session easy, and aim for an early night.";
 /// Triggers published in one call.
 const CHUNK: u64 = 5000;
 /// How long a figure may take before the bench gives up.
@@ -146,11 +140,7 @@ struct Stage {
 
 impl Stage {
     async fn set(args: &Args, config: &Config) -> anyhow::Result<Self> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let number = format!("{}-{}", chrono::Utc::now().timestamp_millis(), COUNT.fetch_add(1, Relaxed));
-        let mut config = config.clone();
-        config.http.address.clear();
-        config.kafka.prefix = format!("{}bench-{number}.", config.kafka.prefix);
+        let (mut config, _) = aside(config, "bench");
         config.topics.partitions = args.partitions;
         config.node.roles = vec![Role::Converse];
         config.lanes.max_batch = args.max_batch;
@@ -165,7 +155,7 @@ impl Stage {
         while sent < args.triggers {
             let end = (sent + CHUNK).min(args.triggers);
             let chunk = (sent..end).map(|number| wire::outgoing(&trigger(number, args.users))).collect();
-            publish(&self.bus, chunk).await?;
+            self.bus.publish_all(chunk).await?;
             sent = end;
         }
         Ok(())
@@ -241,41 +231,13 @@ impl Stage {
             Read { topic: Topic::Events, partitions: Vec::new(), from: ReadFrom::Latest, until: ReadUntil::Follow };
         let mut events = self.bus.read(read);
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let count = args.rate * args.seconds;
-        let (bus, users, gap) = (Arc::clone(&self.bus), args.users, Duration::from_secs(1) / u32::try_from(args.rate)?);
-        let mark = mark.to_owned();
-        let (sent, mut times) = tokio::sync::mpsc::unbounded_channel();
-        actix::spawn(async move {
-            let mut ticks = tokio::time::interval(gap);
-            for number in 0..count {
-                ticks.tick().await;
-                let mut one = trigger(number, users);
-                one.trigger_id = EventId::derived(&[&mark, &number.to_string()]);
-                let (bus, id) = (Arc::clone(&bus), one.trigger_id.clone());
-                let _ = sent.send((id, Instant::now()));
-                actix::spawn(async move { bus.publish(vec![wire::outgoing(&one)]).await });
-            }
-        });
-        let mut waiting: HashMap<EventId, Instant> = HashMap::new();
-        let mut latency = Vec::new();
-        let limit = Duration::from_secs(args.seconds + 30);
-        let all = async {
-            while u64::try_from(latency.len()).unwrap_or(0) < count {
-                let Some(batch) = events.recv().await else { break };
-                let now = Instant::now();
-                while let Ok((id, at)) = times.try_recv() {
-                    waiting.insert(id, at);
-                }
-                for record in batch? {
-                    let event: ConversationEvent = events::parse(record.payload.as_deref().unwrap_or_default())?;
-                    latency.extend(waiting.remove(&event.metadata.cause).map(|at| now - at));
-                }
-            }
-            anyhow::Ok(())
+        let (users, mark) = (args.users, mark.to_owned());
+        let make = move |number: u64| TriggerEvent {
+            trigger_id: EventId::derived(&[&mark, &number.to_string()]),
+            ..trigger(number, users)
         };
-        tokio::time::timeout(limit, all).await.with_context(|| format!("events are missing after {limit:?}"))??;
-        latency.sort_unstable();
-        Ok(latency)
+        let pace = Pace { rate: u32::try_from(args.rate)?, seconds: args.seconds, grace: Duration::from_secs(30) };
+        pace.keep(&self.bus, &mut events, make).await
     }
 
     /// Mean size of a user's newest state.
@@ -331,56 +293,7 @@ fn echo(trigger: &TriggerEvent, agent: &AgentId) -> ConversationEvent {
     }
 }
 
-/// An agent that says one sentence.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sentence(pub(super) &'static str);
-
-impl Agent for Sentence {
-    fn card(&self) -> AgentCard {
-        AgentCard::new(self.0, "1", "Says one sentence.")
-    }
-
-    async fn consult(&self, _: Consult) -> Result<Advice, AgentError> {
-        Ok(Advice::say(SENTENCE))
-    }
-}
-
-pub(super) fn trigger(number: u64, users: u64) -> TriggerEvent {
-    let id = |text: String| EventId::new(text).unwrap_or_else(|_| EventId::derived(&["bench"]));
-    let user = format!("user-{}", number % users.max(1));
-    TriggerEvent {
-        trigger_id: EventId::derived(&["bench", &number.to_string()]),
-        user_id: UserId::new(user).unwrap_or_else(|_| UserId::derived(&["bench"])),
-        trigger_type: TriggerType::HrvDrop,
-        severity: Score::clamped(0.8),
-        context_window: vec![id(format!("event-{number}-1")), id(format!("event-{number}-2"))],
-        recommended_agents: ["neuroscientist", "coach"].iter().filter_map(|name| AgentId::new(*name).ok()).collect(),
-        message: Text::cut("Heart-rate variability over the last week is clearly below the usual range."),
-        timestamp: Timestamp::from(chrono::DateTime::UNIX_EPOCH + chrono::TimeDelta::days(20_000)),
-        evidence: Vec::new(),
-        rule: None,
-        extra: serde_json::Map::new(),
-    }
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
 fn per_second(count: u64, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(1e-9)
-}
-
-pub(super) fn spread(mut values: Vec<f64>) -> [f64; 3] {
-    values.sort_unstable_by(f64::total_cmp);
-    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
-    [at(0), at(values.len() / 2), at(values.len().saturating_sub(1))]
-}
-
-pub(super) fn percentile(sorted: &[Duration], share: f64) -> Duration {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an index"
-    )]
-    let index = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
-    sorted.get(index).copied().unwrap_or_default()
 }

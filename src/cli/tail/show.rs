@@ -95,6 +95,10 @@ fn describe(record: &Record, value: &Value) -> (String, String) {
             let detail = value.get("detail").map(Value::to_string).unwrap_or_default();
             (field("event_type"), format!("{} {detail}", field("node")))
         }
+        Topic::Rules => {
+            let mode = record.header("auren-mode").unwrap_or("taken back");
+            (mode.to_owned(), format!("{} bytes", record.payload.as_ref().map_or(0, |all| all.len())))
+        }
         Topic::StateEnrich | Topic::StateDetect | Topic::StateConverse => {
             ("state".to_owned(), format!("{} bytes", record.payload.as_ref().map_or(0, |all| all.len())))
         }

@@ -33,17 +33,19 @@ impl States {
             wanted.entry(partition).or_default().push(user);
         }
         for attempt in 0.. {
-            self.settle(bus).await?;
-            let Some(mirror) = &mut self.mirror else { return Ok(()) };
             wanted.retain(|partition, users| {
-                users.retain(|user| !self.users.contains_key(user) && !self.loaded.contains_key(user));
+                users.retain(|user| !self.knows(user, *partition));
                 users.sort_unstable();
                 users.dedup();
-                !users.is_empty() && mirror.holds(*partition)
+                !users.is_empty()
             });
             if wanted.is_empty() {
                 return Ok(());
             }
+            // What is under way moves the marks that the answers are compared with.
+            self.settle(bus).await?;
+            let Some(mirror) = &mut self.mirror else { return Ok(()) };
+            wanted.retain(|partition, _| mirror.holds(*partition));
             let (loaded, doubtful) = mirror.load(mem::take(&mut wanted)).await;
             self.loaded.extend(loaded);
             let partitions: Vec<_> = doubtful.keys().copied().collect();
@@ -70,11 +72,9 @@ impl States {
 
     /// These states are committed.
     pub(in crate::lane) fn committed(&mut self, written: Vec<Written>) {
-        let Some(mirror) = &mut self.mirror else { return };
-        if !written.is_empty() {
-            mirror.due_soon();
-        }
         for written in written {
+            let Some(mirror) = &mut self.mirror else { return };
+            mirror.due_soon();
             // A partition that was released meanwhile is somebody else's to mirror.
             let Some(saved) = self.users.get_mut(&written.user) else { continue };
             let same = match (&saved.state, &written.state) {
@@ -87,11 +87,8 @@ impl States {
             // What was read from the topic while this was on its way may be newer.
             if !mirror.has(written.partition, written.offset) {
                 saved.lacking = Some(Box::new(written));
-            } else if same
-                && !saved.open
-                && let Some((user, saved)) = self.users.remove_entry(&written.user)
-            {
-                self.loaded.insert(user, saved.state);
+            } else if same && !saved.open {
+                self.let_go_of(&written.user);
             }
         }
     }
@@ -119,10 +116,9 @@ impl States {
                 let retries = mirror.retries();
                 if !retries.is_empty()
                     && let Some(warming) = mirror.warm(&retries).await
-                    && !self.warm(bus, &retries, warming).await?
                 {
-                    // They are in memory as before.
-                    self.keep(&retries);
+                    // Where it fails they are in memory as before.
+                    self.warm(bus, &retries, warming).await?;
                 }
                 self.flush();
                 Ok(())
@@ -147,12 +143,6 @@ impl States {
                 self.flushed(flushed, bus).await
             }
             None => Ok(()),
-        }
-    }
-
-    fn keep(&mut self, partitions: &[i32]) {
-        if let Some(mirror) = &mut self.mirror {
-            mirror.keep(partitions);
         }
     }
 
@@ -184,11 +174,8 @@ impl States {
     fn landed(&mut self, written: &Written) {
         let Some(saved) = self.users.get_mut(&written.user) else { return };
         saved.lacking.take_if(|lacking| lacking.offset == written.offset);
-        if !saved.open
-            && saved.offset == Some(written.offset)
-            && let Some((user, saved)) = self.users.remove_entry(&written.user)
-        {
-            self.loaded.insert(user, saved.state);
+        if !saved.open && saved.offset == Some(written.offset) {
+            self.let_go_of(&written.user);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a worker does with records and with what comes late: session by session, into the next commit.
 
 use std::{
-    mem,
+    iter, mem,
     panic::{self, AssertUnwindSafe},
     time::Instant,
 };
@@ -17,7 +17,7 @@ use crate::{
         Effects, Input, Processor, Refusal, Stimulus,
         batch::Batch,
         dead_letter::dead_letter,
-        refusal::{Envelope, envelope, moved},
+        refusal::{Envelope, envelope, moved, user_of},
     },
     wire::TRACEPARENT,
 };
@@ -28,11 +28,8 @@ const TRACE_MAX: usize = 128;
 impl<P: Processor> Worker<P> {
     /// Works a batch of records, one after the other.
     pub(super) async fn work(&mut self, records: Vec<Record>) -> Result<(), BusError> {
-        if self.states.are_mirrored() {
-            let users = records.iter().filter_map(|record| Some((user_of(record)?, record.partition)));
-            let users = users.filter(|(user, _)| !self.sessions.has(user)).collect::<Vec<_>>();
-            self.states.load(&self.bus, users).await?;
-        }
+        let user = |record: &Record| Some((user_of(record.key.as_deref()?)?, record.partition));
+        self.load(records.iter().filter_map(user)).await?;
         let mut batch = mem::take(&mut self.next);
         for record in records {
             self.record(&record, &mut batch).await;
@@ -94,7 +91,7 @@ impl<P: Processor> Worker<P> {
         if let Some(refusal) = self.parked.refuses(user, Instant::now) {
             return Err(refusal);
         }
-        let input = Input { topic: record.topic, cursor: record.cursor(), payload };
+        let input = Input { topic: record.topic, cursor: record.cursor(), written_ms: record.timestamp_ms, payload };
         let trace = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
         let end = self.stimulate(user, record.partition, Stimulus::Record(input), trace, batch).await;
         match &end {
@@ -125,8 +122,7 @@ impl<P: Processor> Worker<P> {
             self.held.contains(&partition).then_some((user, partition, late))
         });
         let lates: Vec<_> = here.collect();
-        let users = lates.iter().filter(|(user, ..)| !self.sessions.has(user));
-        self.states.load(&self.bus, users.map(|(user, partition, _)| (user.clone(), *partition))).await?;
+        self.load(lates.iter().map(|(user, partition, _)| (user.clone(), *partition))).await?;
         let mut batch = mem::take(&mut self.next);
         for (user, partition, late) in lates {
             batch.stimuli += 1;
@@ -238,7 +234,16 @@ impl<P: Processor> Worker<P> {
     async fn load_fallen(&mut self) -> Result<(), BusError> {
         let Some(user) = self.fallen.take() else { return Ok(()) };
         let partition = key_partition(user.as_str().as_bytes(), self.partitions);
-        self.states.load(&self.bus, [(user, partition)]).await
+        self.load(iter::once((user, partition))).await
+    }
+
+    /// Loads the states of those whose sessions are not in memory, where states are elsewhere.
+    async fn load(&mut self, users: impl Iterator<Item = (UserId, i32)>) -> Result<(), BusError> {
+        if !self.states.are_mirrored() {
+            return Ok(());
+        }
+        let asleep: Vec<_> = users.filter(|(user, _)| !self.sessions.has(user)).collect();
+        self.states.load(&self.bus, asleep).await
     }
 
     /// The session of a user: the one in memory, or one begun from the saved state, which first asks for what it awaits.
@@ -259,9 +264,4 @@ impl<P: Processor> Worker<P> {
         }
         Ok(addr)
     }
-}
-
-/// Whose record it is, as far as its key says so.
-fn user_of(record: &Record) -> Option<UserId> {
-    UserId::new(std::str::from_utf8(record.key.as_deref()?).ok()?).ok()
 }

@@ -206,7 +206,7 @@ enum Place {
     Taken,
 }
 
-/// Writes a file aside and puts it into place whole, so that nobody ever reads half a key. Says whether it is there now.
+/// Writes a file aside and puts it into place whole, so that nobody ever reads half a key. Says whether this text is the one that is there.
 fn write_aside(file: &Path, text: &str, place: Place) -> io::Result<bool> {
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder)?;

@@ -85,6 +85,18 @@ impl Vault {
     fn failed(&self, error: &ClientError) -> KeyError {
         KeyError::Vault { vault: self.at.clone(), why: told(error) }
     }
+
+    /// Why a data key was not unwrapped. With 400 the vault refuses this one text, and will again; unless it has no such
+    /// master key or was shown no token, which somebody can set right.
+    fn not_unwrapped(&self, error: &ClientError) -> KeyError {
+        let settings = |said: &String| said.contains("key not found") || said.contains("missing client token");
+        match error {
+            ClientError::APIError { code: 400, errors } if !errors.iter().any(settings) => {
+                KeyError::NotUnwrapped { why: told(error) }
+            }
+            _ => self.failed(error),
+        }
+    }
 }
 
 #[async_trait]
@@ -105,7 +117,7 @@ impl Master for Vault {
             return Err(KeyError::Damaged);
         }
         let answer = data::decrypt(&self.client, &self.mount, &self.key, wrapped, None).await;
-        let mut text = answer.map_err(|error| self.failed(&error))?.plaintext;
+        let mut text = answer.map_err(|error| self.not_unwrapped(&error))?.plaintext;
         let plain = STANDARD.decode(&text).map(Zeroizing::new).map_err(|_| KeyError::Damaged);
         text.zeroize();
         plain

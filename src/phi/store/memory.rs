@@ -118,4 +118,9 @@ impl Store for MemoryStore {
         *used += more;
         Ok(*used)
     }
+
+    async fn forget_uses(&self, before: &str) -> Result<(), KeyError> {
+        self.held().counts.retain(|(window, _), _| window.as_str() >= before);
+        Ok(())
+    }
 }

@@ -78,7 +78,19 @@ impl SqliteStore {
 
     /// Carries everything into the file and empties the log beside it, where a destroyed key stood until now.
     async fn empty_log(&self) -> Result<(), KeyError> {
-        self.done(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await).map(drop)
+        if !self.log_is_emptied().await? {
+            tracing::warn!(
+                keyring = self.at,
+                "a destroyed key stays in the keyring's log until it is emptied: another process uses it; erase again"
+            );
+        }
+        Ok(())
+    }
+
+    /// Where another connection still reads what is in the log, SQLite says so in its answer and does not fail.
+    async fn log_is_emptied(&self) -> Result<bool, KeyError> {
+        let answer = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.pool).await;
+        self.done(answer.and_then(|row| row.try_get::<i64, _>(0))).map(|busy| busy == 0)
     }
 }
 
@@ -231,6 +243,12 @@ macro_rules! store {
                 let count = sqlx::query(count).bind(&self.tenant).bind(window).bind(who).bind(more);
                 self.done(count.fetch_one(&self.pool).await.and_then(|row| row.try_get(0)))
             }
+
+            async fn forget_uses(&self, before: &str) -> Result<(), KeyError> {
+                let delete = "DELETE FROM auren_uses WHERE tenant = $1 AND span < $2";
+                let delete = sqlx::query(delete).bind(&self.tenant).bind(before);
+                self.done(delete.execute(&self.pool).await).map(drop)
+            }
         }
 
         impl $store {
@@ -251,3 +269,23 @@ macro_rules! store {
 
 store!(SqliteStore, SqliteRow);
 store!(PostgresStore, PgRow);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_that_somebody_reads_is_not_emptied_and_that_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("keyring.db");
+        let store = SqliteStore::open(&file, "t").await.unwrap();
+        sqlx::query("PRAGMA busy_timeout = 1").execute(&store.pool).await.unwrap();
+        let other = SqlitePool::connect(file.to_str().unwrap()).await.unwrap();
+        let mut reading = other.begin().await.unwrap();
+        sqlx::query("SELECT * FROM auren_data_keys").fetch_all(&mut *reading).await.unwrap();
+        assert!(store.destroy("u-1", b"reference").await.is_ok(), "it is destroyed all the same");
+        assert!(!store.log_is_emptied().await.unwrap());
+        reading.rollback().await.unwrap();
+        assert!(store.log_is_emptied().await.unwrap());
+    }
+}

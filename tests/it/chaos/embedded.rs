@@ -22,7 +22,8 @@ fn node(day: &Day, errors: &str) -> Node {
     let serve = day.auren(&["serve"]);
     let mut command = Command::new("sh");
     command.args(["-c", &format!("trap '' XFSZ; exec \"$0\" \"$@\" {errors}")]);
-    command.arg(serve.get_program()).args(serve.get_args()).current_dir(day.program.folder());
+    command.arg(serve.get_program()).args(serve.get_args()).current_dir(day.program.folder()).env_clear();
+    command.envs(serve.get_envs().filter_map(|(name, value)| Some((name, value?))));
     Node::spawn(command, day.program.folder().join("n1.log"))
 }
 

@@ -55,14 +55,16 @@ fn nodes_join_and_leave_every_five_seconds() {
     let seconds = so_many(20, 120);
     let _stays = day.node("n1");
     let verifying = day.verify(&format!("nodes joining and leaving every 5 s for {seconds} s"), seconds);
-    let mut guests = Vec::new();
+    let mut guests = 0;
     let mut turn = Instant::now();
     while verifying.is_sending() {
-        // Two come for each that leaves, until three are there; whoever came first leaves first.
-        guests.push(day.node(&format!("guest-{}", guests.len() % 2)));
+        let mut guest = day.node("guest");
+        guests += 1;
         turn += Duration::from_secs(5);
         std::thread::sleep(turn.saturating_duration_since(Instant::now()));
-        guests.remove(0).terminate();
+        // On a busy machine the turn may be over before the guest listens for signals at all.
+        guest.says("hub started", guests);
+        guest.terminate();
     }
     verifying.ends_well();
 }

@@ -10,7 +10,7 @@ use auren_agents::{
 use crate::support::{Door, Player, River, message, settled, speakers, trigger};
 
 /// A river that only converses, with these agents and a coach who has one sentence.
-fn with(river: River, agents: Agents) -> River {
+pub fn with(river: River, agents: Agents) -> River {
     river.roles(&[Role::Converse]).agents(agents.with(Player::says("coach", "Rest today.")))
 }
 

@@ -20,7 +20,7 @@ use crate::support::{Door, Player, River, message, settled, speakers, stop, trig
 
 /// A river that only converses, with these agents and a coach who has one sentence; what failed is asked again at once.
 fn with(river: River, agents: Agents) -> River {
-    let mut river = river.roles(&[Role::Converse]).agents(agents.with(Player::says("coach", "Rest today.")));
+    let mut river = super::agents::with(river, agents);
     river.config.converse.agent_retry_ms = 1;
     river
 }
@@ -68,17 +68,44 @@ pub async fn an_agent_that_hangs_has_one_final_word_and_the_others_answer(river:
     hub.stop().await;
 }
 
-pub async fn an_agent_that_panics_is_started_again_and_asked_again(river: River) {
-    let (fragile, asked) = at_first(2, || panic!("the test wants it"));
+pub async fn an_agent_that_hangs_when_it_is_asked_again_is_late_all_the_same(river: River) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let fragile = Player::new("fragile", move |_| {
+        let time = count.fetch_add(1, Relaxed);
+        async move { if time == 0 { Err(away()) } else { std::future::pending().await } }
+    });
+    let mut river = with(river, Agents::none().with(fragile));
+    river.config.converse.agent_deadline_ms = 300;
+    let hub = river.hub().await;
+    ask(&river, "t-1", &["fragile", "coach"]).await;
+    settled(&hub).await;
+    assert_eq!(speakers(&river.said().await), ["fragile: agent_late", "coach"]);
+    assert_eq!(asked.load(Relaxed), 2);
+    assert_eq!(first(&hub).totals, AgentTotals { asked: 1, retried: 1, late: 1, ..AgentTotals::default() });
+    hub.stop().await;
+}
+
+/// An agent that fails so twice and answers the third time; its failures cost so many restarts.
+async fn answers_at_the_third_attempt(
+    river: River,
+    fails: impl Fn() -> AgentError + Send + Sync + 'static,
+    restarts: u64,
+) {
+    let (fragile, asked) = at_first(2, fails);
     let river = with(river, Agents::none().with(fragile));
     let hub = river.hub().await;
     ask(&river, "t-1", &["fragile", "coach"]).await;
     settled(&hub).await;
     assert_eq!(speakers(&river.said().await), ["fragile", "coach"]);
     assert_eq!(asked.load(Relaxed), 3);
-    let counted = AgentTotals { asked: 1, retried: 2, answered: 1, restarts: 2, ..AgentTotals::default() };
+    let counted = AgentTotals { asked: 1, retried: 2, answered: 1, restarts, ..AgentTotals::default() };
     assert_eq!(first(&hub).totals, counted);
     hub.stop().await;
+}
+
+pub async fn an_agent_that_panics_is_started_again_and_asked_again(river: River) {
+    answers_at_the_third_attempt(river, || panic!("the test wants it"), 2).await;
 }
 
 pub async fn a_question_that_breaks_an_agent_is_given_up_after_its_attempts(river: River) {
@@ -99,16 +126,7 @@ pub async fn a_question_that_breaks_an_agent_is_given_up_after_its_attempts(rive
 }
 
 pub async fn an_agent_that_is_away_for_a_moment_answers_once(river: River) {
-    let (fragile, asked) = at_first(2, away);
-    let river = with(river, Agents::none().with(fragile));
-    let hub = river.hub().await;
-    ask(&river, "t-1", &["fragile", "coach"]).await;
-    settled(&hub).await;
-    assert_eq!(speakers(&river.said().await), ["fragile", "coach"]);
-    assert_eq!(asked.load(Relaxed), 3);
-    let counted = AgentTotals { asked: 1, retried: 2, answered: 1, ..AgentTotals::default() };
-    assert_eq!(first(&hub).totals, counted);
-    hub.stop().await;
+    answers_at_the_third_attempt(river, away, 0).await;
 }
 
 pub async fn an_agent_that_refuses_is_not_asked_again(river: River) {

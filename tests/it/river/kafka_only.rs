@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use auren::{
-    app::Hub,
     bus::{Topic, kafka::KafkaBus},
     config::Role,
 };
@@ -60,9 +59,7 @@ pub async fn a_hub_goes_on_behind_every_kind_of_trouble_and_says_everything_once
     settings.brokers.clone_from(&proxy.address);
     settings.transaction_timeout = Duration::from_secs(1);
     let bus = Arc::new(KafkaBus::new(settings).unwrap());
-    let hub =
-        Hub::builder().config(river.config.clone()).bus(bus).keys(river.keys.clone()).agents(river.agents.clone());
-    let hub = hub.build().await.unwrap().start().await.unwrap();
+    let hub = river.hub_on(bus).await;
     let stats = hub.stats(Role::Converse).unwrap();
     let mut ear = river.listen();
     let (mut rejoins, mut heard) = (0, 0);

@@ -1,9 +1,6 @@
 //! States in Redis: sessions that are not in memory come from there, and nothing depends on its being there.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use auren::{
     app::Running,
@@ -13,12 +10,13 @@ use auren::{
 use redis::{AsyncCommands, aio::MultiplexedConnection};
 
 use super::whole::{assert_same, reference, worked};
-use crate::support::{Door, Line, Player, River, data_set, message, service, settled, speakers, trigger, until};
+use crate::support::{
+    Door, Line, Player, River, data_set, message, own_name, service, settled, speakers, trigger, until,
+};
 
 /// The river with a Redis of its own: a prefix that nobody else uses.
 fn with_redis(mut river: River, url: &str) -> River {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    river.config.redis.prefix = format!("test-{}-{}:", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    river.config.redis.prefix = own_name();
     river.config.redis.url = Some(Secret::from(url.to_owned()));
     river.config.redis.flush_ms = 1;
     river
@@ -83,9 +81,12 @@ pub async fn a_redis_that_is_emptied_again_and_again_changes_nothing(river: Rive
     river.read(&set.readings).await;
     let mut emptied = 0;
     let emptying = async {
+        // Ever more rarely: each time the states are read from the topics once more, and the work is to end at last.
+        let mut pause = Duration::from_millis(20);
         loop {
             emptied += usize::from(empty(&river).await > 0);
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(pause).await;
+            pause *= 2;
         }
     };
     tokio::select! {
@@ -105,9 +106,9 @@ pub async fn a_redis_that_is_emptied_again_and_again_changes_nothing(river: Rive
 pub async fn a_redis_that_goes_away_and_comes_back_changes_nothing(river: River) {
     reference();
     let url = service("AUREN_TEST_REDIS");
-    let address = url.trim_start_matches("redis://").trim_end_matches('/').to_owned();
-    let line = Line::to(&address).await;
-    let mut river = with_redis(river, &format!("redis://{}/", line.address()));
+    let address = url.trim_end_matches('/').rsplit(['@', '/']).next().unwrap();
+    let line = Line::to(address).await;
+    let mut river = with_redis(river, &url.replace(address, &line.address()));
     river.config.redis.timeout_ms = 200;
     river.config.lanes.max_resident = 1;
     river.config.lanes.max_batch = 20;

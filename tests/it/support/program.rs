@@ -7,7 +7,7 @@ use std::{
 
 use auren::bus::kafka::KafkaSettings;
 
-use super::settings;
+use super::{own_name, settings};
 
 /// The binary and the folder it is run in.
 pub struct Program {
@@ -17,7 +17,7 @@ pub struct Program {
 
 impl Program {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), prefix: settings(String::new()).prefix }
+        Self { folder: tempfile::tempdir().unwrap(), prefix: own_name() }
     }
 
     pub fn folder(&self) -> &Path {

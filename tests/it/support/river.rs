@@ -3,12 +3,12 @@
 //! A hub runs on the actix system of the test's thread ([`on_system`]), or [`Apart`] on one of its own that can be ended
 //! in the middle of whatever it does.
 
-use std::{future::Future, thread};
+use std::{future::Future, net::SocketAddr, thread};
 
 use actix::System;
 use auren::{
     app::{Hub, Running},
-    bus::{Headers, Outgoing, Record, Topic},
+    bus::{Headers, Outgoing, Record, SharedBus, Topic},
     config::{BusKind, Config, Role},
     consult::Agents,
     demo::DataSet,
@@ -76,6 +76,19 @@ impl River {
         start(config, self.stage.bus.clone(), self.keys.clone(), self.agents.clone()).await
     }
 
+    /// Starts a hub on another way to the same log.
+    pub async fn hub_on(&self, bus: SharedBus) -> Running {
+        start(self.config.clone(), bus, self.keys.clone(), self.agents.clone()).await
+    }
+
+    /// Starts a hub with an HTTP server on a free port.
+    pub async fn served(&mut self) -> (Running, SocketAddr) {
+        self.config.http.address = "127.0.0.1:0".to_owned();
+        let hub = self.hub().await;
+        let address = hub.http_address().unwrap();
+        (hub, address)
+    }
+
     /// Starts a hub on a system of its own.
     pub async fn apart(&self) -> Apart {
         let (config, bus, keys, agents) =
@@ -131,7 +144,7 @@ pub async fn sealed(keys: &Keys, row: &Row) -> SealedReading {
     SealedReading::seal(row, &keys.make(&row.user, 1).await.unwrap()).unwrap()
 }
 
-async fn start(config: Config, bus: auren::bus::SharedBus, keys: Keys, agents: Agents) -> Running {
+async fn start(config: Config, bus: SharedBus, keys: Keys, agents: Agents) -> Running {
     let hub = Hub::builder().config(config).bus(bus).keys(keys).agents(agents).build().await.unwrap();
     hub.start().await.unwrap()
 }

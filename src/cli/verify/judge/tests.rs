@@ -57,7 +57,6 @@ fn good(inputs: u64) -> History {
 
 fn found(history: &History) -> Vec<Fault> {
     let verdict = judge(history);
-    assert_eq!(verdict.is_good(), verdict.faults.is_empty());
     let counted = verdict.lost + verdict.duplicated + verdict.out_of_order + verdict.forgotten + verdict.unasked;
     assert_eq!(counted, verdict.faults.len());
     verdict.faults
