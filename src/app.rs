@@ -23,6 +23,7 @@
 //! ```
 
 mod builder;
+mod gateway;
 mod open;
 mod settle;
 mod witness;
@@ -40,9 +41,8 @@ use crate::{
     converse::{Converse, TalkSettings},
     detect::{Detect, Feed, Problem, Rules, shipped, with_folder},
     enrich::Enrich,
-    gateway::{Callers, Chat, Gateway, GatewayError, Ops, People, Readings, RoleWatch},
+    gateway::{Gateway, GatewayError, RoleWatch},
     guarantee,
-    intake::Intake,
     lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
     wire,
@@ -96,7 +96,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Bus`] where the bus cannot be reached or its topics are missing or not co-partitioned;
-    /// [`HubError::Gateway`] where the HTTP server's address cannot be had.
+    /// [`HubError::Gateway`] where the HTTP server's address cannot be had, or the key for tokens cannot be read.
     pub async fn start(self) -> Result<Running, HubError> {
         let Self { config, bus, keys, agents } = self;
         if config.bus.kind == BusKind::Embedded {
@@ -112,27 +112,17 @@ impl Hub {
         };
         let watched: Vec<_> = config.node.roles.iter().map(watched).collect();
         let facts = guarantee::watch(Arc::clone(&bus), config.node.roles.clone());
-        let chat = open::chat(&config, &bus, &stopped)?;
         let cards = agents.cards();
         let agents = agents.hosted(config.converse.consults());
-        let ops = Ops::new(
-            &config.node.id,
-            Arc::clone(&bus),
+        let inside = gateway::Inside {
+            bus: &bus,
+            keys: keys.as_ref(),
+            roles: watched.clone(),
+            agents: agents.clone(),
             facts,
-            watched.clone(),
-            agents.clone(),
-            stopped.clone(),
-            chat.as_ref(),
-        );
-        let mut parts = vec![ops.part()];
-        parts.extend(chat.map(Chat::part));
-        if let Some(keys) = keys.as_ref().filter(|_| !config.callers.0.is_empty()) {
-            let callers = Callers::new(&config.callers);
-            parts.push(Readings::new(Intake::new(Arc::clone(&bus), keys.clone()), callers.clone()).part());
-            let (bus, keys, node) = (Arc::clone(&bus), keys.clone(), config.node.id.clone());
-            parts.push(People { bus, keys, callers, caps: config.detokenize.clone(), node }.part());
-        }
-        let gateway = Gateway::open(&config.http, parts).await?;
+            stopping: stopped.clone(),
+        };
+        let gateway = gateway::open(&config, inside).await?;
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let mut running = Running {
             bus,

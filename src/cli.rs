@@ -112,7 +112,7 @@ enum Command {
     /// Look after the keys, and print the token's test vectors.
     #[command(subcommand)]
     Phi(phi::Args),
-    /// Make a token for chat.
+    /// Make a token for somebody who chats, or for a program.
     Token(token::Args),
     /// Invent wearers and publish what their devices measure.
     Simulate(simulate::Args),

@@ -9,9 +9,10 @@ mod load;
 mod phi;
 mod role;
 mod sections;
+mod tokens;
 
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
-pub use chat::{ChatSection, SignatureKind};
+pub use chat::ChatSection;
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use role::Role;
@@ -19,6 +20,7 @@ pub use sections::{
     BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection,
     LogFormat, LogSection, NodeProfile, NodeSection, RedisSection, Secret, TopicsSection,
 };
+pub use tokens::{SignatureKind, TokensSection};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +44,9 @@ pub struct Config {
     pub phi: PhiSection,
     /// The vault that holds the master key.
     pub vault: VaultSection,
-    /// Who may call over HTTP.
+    /// Whose tokens are believed over HTTP.
+    pub tokens: TokensSection,
+    /// Programs that may call over HTTP with a fixed token.
     pub callers: CallersSection,
     /// How many tokens one caller may open.
     pub detokenize: DetokenizeSection,

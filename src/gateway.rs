@@ -2,10 +2,11 @@
 //!
 //! [`ops`] answers whether the node lives, whether it can work, and what it has done; [`metrics`] names every figure with
 //! its unit. [`server`] takes connections with small buffers and ends them in order, and [`problem`] is how every route
-//! says what is wrong. [`readings`] takes measured values in, [`people`] opens and erases them, and [`callers`] says who
-//! may. [`chat`] is for frontends, whose people [`tokens`] knows. Nothing outside this folder names axum, hyper or the Prometheus client.
+//! says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes measured values
+//! in, [`people`] opens and erases them, and [`chat`] is for frontends. Nothing outside this folder names axum, hyper or the
+//! Prometheus client.
 
-mod callers;
+mod access;
 mod chat;
 mod metrics;
 mod ops;
@@ -22,7 +23,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub(crate) use self::problem::Problem;
 pub use self::{
-    callers::Callers,
+    access::Access,
     chat::Chat,
     ops::{Ops, RoleWatch},
     people::People,
@@ -48,8 +49,8 @@ pub enum GatewayError {
         /// The system's words.
         why: String,
     },
-    /// A key that tokens of chat are believed by cannot be read.
-    #[error("the key of chat in {file}: {why}; set chat.secret or chat.public_key_file")]
+    /// A key that tokens are believed by cannot be read.
+    #[error("the key for tokens in {file}: {why}; set tokens.secret or tokens.public_key_file")]
     Key {
         /// The file.
         file: String,

@@ -2,13 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
-
 use super::HubError;
 use crate::{
     bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
     config::{BusKind, Config, ConfigError, KeyProvider},
-    gateway::{Chat, Tokens},
     lane::SnapshotSettings,
     phi::{
         KeyError, Keys,
@@ -99,20 +96,4 @@ pub async fn create_topics(bus: &SharedBus, config: &Config) -> Result<Vec<Topic
     let partitions = existing.first().map_or(config.topics.partitions, |topic| topic.partitions);
     let spec = |topic: &Topic| TopicSpec { topic: *topic, partitions, replication: config.topics.replication };
     bus.create_topics(&Topic::ALL.iter().map(spec).collect::<Vec<_>>()).await
-}
-
-/// Chat, where the node has an HTTP server and a key to believe tokens by.
-pub(super) fn chat(
-    config: &Config,
-    bus: &SharedBus,
-    stopping: &watch::Receiver<bool>,
-) -> Result<Option<Chat>, HubError> {
-    if config.http.address.is_empty() {
-        return Ok(None);
-    }
-    let tokens = Tokens::open(&config.chat, config.node.profile)?;
-    if tokens.is_none() {
-        tracing::warn!("there is no chat: in earnest it needs chat.secret or chat.public_key_file");
-    }
-    Ok(tokens.map(|tokens| Chat::new(tokens, Arc::clone(bus), &config.chat, stopping.clone())))
 }

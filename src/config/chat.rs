@@ -1,30 +1,11 @@
-//! Chat over HTTP: whose tokens are believed, and how much one frontend may ask for.
-
-use std::path::PathBuf;
+//! Chat over HTTP: which pages may connect, and how much one frontend may ask for.
 
 use serde::{Deserialize, Serialize};
-
-use super::sections::{Secret, text};
 
 /// Chat for frontends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChatSection {
-    /// What signs tokens (HS256), at least 32 characters.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<Secret>,
-    /// Where the secret is kept that a development node makes itself when no other key is given.
-    pub secret_file: PathBuf,
-    /// A public key (PEM) of whoever signs tokens; with it the secret is not used. Empty: none.
-    pub public_key_file: PathBuf,
-    /// The algorithms that are believed with the public key.
-    pub algorithms: Vec<SignatureKind>,
-    /// The `iss` that a token must have.
-    #[serde(deserialize_with = "text")]
-    pub issuer: String,
-    /// The `aud` that a token must have.
-    #[serde(deserialize_with = "text")]
-    pub audience: String,
     /// Origins of web pages that may connect besides the node's own.
     pub origins: Vec<String>,
     /// Most sockets and event streams at a time.
@@ -49,26 +30,9 @@ pub struct ChatSection {
     pub max_log_reads: usize,
 }
 
-/// How a token may be signed where a public key verifies it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SignatureKind {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RS256,
-    /// ECDSA on P-256 with SHA-256.
-    ES256,
-    /// Ed25519.
-    EdDSA,
-}
-
 impl Default for ChatSection {
     fn default() -> Self {
         Self {
-            secret: None,
-            secret_file: "auren-data/chat.secret".into(),
-            public_key_file: PathBuf::new(),
-            algorithms: vec![SignatureKind::EdDSA],
-            issuer: "auren".to_owned(),
-            audience: "auren".to_owned(),
             origins: Vec::new(),
             max_sockets: 10_000,
             max_sockets_per_user: 16,
@@ -87,20 +51,7 @@ impl Default for ChatSection {
 impl ChatSection {
     /// The first key whose value must not be, and what it must be.
     pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
-        let asymmetric = !self.public_key_file.as_os_str().is_empty();
         let faults = [
-            (
-                self.secret.as_ref().is_some_and(|secret| secret.reveal().len() < 32),
-                "chat.secret",
-                "must have at least 32 characters, such as `openssl rand -hex 32` prints",
-            ),
-            (
-                asymmetric && self.algorithms.is_empty(),
-                "chat.algorithms",
-                "must name RS256, ES256 or EdDSA where chat.public_key_file is set",
-            ),
-            (self.issuer.is_empty(), "chat.issuer", "must not be empty"),
-            (self.audience.is_empty(), "chat.audience", "must not be empty"),
             (self.max_sockets == 0, "chat.max_sockets", "must be at least 1"),
             (self.max_sockets_per_user == 0, "chat.max_sockets_per_user", "must be at least 1"),
             (

@@ -13,7 +13,7 @@ use figment::{
 };
 use serde::Serialize;
 
-use super::{Config, KeyProvider, NodeProfile, Role};
+use super::{CallerSection, Config, KeyProvider, NodeProfile, Role, Scope};
 
 /// The file that is read where no other is named.
 const FILE: &str = "auren.toml";
@@ -145,6 +145,17 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "callers",
             "must each have a token of at least 24 characters, such as `openssl rand -hex 24` prints",
         );
+    }
+    let chats = |caller: &CallerSection| caller.scopes.contains(&Scope::Chat);
+    if !config.callers.0.keys().all(|caller| name(caller)) || config.callers.0.values().any(chats) {
+        return wrong(
+            "callers",
+            "must each be named with at most 64 letters, digits, dots, dashes and underscores, and none may have the scope \
+             chat: who chats is the `sub` of a JWT (section tokens)",
+        );
+    }
+    if let Some((key, why)) = config.tokens.fault() {
+        return wrong(key, why);
     }
     within("lanes.threads_per_role", config.lanes.threads_per_role, 1..=64)?;
     within("lanes.max_batch", config.lanes.max_batch, 1..=100_000)?;

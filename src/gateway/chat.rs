@@ -2,7 +2,8 @@
 //! chat page itself.
 //!
 //! [`feed`] follows the log once for the node, [`listener`] is one client's place in it, [`protocol`] the frames,
-//! [`socket`] one WebSocket, [`pages`] HTTP without one, [`web`] the page. The person is the token's `sub` everywhere.
+//! [`socket`] one WebSocket, [`pages`] HTTP without one, [`tickets`] what a browser connects with, [`web`] the page. The person
+//! is the token's `sub` everywhere.
 
 mod feed;
 mod listener;
@@ -10,6 +11,7 @@ mod pages;
 mod protocol;
 mod socket;
 mod stats;
+mod tickets;
 mod web;
 
 use std::sync::Arc;
@@ -32,8 +34,9 @@ pub(crate) use self::stats::Stats;
 use self::{
     feed::Feed,
     protocol::{After, SUBPROTOCOL},
+    tickets::{TICKET_LIFE, Tickets},
 };
-use super::{Part, Problem, Tokens, tokens::TICKET_LIFE};
+use super::{Access, Part, Problem, tokens::Person};
 use crate::{bus::SharedBus, config::ChatSection};
 
 /// What a socket reads at once. Most sockets are idle, and the usual 128 KiB are for others.
@@ -42,7 +45,8 @@ const READ_BYTES: usize = 4 * 1024;
 /// Chat on a node.
 #[derive(Debug)]
 pub struct Chat {
-    tokens: Tokens,
+    access: Access,
+    tickets: Tickets,
     settings: ChatSection,
     feed: Arc<Feed>,
     stats: Arc<Stats>,
@@ -58,13 +62,13 @@ struct Asked {
 }
 
 impl Chat {
-    /// Chat on this bus with the people whom `tokens` knows, until `stopping` says so.
+    /// Chat on this bus with the people whom `access` knows, until `stopping` says so.
     #[must_use]
-    pub fn new(tokens: Tokens, bus: SharedBus, settings: &ChatSection, stopping: watch::Receiver<bool>) -> Self {
+    pub fn new(access: Access, bus: SharedBus, settings: &ChatSection, stopping: watch::Receiver<bool>) -> Self {
         let stats = Arc::new(Stats::default());
         let feed = Feed::new(bus, settings, Arc::clone(&stats), stopping.clone());
         let seats = Arc::new(Semaphore::new(settings.max_sockets));
-        Self { tokens, settings: settings.clone(), feed, stats, seats, stopping }
+        Self { access, tickets: Tickets::default(), settings: settings.clone(), feed, stats, seats, stopping }
     }
 
     /// What it counts.
@@ -83,6 +87,11 @@ impl Chat {
             .route("/v1/conversations/{user}/events", get(pages::page_of))
             .with_state(Arc::new(self));
         Part(routes.merge(web::routes()))
+    }
+
+    /// Who comes, with a ticket or with a token.
+    fn person(&self, ticket: Option<&str>, headers: &HeaderMap) -> Result<Person, Problem> {
+        ticket.map_or_else(|| self.access.person(headers), |ticket| self.tickets.redeem(ticket))
     }
 
     /// Whether a page of this origin may connect. Programs have none.
@@ -114,11 +123,8 @@ async fn upgrade(
 ) -> Result<Response, Problem> {
     let bad = |words: String| Problem::new(StatusCode::BAD_REQUEST, words);
     chat.origin(&headers)?;
-    let Query(asked) = asked.map_err(|error| bad(error.body_text()))?;
-    let person = match &asked.ticket {
-        Some(ticket) => chat.tokens.redeem(ticket)?,
-        None => chat.tokens.bearer(&headers)?,
-    };
+    let Query(asked) = asked.map_err(|error| pages::unfit(&error))?;
+    let person = chat.person(asked.ticket.as_deref(), &headers)?;
     let socket = socket.map_err(|error| bad(format!("is no WebSocket handshake: {}", error.body_text())))?;
     let socket = socket.protocols([SUBPROTOCOL]);
     if socket.selected_protocol().is_none() {
@@ -140,6 +146,6 @@ async fn upgrade(
 
 /// `POST /v1/ws-ticket`.
 async fn ticket(State(chat): State<Arc<Chat>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    let person = chat.tokens.bearer(&headers)?;
-    Ok(Json(json!({ "ticket": chat.tokens.ticket(person), "expires_in_s": TICKET_LIFE.as_secs() })))
+    let person = chat.access.person(&headers)?;
+    Ok(Json(json!({ "ticket": chat.tickets.give(person), "expires_in_s": TICKET_LIFE.as_secs() })))
 }

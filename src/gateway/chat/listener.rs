@@ -3,7 +3,7 @@
 //! A place moves only over what was handed out or is known to be somebody else's, so there is no seam between what was
 //! and what comes.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use auren_agents::UserId;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
@@ -13,6 +13,9 @@ use super::{
     protocol::{After, Behind},
 };
 use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, Topic};
+
+/// A client that takes longer than this for what it is handed gives way to others that wait to read the log.
+pub(super) const TELL_LIMIT: Duration = Duration::from_millis(250);
 
 /// Why nobody listens.
 #[derive(Debug)]
@@ -75,6 +78,12 @@ impl Listener {
     /// What comes next follows this place.
     pub(super) fn at(&self) -> Behind {
         self.at
+    }
+
+    /// Lets others read the log: for a client to whom what it has been handed cannot be told quickly. It goes on reading at
+    /// its place when its turn comes again.
+    pub(super) fn give_way(&mut self) {
+        self.reading = None;
     }
 
     /// Waits for what comes next. A wait may be given up at any time.

@@ -5,21 +5,27 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use auren_agents::ConversationEvent;
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
     response::sse::{Event, KeepAlive, Sse},
 };
-use futures::{Stream, StreamExt as _, stream};
+use futures::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::{sync::OwnedSemaphorePermit, time::sleep};
+use tokio::{
+    sync::{
+        OwnedSemaphorePermit,
+        mpsc::{self, error::SendTimeoutError},
+    },
+    time::sleep,
+};
 
 use super::{
     Chat,
-    feed::told,
-    listener::{Listener, Next, NoListener},
-    protocol::{After, Behind},
-    stats::Open,
+    feed::{Told, told},
+    listener::{Listener, Next, NoListener, TELL_LIMIT},
+    protocol::{After, Behind, Close},
+    stats::Stats,
 };
 use crate::{
     bus::{BusError, Read, ReadFrom, ReadUntil, Topic},
@@ -64,9 +70,10 @@ struct Placed {
 pub(super) async fn page(
     State(chat): State<Arc<Chat>>,
     headers: HeaderMap,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let person = chat.tokens.bearer(&headers)?;
+    let person = chat.access.person(&headers)?;
+    let Query(asked) = asked.map_err(|error| unfit(&error))?;
     chat.page(&person, &asked).await.map(Json)
 }
 
@@ -75,9 +82,10 @@ pub(super) async fn page_of(
     State(chat): State<Arc<Chat>>,
     headers: HeaderMap,
     Path(user): Path<String>,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let person = chat.tokens.bearer(&headers)?;
+    let person = chat.access.person(&headers)?;
+    let Query(asked) = asked.map_err(|error| unfit(&error))?;
     if user != person.user.as_str() {
         return Err(Problem::new(StatusCode::FORBIDDEN, "the token is somebody else's"));
     }
@@ -88,61 +96,82 @@ pub(super) async fn page_of(
 pub(super) async fn stream_of(
     State(chat): State<Arc<Chat>>,
     headers: HeaderMap,
-    Query(asked): Query<Asked>,
+    asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     chat.origin(&headers)?;
-    let person = match &asked.ticket {
-        Some(ticket) => chat.tokens.redeem(ticket)?,
-        None => chat.tokens.bearer(&headers)?,
-    };
+    let Query(asked) = asked.map_err(|error| unfit(&error))?;
+    let person = chat.person(asked.ticket.as_deref(), &headers)?;
     let seat = chat.seat()?;
     // What a browser comes back with wins over the address that it came with first.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(asked.after.as_deref());
     let after = place(last)?.unwrap_or(After::Now);
     let most = chat.settings.max_sockets_per_user;
     let listener = Listener::open(&chat.feed, &person.user, after, most).await.map_err(problem)?;
-    let heartbeat = Duration::from_millis(chat.settings.heartbeat_ms);
-    let flow = Flow { listener, _seat: seat, _open: chat.stats.open() };
-    let ending = {
-        let (mut stopping, left) = (chat.stopping.clone(), person.left());
-        async move {
-            tokio::select! {
-                () = server::told(&mut stopping) => {}
-                () = sleep(left) => {}
-            }
+    let (heartbeat, slow) = (chat.settings.heartbeat_ms, chat.settings.slow_ms);
+    let (give, take) = mpsc::channel(1);
+    let flow = Flow { listener, give, limit: Duration::from_millis(slow), stats: Arc::clone(&chat.stats), _seat: seat };
+    let (mut stopping, left) = (chat.stopping.clone(), person.left());
+    tokio::spawn(async move {
+        let _open = chat.stats.open();
+        tokio::select! {
+            () = server::told(&mut stopping) => {}
+            () = sleep(left) => {}
+            () = flow.run() => {}
         }
-    };
-    let events = stream::unfold(flow, Flow::step).flat_map(stream::iter).take_until(ending);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(heartbeat)))
+    });
+    let events = stream::unfold(take, async |mut take| Some((Ok(take.recv().await?), take)));
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_millis(heartbeat))))
 }
 
+/// A stream's events on their way. It is a task of its own, so that one that nobody reads ends all the same.
 struct Flow {
     listener: Listener,
+    give: mpsc::Sender<Event>,
+    /// How long an event may wait to be taken.
+    limit: Duration,
+    stats: Arc<Stats>,
     _seat: OwnedSemaphorePermit,
-    _open: Open,
 }
 
 impl Flow {
-    async fn step(mut self) -> Option<(Vec<Result<Event, Infallible>>, Self)> {
-        let events = match self.listener.next().await {
-            Ok(Next::Events(events)) => events
-                .into_iter()
-                .map(|told| {
-                    let json = serde_json::to_string(&*told.event).expect("events are plain data with text keys");
-                    Ok(Event::default().event("event").id(told.cursor.to_string()).data(json))
-                })
-                .collect(),
-            Ok(Next::Gap(after, resumes_at)) => {
-                let data = json!({ "after": after.to_string(), "resumes_at": resumes_at.to_string() });
-                vec![Ok(Event::default().event("gap").id(resumes_at.to_string()).data(data.to_string()))]
+    async fn run(mut self) {
+        loop {
+            let next = tokio::select! {
+                next = self.listener.next() => next,
+                () = self.give.closed() => return,
+            };
+            let events = match next {
+                Ok(Next::Events(events)) => events.into_iter().map(|told| written(&told)).collect(),
+                Ok(Next::Gap(after, resumes_at)) => {
+                    let data = json!({ "after": after.to_string(), "resumes_at": resumes_at.to_string() });
+                    vec![Event::default().event("gap").id(resumes_at.to_string()).data(data.to_string())]
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an event stream cannot go on");
+                    return self.stats.closed(Close::LogAway);
+                }
+            };
+            for event in events {
+                let sent = match self.give.send_timeout(event, TELL_LIMIT).await {
+                    Err(SendTimeoutError::Timeout(event)) => {
+                        self.listener.give_way();
+                        self.give.send_timeout(event, self.limit).await
+                    }
+                    sent => sent,
+                };
+                match sent {
+                    Ok(()) => self.stats.event(),
+                    Err(SendTimeoutError::Timeout(_)) => return self.stats.closed(Close::Slow),
+                    Err(SendTimeoutError::Closed(_)) => return,
+                }
             }
-            Err(error) => {
-                tracing::warn!(%error, "an event stream cannot go on");
-                return None;
-            }
-        };
-        Some((events, self))
+        }
     }
+}
+
+fn written(told: &Told) -> Event {
+    let json = serde_json::to_string(&*told.event).expect("events are plain data with text keys");
+    Event::default().event("event").id(told.cursor.to_string()).data(json)
 }
 
 impl Chat {
@@ -186,6 +215,10 @@ impl Chat {
         }
         Ok(Page { events, next: Behind { partition, next }.to_string(), more: next < end, gap })
     }
+}
+
+pub(super) fn unfit(asked: &QueryRejection) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, asked.body_text())
 }
 
 /// The place that a client names.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::{
     Chat,
-    listener::{Listener, Next, NoListener},
+    listener::{Listener, Next, NoListener, TELL_LIMIT},
     protocol::{self, After, Behind, ClientFrame, Close, ServerFrame, Unfit},
 };
 use crate::{
@@ -124,7 +124,7 @@ impl Session<'_> {
                     self.acknowledge(answers).await?;
                 }
                 next = listener.next() => match next {
-                    Ok(next) => self.tell(next).await?,
+                    Ok(next) => self.tell(next, &mut listener).await?,
                     Err(error) => {
                         tracing::warn!(%error, "a socket's events cannot be read");
                         return Err(End::Close(Close::LogAway));
@@ -157,7 +157,8 @@ impl Session<'_> {
         }
     }
 
-    async fn tell(&mut self, next: Next) -> Step {
+    async fn tell(&mut self, next: Next, listener: &mut Listener) -> Step {
+        let begun = Instant::now();
         match next {
             Next::Gap(after, resumes_at) => {
                 self.behind = resumes_at;
@@ -170,6 +171,9 @@ impl Session<'_> {
                     self.say(&ServerFrame::Event { cursor: &cursor, prev: &prev, event: &told.event }).await?;
                     self.behind = Behind { partition: told.cursor.partition, next: told.cursor.offset + 1 };
                     self.chat.stats.event();
+                    if begun.elapsed() > TELL_LIMIT {
+                        listener.give_way();
+                    }
                 }
                 Ok(())
             }
@@ -197,7 +201,11 @@ impl Session<'_> {
             Message::Binary(_) => self.refuse("binary_frame", "frames are JSON text", None, None).await,
             // The library has answered a ping.
             Message::Ping(_) | Message::Pong(_) => Ok(()),
-            Message::Close(_) => Err(End::Gone),
+            Message::Close(_) => {
+                // The library answers it while it is read on.
+                let _ = timeout(CLOSE_LIMIT, self.socket.recv()).await;
+                Err(End::Gone)
+            }
         }
     }
 

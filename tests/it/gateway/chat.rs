@@ -6,6 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use auren::{
     app::Running,
     bus::{Topic, key_partition},
+    config::{CallerSection, Scope},
 };
 use futures::SinkExt as _;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -164,9 +165,9 @@ async fn who_may_not_is_not_let_in() {
     let (hub, address) = hub(&river).await;
     let good = token(&river.config, "u-1");
     let mut foreign = river.config.clone();
-    foreign.chat.secret = Some("somebody else's secret of many characters".to_owned().into());
+    foreign.tokens.secret = Some("somebody else's secret of many characters".to_owned().into());
     let mut elsewhere = river.config.clone();
-    elsewhere.chat.audience = "another".to_owned();
+    elsewhere.tokens.audience = "another".to_owned();
     let hour = Duration::from_secs(3600);
     let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", good.split('.').nth(1).unwrap());
     for (token, status) in [
@@ -211,6 +212,49 @@ async fn who_may_not_is_not_let_in() {
 #[test]
 fn who_may_not_is_not_let_in_and_who_may_no_more_is_let_out() {
     on_system(who_may_not_is_not_let_in());
+}
+
+async fn a_token_allows_what_its_scopes_say() {
+    let mut river = open(Kind::Embedded).await;
+    let fixed = "a fixed token of a watch's program";
+    let watch = CallerSection { token: fixed.to_owned().into(), scopes: vec![Scope::Readings] };
+    river.config.callers.0.insert("watch".to_owned(), watch);
+    let (hub, address) = hub(&river).await;
+    let hour = Duration::from_secs(3600);
+    let signed = |scope| token_for(&river.config, "u-1", scope, hour);
+    let ask = json!({ "purpose": "care", "tokens": [] }).to_string();
+    let routes = [
+        ("GET /v1/conversations/events", ""),
+        ("POST /v1/readings", "[]"),
+        ("POST /v1/detokenize", &*ask),
+        ("DELETE /v1/users/nobody", ""),
+    ];
+    for (token, allowed) in [
+        (signed("chat"), [true, false, false, false]),
+        (signed("readings"), [false, true, false, false]),
+        (signed("detokenize:care"), [false, false, true, false]),
+        (signed("detokenize:research"), [false; 4]),
+        (signed("erase ops"), [false, false, false, true]),
+        (signed("chat readings detokenize:care erase"), [true; 4]),
+        (signed(""), [false; 4]),
+        (fixed.to_owned(), [false, true, false, false]),
+        ("another fixed token of many characters".to_owned(), [false; 4]),
+    ] {
+        let bearer = format!("Bearer {token}");
+        for ((line, body), allowed) in routes.iter().zip(allowed) {
+            let headers = [("Authorization", &*bearer), ("Content-Type", "application/json")];
+            let answer = http::send(address, line, &headers, body).await;
+            let wanted = if allowed { answer.status == 200 } else { matches!(answer.status, 401 | 403) };
+            assert!(wanted, "{line} with {token}: {} {}", answer.status, answer.body);
+            assert_eq!(answer.status == 401, answer.head.contains("www-authenticate: bearer"), "{}", answer.head);
+        }
+    }
+    hub.stop().await;
+}
+
+#[test]
+fn a_token_allows_what_its_scopes_say_on_every_route_and_nothing_else() {
+    on_system(a_token_allows_what_its_scopes_say());
 }
 
 async fn a_person_hears_their_own_events_only() {

@@ -6,7 +6,6 @@ use auren::{
     config::{Config, NodeProfile},
     gateway::Tokens,
 };
-use auren_agents::UserId;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -23,8 +22,8 @@ pub fn token(config: &Config, user: &str) -> String {
 }
 
 pub fn token_for(config: &Config, user: &str, scope: &str, life: Duration) -> String {
-    let tokens = Tokens::open(&config.chat, NodeProfile::Dev).unwrap().unwrap();
-    tokens.make(&UserId::new(user).unwrap(), scope, life).unwrap()
+    let tokens = Tokens::open(&config.tokens, NodeProfile::Dev).unwrap().unwrap();
+    tokens.make(user, scope, life).unwrap()
 }
 
 /// A socket that has been let in.

@@ -48,7 +48,7 @@ impl River {
         // Tests run beside each other; one that wants a server takes a free port.
         config.http.address.clear();
         // Nor does a test keep a secret in the folder it runs in.
-        config.chat.secret = Some("a secret that everybody knows, for tests".to_owned().into());
+        config.tokens.secret = Some("a secret that everybody knows, for tests".to_owned().into());
         Self { stage, config, agents: Agents::built_in(), keys: Keys::ephemeral("tests") }
     }
 
