@@ -1,13 +1,14 @@
 //! The node's own HTTP server. It is put together from [`Part`]s, each the routes of one concern, and knows none of them.
 //!
 //! [`ops`] answers whether the node lives, whether it can work, and what it has done; [`metrics`] names every figure with
-//! its unit. [`server`] takes connections with small buffers and ends them in order, and [`problem`] is how every route
+//! its unit. [`server`] takes connections with small buffers and ends them in order ([`linger`]), and [`problem`] is how every route
 //! says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes measured values
 //! in, [`people`] opens and erases them, and [`chat`] is for frontends. Nothing outside this folder names axum, hyper or the
 //! Prometheus client.
 
 mod access;
 mod chat;
+mod linger;
 mod metrics;
 mod ops;
 mod people;

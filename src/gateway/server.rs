@@ -13,6 +13,8 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
+use super::linger::Lingering;
+
 /// The head of a request must be there within this time.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 
@@ -60,7 +62,8 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_BYTES);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).with_upgrades();
+    let connection =
+        http.serve_connection(TokioIo::new(Lingering::new(stream)), TowerToHyperService::new(router)).with_upgrades();
     let mut connection = pin!(connection);
     let end = tokio::select! {
         end = connection.as_mut() => end,

@@ -182,7 +182,6 @@ impl Session<'_> {
 
     async fn hear(&mut self, frame: Option<Result<Message, axum::Error>>) -> Step {
         let Some(frame) = frame else { return Err(End::Gone) };
-        // Where the connection itself broke the close is not heard, which does no harm.
         let frame = frame.map_err(|_| End::Close(Close::Unreadable))?;
         self.heard = Instant::now();
         self.chat.stats.received();
@@ -283,15 +282,16 @@ impl Session<'_> {
 
     /// Says why, and waits a moment for the other side to hear it.
     async fn close(&mut self, why: Close) {
-        self.chat.stats.closed(why);
         let frame = CloseFrame { code: why.code(), reason: why.reason().into() };
-        let said = async {
-            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
-                while let Some(Ok(_)) = self.socket.recv().await {}
-            }
-        };
+        let said = timeout(CLOSE_LIMIT, self.socket.send(Message::Close(Some(frame)))).await;
+        // A connection that broke has not been closed by the node.
+        if matches!(said, Ok(Err(_))) {
+            return;
+        }
+        self.chat.stats.closed(why);
+        let heard = async { while let Some(Ok(_)) = self.socket.recv().await {} };
         // Who does not answer is left all the same.
-        let _ = timeout(CLOSE_LIMIT, said).await;
+        let _ = timeout(CLOSE_LIMIT, heard).await;
     }
 }
 
