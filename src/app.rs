@@ -49,7 +49,7 @@ use crate::{
 };
 
 pub use builder::HubBuilder;
-pub use open::{check_master, connect, create_topics, open_keys, snapshots};
+pub use open::{check_master, connect, create_topics, open_keys, snapshots, with_configured};
 pub use witness::{sign_audit, signed_audits};
 
 /// How long stopping may take: what is in flight is committed within it.

@@ -3,6 +3,7 @@
 //! Values come from, later ones winning: the defaults, a TOML file (`auren.toml`, or the one that `--config` names), the
 //! environment (`AUREN__SECTION__KEY`), and flags. A key that nobody knows is an error.
 
+mod agents;
 mod callers;
 mod chat;
 mod load;
@@ -11,6 +12,7 @@ mod role;
 mod sections;
 mod tokens;
 
+pub use agents::{AgentsSection, HttpAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use chat::ChatSection;
 pub use load::{ConfigError, Source, load};
@@ -56,6 +58,8 @@ pub struct Config {
     pub detect: DetectSection,
     /// Conversations.
     pub converse: ConverseSection,
+    /// Agents outside the hub's own program.
+    pub agents: AgentsSection,
     /// The node's own HTTP server.
     pub http: HttpSection,
     /// Chat for frontends.

@@ -5,22 +5,27 @@
 //! once for all its desks, in its reception: how many questions are open, whether the circuit is, and the counters.
 //!
 //! Read the modules in this order: [`desk`] (one question), [`reception`] (who is let through), [`circuit`] (when nobody
-//! is), [`retry`] (asking again), [`health`] (what can be seen of it).
+//! is), [`retry`] (asking again), [`health`] (what can be seen of it). [`http`] is agents in other processes, and
+//! [`service`] how anybody outside is asked.
 
 mod circuit;
 mod desk;
 mod health;
+mod http;
 mod reception;
 mod retry;
+mod service;
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Recipient};
 use auren_agents::{Agent, AgentActor, AgentCard, Coach, Consult, Neuroscientist};
 
+pub use self::http::{HttpAgent, HttpAgentSettings};
 pub use desk::{AT_ONCE, Answered, Asked, Desk, Heard, Question, Unanswered};
 pub use health::{AgentHealth, AgentTotals, CircuitState};
 use reception::Reception;
+pub use service::ServiceError;
 
 /// How a node deals with agents that do not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +103,17 @@ impl Agents {
             None => self.hosts.push(host),
         }
         self
+    }
+
+    /// These and an agent in another process. Nobody connects to it before it is asked.
+    ///
+    /// # Errors
+    /// [`ServiceError::Settings`] where no request can be made of the settings.
+    pub fn with_http(self, settings: HttpAgentSettings) -> Result<Self, ServiceError> {
+        let card = HttpAgent::open(&settings)?.card();
+        let settings = Arc::new(settings);
+        // Each arbiter has connections of its own, as they live on the thread that opens them.
+        Ok(self.with_recipient_from(card, move || AgentActor::new(HttpAgent::of(&settings)).start().recipient()))
     }
 
     /// Their cards, in the order in which they were added.

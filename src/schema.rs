@@ -2,7 +2,7 @@
 //!
 //! A schema says what a reader accepts. Unknown fields are allowed wherever a record carries them on.
 
-use auren_agents::{BiometricEvent, ConversationEvent, InboxRecord, SystemEvent, TriggerEvent};
+use auren_agents::{Advice, BiometricEvent, Consult, ConversationEvent, InboxRecord, SystemEvent, TriggerEvent};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
@@ -14,7 +14,8 @@ use crate::{
 /// The schema of one record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordSchema {
-    /// What it is the schema of: a topic's name, or `plain-reading` for what people give to `auren send reading`.
+    /// What it is the schema of: a topic's name; `plain-reading` for what people give to `auren send reading`; `consult` and
+    /// `advice` for what agents in other processes are asked and answer.
     pub name: &'static str,
     /// JSON Schema, draft 2020-12.
     pub schema: Value,
@@ -45,6 +46,8 @@ pub fn all() -> Vec<RecordSchema> {
         of::<InboxRecord>(Topic::Inbox.name()),
         of::<ConversationEvent>(Topic::Events.name()),
         of::<SystemEvent>(Topic::System.name()),
+        of::<Consult>("consult"),
+        of::<Advice>("advice"),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The trait an agent implements, and the actor that hosts it.
 
 use std::{
+    future::poll_fn,
     panic::{self, AssertUnwindSafe},
     pin::Pin,
     rc::Rc,
@@ -30,6 +31,9 @@ pub trait Agent: 'static {
     /// shown.
     /// An agent that can answer at once should: its answer then leaves in the same commit as its cause.
     ///
+    /// Where nobody waits for the answer any more (the deadline has passed, the person stopped the turn), the future is
+    /// dropped, and with it whatever the agent had under way in it.
+    ///
     /// # Errors
     /// [`AgentError`] when there is no answer. Where no further attempt brings one either, the person is told so, and the
     /// panel goes on.
@@ -45,6 +49,9 @@ pub enum AgentError {
     /// The agent cannot answer this, and asking again does not help.
     #[error("the agent refused: {0}")]
     Refused(String),
+    /// The agent failed at it, as one that panics does. It is asked again while its deadline allows.
+    #[error("the agent failed: {0}")]
+    Failed(String),
 }
 
 /// Who an agent is and what it is for.
@@ -144,16 +151,20 @@ pub enum Reply {
 
 impl<A: Agent> MessageResponse<AgentActor<A>, Consult> for Reply {
     fn handle(self, _: &mut Context<AgentActor<A>>, sender: Option<OneshotSender<Result<Advice, AgentError>>>) {
-        // Whoever asked may have stopped waiting.
-        let tell = |answer| {
-            if let Some(sender) = sender {
-                drop(sender.send(answer));
-            }
-        };
+        let Some(mut sender) = sender else { return };
         match self {
-            Self::Now(answer) => tell(answer),
-            Self::Later(answer) => {
-                actix::spawn(async move { tell(answer.await) });
+            // Whoever asked may have stopped waiting.
+            Self::Now(answer) => drop(sender.send(answer)),
+            Self::Later(mut answer) => {
+                actix::spawn(async move {
+                    let answer = poll_fn(|cx| match answer.as_mut().poll(cx) {
+                        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                        Poll::Pending => sender.poll_closed(cx).map(|()| None),
+                    });
+                    if let Some(answer) = answer.await {
+                        drop(sender.send(answer));
+                    }
+                });
             }
             Self::Never => {}
         }

@@ -1,6 +1,6 @@
 //! The question an agent gets, and the answer it gives.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::Message;
 use schemars::JsonSchema;
@@ -11,7 +11,8 @@ use crate::{
     agent::AgentError,
     events::{CauseKind, TriggerType},
     ids::{AgentId, ConsultId, ConversationId, EventId, UserId},
-    text::{Score, Text},
+    parts::Parts,
+    text::{Score, Text, cut},
     time::Timestamp,
 };
 
@@ -20,7 +21,9 @@ use crate::{
 /// The session actor sends it to every agent of a panel in turn and awaits an [`Advice`]. An agent that does not answer at
 /// once holds nobody up: the session parks the consult and takes the answer whenever it comes, until the deadline. After
 /// a crash the same question is asked again under the same [`ConsultId`].
-#[derive(Debug, Clone, PartialEq, Message)]
+///
+/// As JSON it is what an agent in another process is sent.
+#[derive(Debug, Clone, PartialEq, Message, Serialize, Deserialize, JsonSchema)]
 #[rtype(result = "Result<Advice, AgentError>")]
 pub struct Consult {
     /// The question's own id; the same after a crash.
@@ -28,8 +31,10 @@ pub struct Consult {
     /// Who is asked.
     pub agent: AgentId,
     /// Who is advised.
+    #[serde(rename = "user_id")]
     pub user: UserId,
     /// The conversation it belongs to.
+    #[serde(rename = "conversation_id")]
     pub conversation: ConversationId,
     /// The turn within the session, from 1.
     pub turn: u64,
@@ -38,17 +43,38 @@ pub struct Consult {
     /// When the cause happened, in the person's own offset where the cause names one.
     pub at: Timestamp,
     /// The person's recent measurements as metadata, oldest first, none newer than the cause.
-    pub recent: Vec<Observation>,
+    pub recent: Arc<[Observation]>,
     /// What was said to this person before, oldest first.
-    pub past: Vec<PastAdvice>,
+    pub past: Arc<[PastAdvice]>,
     /// What agents before this one said on the same panel, in the order they spoke.
     pub panel: Vec<PanelAdvice>,
-    /// How long the agent has.
+    /// How long the agent has, in milliseconds.
+    #[serde(rename = "deadline_ms", with = "millis")]
+    #[schemars(with = "u64")]
     pub deadline: Duration,
+    /// Whom the agent may tell parts of its answer while it makes it.
+    #[serde(skip)]
+    pub parts: Parts,
+}
+
+/// A duration as whole milliseconds.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+        u64::deserialize(input).map(Duration::from_millis)
+    }
 }
 
 /// Why an agent is asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cause {
     /// A rule noticed something.
     Trigger {
@@ -102,7 +128,7 @@ impl Cause {
 }
 
 /// Something an agent told this person before.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PastAdvice {
     /// When its cause happened.
     pub at: Timestamp,
@@ -117,7 +143,7 @@ pub struct PastAdvice {
 }
 
 /// What an agent before this one said on the same panel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PanelAdvice {
     /// The conversation event that holds it.
     pub event: EventId,
@@ -130,9 +156,14 @@ pub struct PanelAdvice {
 }
 
 /// An agent's answer.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+///
+/// As JSON it is what an agent in another process answers with. Of `message` and `note` as much is taken as fits; anything
+/// else that breaks its bound is refused.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Advice {
     /// What the person reads.
+    #[serde(deserialize_with = "cut")]
     pub message: Text<16384>,
     /// What the agent found, for agents after it and for programs.
     pub findings: Vec<Finding>,
@@ -143,6 +174,7 @@ pub struct Advice {
     /// Whom to ask next, if the agent thinks somebody should go on.
     pub hand_off: Option<HandOff>,
     /// A few words the agent wants to be shown again next time, as [`PastAdvice::note`].
+    #[serde(deserialize_with = "cut")]
     pub note: Text<64>,
 }
 
@@ -178,4 +210,47 @@ pub struct HandOff {
     pub to: AgentId,
     /// Why.
     pub reason: Text<512>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::events::parse;
+
+    #[test]
+    fn a_consult_as_json_is_flat_and_comes_back_as_it_was() {
+        let json = json!({
+            "id": "c-1", "agent": "coach", "user_id": "u-1", "conversation_id": "k-1", "turn": 3,
+            "cause": {"kind": "trigger", "id": "t-1", "trigger_type": "hrv_drop", "severity": 0.5, "message": "m"},
+            "at": "2024-01-01T10:00:00+01:00",
+            "recent": [{
+                "event_id": "e-1", "event_type": "hrv_measurement", "timestamp": "2024-01-01T07:00:00+01:00",
+                "measure": "rmssd", "percentile_rank": 0.1, "severity_score": 0.5, "trend": "declining_3_days",
+            }],
+            "past": [{
+                "at": "2023-12-31T10:00:00+01:00", "agent": "coach", "about": "hrv_drop", "severity": 0.5,
+                "note": "rest",
+            }],
+            "panel": [{"event": "e-2", "agent": "neuroscientist", "message": "Low.", "findings": []}],
+            "deadline_ms": 20000,
+        });
+        let consult: Consult = parse(json.to_string().as_bytes()).unwrap();
+        assert_eq!(serde_json::to_value(&consult).unwrap(), json);
+        assert_eq!(consult.deadline, Duration::from_secs(20));
+    }
+
+    #[test]
+    fn of_an_advice_only_what_is_there_is_read_and_long_words_are_cut() {
+        let read = |json: serde_json::Value| parse::<Advice>(json.to_string().as_bytes());
+        assert_eq!(read(json!({"message": "Rest.", "user_id": "somebody else"})).unwrap(), Advice::say("Rest."));
+        let long = read(json!({"message": "word ".repeat(10_000), "note": "n".repeat(100)})).unwrap();
+        assert!(long.message.len() <= 16384 && long.message.ends_with('…') && long.note.len() <= 64);
+        let finding = |confidence: f64| json!({"subject": "sleep", "statement": "Short.", "confidence": confidence});
+        assert_eq!(read(json!({"findings": [finding(0.5)]})).unwrap().findings.len(), 1);
+        let refused = read(json!({"findings": [finding(0.5), finding(2.0)]})).unwrap_err();
+        assert_eq!(refused.to_string(), "findings[1].confidence: must be a number from 0 to 1");
+        assert_eq!(read(json!({"message": 7})).unwrap_err().to_string(), "message: must be a string");
+    }
 }

@@ -40,6 +40,7 @@ pub mod consult;
 pub mod events;
 pub mod ids;
 pub mod neuroscientist;
+mod parts;
 mod reading;
 pub mod text;
 pub mod time;
@@ -56,5 +57,6 @@ pub use events::{
 };
 pub use ids::{AgentId, ConsultId, ConversationId, EventId, UserId};
 pub use neuroscientist::Neuroscientist;
+pub use parts::Parts;
 pub use text::{Score, Text};
 pub use time::Timestamp;

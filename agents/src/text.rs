@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, ops::Deref};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Why a value does not fit its field. It never repeats the value: what was sent may be private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,6 +111,11 @@ impl<const MAX: usize> JsonSchema for Text<MAX> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "maxLength": MAX })
     }
+}
+
+/// Reads as much of a text as fits.
+pub(crate) fn cut<'de, D: Deserializer<'de>, const MAX: usize>(input: D) -> Result<Text<MAX>, D::Error> {
+    String::deserialize(input).map(Text::cut)
 }
 
 /// A number from 0 to 1.

@@ -3,7 +3,7 @@
 use actix::Recipient;
 use auren_agents::{Agent, AgentCard, Consult};
 
-use super::{Hub, HubError, connect, open_keys, told_to_end};
+use super::{Hub, HubError, connect, open_keys, told_to_end, with_configured};
 use crate::{
     bus::SharedBus,
     config::{Config, Source},
@@ -42,7 +42,7 @@ impl HubBuilder {
         self
     }
 
-    /// Uses these agents instead of the built-in ones.
+    /// Uses these agents instead of the built-in ones. Those that the configuration names join them.
     #[must_use]
     pub fn agents(mut self, agents: Agents) -> Self {
         self.agents = Some(agents);
@@ -94,7 +94,8 @@ impl HubBuilder {
             None if config.needs_keys() => Some(open_keys(&config).await?),
             None => None,
         };
-        Ok(Hub { config, bus, keys, agents: self.agents.unwrap_or_else(Agents::built_in) })
+        let agents = with_configured(&config, self.agents.unwrap_or_else(Agents::built_in))?;
+        Ok(Hub { config, bus, keys, agents })
     }
 
     /// Builds the hub and runs it until the process is told to end (SIGINT, SIGTERM).

@@ -1,11 +1,12 @@
 //! What a configuration names: the bus, the keys, and the topics there must be.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::HubError;
 use crate::{
     bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
     config::{BusKind, Config, ConfigError, KeyProvider},
+    consult::Agents,
     lane::SnapshotSettings,
     phi::{
         KeyError, Keys,
@@ -69,6 +70,32 @@ fn open_master(config: &Config) -> Result<Box<dyn Master>, HubError> {
         (KeyProvider::File, None) => Box::new(Local::from_file_or_new(&phi.key_file)?),
         (KeyProvider::Secret, None) => Box::new(Local::from_file(&phi.key_file)?),
     })
+}
+
+/// These agents and those that the configuration names. They are connected to when they are first asked.
+///
+/// # Errors
+/// [`HubError::Config`] where one cannot be asked as it is configured, or its token's file cannot be read.
+pub fn with_configured(config: &Config, mut agents: Agents) -> Result<Agents, HubError> {
+    for (name, agent) in &config.agents.http {
+        let wrong = |why: String| ConfigError::Value { key: "agents.http", why: format!("of {name}: {why}") };
+        let token = match (&agent.token, &agent.token_file) {
+            (Some(token), _) => Some(token.reveal().to_owned()),
+            (None, Some(file)) => Some(secret(file).map_err(wrong)?),
+            (None, None) => None,
+        };
+        agents = agents.with_http(agent.settings(name, token)).map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(agents)
+}
+
+fn secret(file: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| format!("token_file {} cannot be read: {error}", file.display()))?;
+    match text.trim() {
+        "" => Err(format!("token_file {} is empty", file.display())),
+        token => Ok(token.to_owned()),
+    }
 }
 
 /// Where states are mirrored, if the configuration names a Redis. It is connected to when it is first used.

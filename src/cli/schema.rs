@@ -19,7 +19,8 @@ Examples:
 With --check it exits with 1 where a file is missing or out of date.
 
 JSON Schema, draft 2020-12, one file a topic: health.biometrics.schema.json, triggers.detected.schema.json, ... \
-and plain-reading.schema.json for what `auren send reading` takes.";
+plain-reading.schema.json for what `auren send reading` takes, and consult.schema.json and advice.schema.json for what \
+agents in other processes are asked and answer.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {

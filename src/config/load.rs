@@ -177,6 +177,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     at_least_one("converse.agent_max_open", config.converse.agent_max_open)?;
     at_least_one("converse.agent_circuit_failures", config.converse.agent_circuit_failures)?;
     within("converse.agent_circuit_ms", config.converse.agent_circuit_ms, 1..=3_600_000)?;
+    if let Some(fault) = config.agents.fault(config.node.profile) {
+        return wrong("agents.http", &format!("of {fault}"));
+    }
     let address = &config.http.address;
     let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
     if !address.is_empty() && !matches!(port, Some(Ok(_))) {
@@ -236,7 +239,16 @@ mod tests {
         let shown: toml::Table = toml::from_str(example).unwrap();
         assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
         // They have no default, so they stand there as comments.
-        for key in ["master_key = ", "keyring_url = ", "token = ", "[callers.NAME]", "url = ", "secret = "] {
+        let named = [
+            "master_key = ",
+            "keyring_url = ",
+            "token = ",
+            "[callers.NAME]",
+            "[agents.http.NAME]",
+            "url = ",
+            "secret = ",
+        ];
+        for key in named {
             assert!(
                 example.contains(&format!(
                     "
@@ -287,6 +299,34 @@ mod tests {
         let error = prod(&[("phi.provider", "vault")]).unwrap_err().to_string();
         assert!(error.starts_with("configuration: vault.token must be set"), "{error}");
         prod(&[("phi.provider", "vault"), ("vault.token", "t")]).unwrap();
+    }
+
+    #[test]
+    fn an_agent_over_http_is_named_and_has_an_address() {
+        let agent = |name: &str, key: &str, value: &str| {
+            let url = (format!("agents.http.{name}.url"), "https://agents.example/sleeper".to_owned());
+            let overrides = vec![url, (format!("agents.http.{name}.{key}"), value.to_owned())];
+            load(&Source { file: None, overrides }).map_err(|error| error.to_string())
+        };
+        let config = agent("sleeper", "token", "\"s3cret\"").unwrap();
+        assert_eq!(config.agents.http["sleeper"].max_answer_bytes, 1_048_576);
+        assert!(!toml::to_string(&config).unwrap().contains("s3cret"));
+        let of = |name: &str, key: &str, value: &str| agent(name, key, value).unwrap_err();
+        assert_eq!(
+            of("sleeper", "url", "\"sleeper:80\""),
+            "configuration: agents.http of sleeper: url must be like https://host/path"
+        );
+        assert!(of("sleeper", "url", "\"https://a:b@host/\"").contains("no password"));
+        assert!(of("user", "version", "\"2\"").contains("must not have this name"));
+        assert!(of("sleeper", "max_answer_bytes", "1").contains("from 1024 to"));
+        assert!(of("sleeper", "tokens", "\"t\"").contains("unknown field"));
+        let prod = |url: &str| {
+            let all = [("node.profile", "prod"), ("phi.provider", "secret"), ("agents.http.sleeper.url", url)];
+            let overrides = all.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+            load(&Source { file: None, overrides }).map(drop).map_err(|error| error.to_string())
+        };
+        assert!(prod("http://agents.example/").unwrap_err().contains("must be https://"));
+        prod("http://127.0.0.1:8421/").unwrap();
     }
 
     #[test]

@@ -151,6 +151,10 @@ impl Seat {
                 tracing::warn!(%agent, %consult, "an agent refused a question");
                 question.over(End::Refused)
             }
+            Ok(Ok(Err(AgentError::Failed(_)))) => {
+                tracing::warn!(%agent, %consult, attempt = question.attempts, "an agent failed");
+                question.again_or(End::Failed).await
+            }
             Ok(Err(error)) => {
                 tracing::error!(
                     %agent, %consult, %error, attempt = question.attempts, "an agent failed, it is started again"

@@ -58,7 +58,7 @@ pub struct AgentTotals {
     pub refused: u64,
     /// Ended, after all attempts, with the agent's word that it cannot answer now.
     pub unavailable: u64,
-    /// Ended, after all attempts, with a panic or an actor that was gone.
+    /// Ended, after all attempts, with a panic, an actor that was gone, or an answer that cannot be used.
     pub failed: u64,
     /// Ended at the deadline.
     pub late: u64,

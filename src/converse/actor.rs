@@ -2,8 +2,10 @@
 
 use std::{future::Future, pin::Pin, rc::Rc, task::Poll};
 
-use actix::{Actor, ActorFuture, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, WrapFuture, fut};
-use auren_agents::UserId;
+use actix::{
+    Actor, ActorFuture, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, SpawnHandle, WrapFuture, fut,
+};
+use auren_agents::{ConsultId, UserId};
 
 use super::{
     memory::Memory,
@@ -41,7 +43,7 @@ impl Processor for Converse {
 
     fn open(&self, user: &UserId, saved: Option<&[u8]>, lates: Lates<Answered>) -> Result<Session, Refusal> {
         let memory = saved.map(Memory::load).transpose()?.unwrap_or_default();
-        Ok(Session { talk: Talk { user: user.clone(), memory }, role: self.clone(), lates })
+        Ok(Session { talk: Talk { user: user.clone(), memory }, role: self.clone(), lates, aside: Vec::new() })
     }
 }
 
@@ -50,6 +52,8 @@ pub struct Session {
     talk: Talk,
     role: Converse,
     lates: Lates<Answered>,
+    /// The questions whose answers are awaited aside.
+    aside: Vec<(ConsultId, SpawnHandle)>,
 }
 
 impl Actor for Session {
@@ -63,13 +67,14 @@ type Going = Pin<Box<dyn ActorFuture<Session, Output = Result<Effects, Refusal>>
 impl Handler<Stimulus<Answered>> for Session {
     type Result = AtomicResponse<Self, Result<Effects, Refusal>>;
 
-    fn handle(&mut self, stimulus: Stimulus<Answered>, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, stimulus: Stimulus<Answered>, ctx: &mut Self::Context) -> Self::Result {
         let settings = &self.role.settings;
         let outcome = match stimulus {
             Stimulus::Record(input) => self.talk.hear(input.topic, &input.payload, settings),
             Stimulus::Late(answered) => Ok(self.talk.answered(answered, settings)),
             Stimulus::Resumed => Ok(self.talk.resumed(settings)),
         };
+        self.let_go(ctx);
         AtomicResponse::new(match outcome {
             Ok(outcome) => self.go_on(outcome),
             Err(refusal) => Box::pin(fut::ready(Err(refusal))),
@@ -85,6 +90,7 @@ impl Session {
         }
         // In the order in which they were opened: a person's earlier turn is answered before the later one.
         let consult = outcome.asks.remove(0);
+        let id = consult.id.clone();
         let asked = at_once(self.role.desk.ask(consult)).into_actor(self);
         Box::pin(asked.then(move |answer, session: &mut Session, ctx| {
             match answer {
@@ -93,11 +99,23 @@ impl Session {
                     outcome.said.extend(next.said);
                     outcome.asks.extend(next.asks);
                 }
-                Ok(again @ Heard::Again(_)) => drop(ctx.spawn(session.heard_aside(again))),
-                Err(asked) => drop(ctx.spawn(session.parked(asked))),
+                Ok(again @ Heard::Again(_)) => session.aside.push((id, ctx.spawn(session.heard_aside(again)))),
+                Err(asked) => session.aside.push((id, ctx.spawn(session.parked(asked)))),
             }
             session.go_on(outcome)
         }))
+    }
+
+    /// Lets go of the questions whose answers nobody awaits any more, and so of whoever still works on them.
+    fn let_go(&mut self, ctx: &mut Context<Self>) {
+        let talk = &self.talk;
+        self.aside.retain(|(id, answer)| {
+            let awaited = talk.awaits(id);
+            if !awaited {
+                ctx.cancel_future(*answer);
+            }
+            awaited
+        });
     }
 
     /// Awaits an answer aside, for as many attempts as there are.

@@ -3,6 +3,7 @@
 //!
 //! `tests/chaos/run --long` makes the days longer (`AUREN_CHAOS_LONG=1`) and prints what came of each.
 
+mod agents;
 mod broker;
 mod embedded;
 mod nodes;

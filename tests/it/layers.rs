@@ -45,6 +45,8 @@ fn a_client_library_is_named_in_one_folder_only() {
         ("jsonwebtoken", &["src/gateway/"]),
         ("prometheus_client", &["src/gateway/"]),
         ("hkdf::", &["src/phi/"]),
+        ("reqwest", &["src/consult/service.rs"]),
+        ("sse_stream", &["src/consult/service.rs"]),
         ("figment", &["src/config/"]),
         ("csv::", &["src/import/"]),
         ("cel::", &["src/detect/"]),

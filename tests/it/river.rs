@@ -5,6 +5,7 @@ mod bad_input;
 mod erase;
 mod failing;
 mod failing_user;
+mod far_agents;
 mod kafka_only;
 mod limits;
 mod messages;
@@ -47,6 +48,15 @@ macro_rules! behaviours {
                 a_stopped_turn_is_not_asked_again, an_answer_of_five_megabytes_is_cut_to_what_a_record_takes,
                 an_actor_that_has_ended_is_started_again_where_the_hub_knows_how,
                 an_actor_that_has_ended_for_good_opens_its_circuit;
+            far_agents: an_agent_in_python_sits_on_a_panel_with_the_coach,
+                an_agent_far_away_is_told_what_the_others_are_told_and_nothing_else,
+                an_answer_that_is_streamed_is_its_last_word,
+                whatever_an_agent_far_away_does_wrong_its_panel_goes_on_and_the_log_has_one_word,
+                an_agent_far_away_speaks_to_whom_it_was_asked_about_and_to_nobody_else,
+                an_agent_far_away_that_is_gone_for_a_moment_is_asked_again_under_the_same_key,
+                a_question_that_nobody_waits_for_any_more_is_taken_back,
+                the_token_of_an_agent_far_away_may_be_in_a_file,
+                what_is_told_of_a_failure_repeats_neither_question_nor_answer;
             failing_user: a_user_whose_turns_panic_is_parked_alone_and_comes_back,
                 a_session_that_fails_at_its_beginning_takes_nobody_with_it,
                 a_parked_user_is_tried_now_and_then_and_goes_on_once_a_turn_succeeds,

@@ -6,6 +6,7 @@
 mod broker;
 pub mod chatter;
 mod ear;
+pub mod far;
 pub mod http;
 mod line;
 mod node;

@@ -9,7 +9,7 @@ use std::{
 
 use auren_agents::{
     Advice, Agent, AgentId, Cause, Coach, Consult, ConsultId, ConversationId, EventId, Finding, Neuroscientist,
-    Observation, PanelAdvice, PastAdvice, Score, Text, Timestamp, TriggerType, UserId, events::BiometricType,
+    Observation, PanelAdvice, Parts, PastAdvice, Score, Text, Timestamp, TriggerType, UserId, events::BiometricType,
 };
 use serde::Deserialize;
 
@@ -166,6 +166,7 @@ impl Case {
             past: self.past.iter().map(said).collect(),
             panel: self.panel.iter().map(spoke).collect(),
             deadline: Duration::from_secs(10),
+            parts: Parts::default(),
         };
         if self.after_neuroscientist {
             let own = consult.agent.clone();

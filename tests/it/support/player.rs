@@ -82,11 +82,6 @@ impl Door {
         self.open.add_permits(answers);
     }
 
-    /// Nobody else may come out.
-    pub fn is_empty(&self) -> bool {
-        self.open.available_permits() == 0
-    }
-
     /// What was asked so far.
     pub fn asked(&self) -> Vec<Consult> {
         self.asked.lock().unwrap().clone()

@@ -1,0 +1,123 @@
+//! Agents outside the hub's process: a server of this one that plays what a test says, and the example in Python.
+
+use std::{
+    future::Future,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    pin::Pin,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+};
+
+use auren::consult::HttpAgentSettings;
+use auren_agents::AgentCard;
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+    routing::post,
+};
+use futures::{Stream, StreamExt as _, stream};
+use serde_json::Value;
+
+/// One attempt to ask.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+type Playing = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// A server that remembers what it was asked. It runs for as long as the test's runtime.
+#[derive(Clone)]
+pub struct Far {
+    pub url: String,
+    asked: Arc<Mutex<Vec<Attempt>>>,
+    play: Arc<dyn Fn(Attempt) -> Playing + Send + Sync>,
+}
+
+async fn answer(State(far): State<Far>, headers: HeaderMap, body: Bytes) -> Response {
+    let attempt = Attempt { headers, body: serde_json::from_slice(&body).unwrap() };
+    far.asked.lock().unwrap().push(attempt.clone());
+    (far.play)(attempt).await
+}
+
+impl Far {
+    pub async fn plays<F>(play: impl Fn(Attempt) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/consults", listener.local_addr().unwrap());
+        let far = Self { url, asked: Arc::default(), play: Arc::new(move |attempt| Box::pin(play(attempt))) };
+        let routes = Router::new().route("/consults", post(answer)).with_state(far.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        far
+    }
+
+    /// What was asked so far.
+    pub fn asked(&self) -> Vec<Attempt> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// Waits until so many questions have been asked.
+    pub async fn asked_times(&self, count: usize) -> Vec<Attempt> {
+        super::until("the agent is asked", || async { self.asked.lock().unwrap().len() >= count }).await;
+        self.asked()
+    }
+}
+
+/// An agent of this name at an address.
+pub fn over_http(name: &str, url: &str) -> HttpAgentSettings {
+    HttpAgentSettings {
+        card: AgentCard::new(name, "3", "Plays its part in a test, far away."),
+        url: url.to_owned(),
+        token: None,
+        max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
+    }
+}
+
+/// An answer of this type.
+pub fn response(kind: &str, body: impl Into<Body>) -> Response {
+    Response::builder().header("content-type", kind).body(body.into()).unwrap()
+}
+
+/// An answer that is nothing but a status.
+pub fn status(code: u16) -> Response {
+    Response::builder().status(StatusCode::from_u16(code).unwrap()).body(Body::empty()).unwrap()
+}
+
+/// A stream that sends these pieces, and then what follows.
+pub fn stream_of(
+    pieces: &[&str],
+    then: impl Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static,
+) -> Response {
+    let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::copy_from_slice(piece.as_bytes()))).collect();
+    response("text/event-stream", Body::from_stream(stream::iter(pieces).chain(then)))
+}
+
+/// The example in Python, as a process. Dropped, it is killed.
+pub struct Python {
+    child: Child,
+    pub url: String,
+}
+
+impl Python {
+    pub fn start() -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("agents/examples/python/agent.py");
+        let mut child = Command::new("python3").arg(file).arg("0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Self { child, url: url.trim().to_owned() }
+    }
+}
+
+impl Drop for Python {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
