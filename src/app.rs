@@ -23,6 +23,7 @@
 //! ```
 
 mod builder;
+mod gateway;
 mod open;
 mod settle;
 mod witness;
@@ -40,9 +41,8 @@ use crate::{
     converse::{Converse, TalkSettings},
     detect::{Detect, Feed, Problem, Rules, shipped, with_folder},
     enrich::Enrich,
-    gateway::{Callers, Gateway, GatewayError, Ops, People, Readings, RoleWatch, Watches},
+    gateway::{Gateway, GatewayError, RoleWatch, Watches},
     guarantee,
-    intake::Intake,
     lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
     project::{self, ProjectStats},
@@ -97,7 +97,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Bus`] where the bus cannot be reached or its topics are missing or not co-partitioned;
-    /// [`HubError::Gateway`] where the HTTP server's address cannot be had.
+    /// [`HubError::Gateway`] where the HTTP server's address cannot be had, or the key for tokens cannot be read.
     pub async fn start(self) -> Result<Running, HubError> {
         let Self { config, bus, keys, agents } = self;
         if config.bus.kind == BusKind::Embedded {
@@ -118,16 +118,10 @@ impl Hub {
         let agents = agents.hosted(config.converse.consults());
         let history = open::project(&config).map(|settings| (settings, Arc::new(ProjectStats::default())));
         let projector = history.as_ref().map(|(_, stats)| Arc::clone(stats));
-        let watches = Watches { roles: watched.clone(), agents: agents.clone(), projector: projector.clone(), facts };
-        let ops = Ops::new(&config.node.id, Arc::clone(&bus), watches, stopped.clone());
-        let mut parts = vec![ops.part()];
-        if let Some(keys) = keys.as_ref().filter(|_| !config.callers.0.is_empty()) {
-            let callers = Callers::new(&config.callers);
-            parts.push(Readings::new(Intake::new(Arc::clone(&bus), keys.clone()), callers.clone()).part());
-            let (bus, keys, node) = (Arc::clone(&bus), keys.clone(), config.node.id.clone());
-            parts.push(People { bus, keys, callers, caps: config.detokenize.clone(), node }.part());
-        }
-        let gateway = Gateway::open(&config.http, parts).await?;
+        let watches =
+            Watches { roles: watched.clone(), agents: agents.clone(), projector: projector.clone(), chat: None, facts };
+        let inside = gateway::Inside { bus: &bus, keys: keys.as_ref(), watches, stopping: stopped.clone() };
+        let gateway = gateway::open(&config, inside).await?;
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let mut running = Running {
             bus,

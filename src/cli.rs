@@ -26,6 +26,7 @@ mod ship;
 mod simulate;
 mod tail;
 mod telemetry;
+mod token;
 mod topics;
 mod verify;
 mod why;
@@ -113,6 +114,8 @@ enum Command {
     /// Look after the keys, and print the token's test vectors.
     #[command(subcommand)]
     Phi(phi::Args),
+    /// Make a token for somebody who chats, or for a program.
+    Token(token::Args),
     /// Invent wearers and publish what their devices measure.
     Simulate(simulate::Args),
     /// Import the exports of wearables.
@@ -168,7 +171,7 @@ impl Args {
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Erase(_) | Command::Audit(_) | Command::Phi(_) => false,
-            Command::Verify(_) | Command::Why(_) | Command::Project(_) => false,
+            Command::Verify(_) | Command::Why(_) | Command::Project(_) | Command::Token(_) => false,
             Command::Import(_) | Command::Rules(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -205,6 +208,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Erase(args) => erase::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Phi(args) => phi::run(args, context).await,
+        Command::Token(args) => token::run(&args, context),
         Command::Simulate(args) => simulate::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
         Command::Rules(args) => rules::run(args, context).await,

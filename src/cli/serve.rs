@@ -51,6 +51,10 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
         started = hub.start() => started?,
         () = context.interrupt.wait() => return Ok(Exit::Done),
     };
+    if let Some(address) = running.http_address() {
+        context.console.line(format_args!("http://{address}/ (sign in: auren token --user ID --link)"))?;
+        context.console.flush()?;
+    }
     let stats: Vec<_> = Role::ALL.iter().filter_map(|role| Some((*role, running.stats(*role)?))).collect();
     let (agents, projector) = (running.agents().clone(), running.projector());
     let reporting = actix::spawn(async move {

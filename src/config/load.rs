@@ -13,7 +13,7 @@ use figment::{
 };
 use serde::Serialize;
 
-use super::{Config, KeyProvider, NodeProfile, Role};
+use super::{CallerSection, Config, KeyProvider, NodeProfile, Role, Scope};
 
 /// The file that is read where no other is named.
 const FILE: &str = "auren.toml";
@@ -154,6 +154,17 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         );
     }
     within("project.max_batch", config.project.max_batch, 1..=100_000)?;
+    let chats = |caller: &CallerSection| caller.scopes.contains(&Scope::Chat);
+    if !config.callers.0.keys().all(|caller| name(caller)) || config.callers.0.values().any(chats) {
+        return wrong(
+            "callers",
+            "must each be named with at most 64 letters, digits, dots, dashes and underscores, and none may have the scope \
+             chat: who chats is the `sub` of a JWT (section tokens)",
+        );
+    }
+    if let Some((key, why)) = config.tokens.fault() {
+        return wrong(key, why);
+    }
     within("lanes.threads_per_role", config.lanes.threads_per_role, 1..=64)?;
     within("lanes.max_batch", config.lanes.max_batch, 1..=100_000)?;
     at_least_one("lanes.max_resident", config.lanes.max_resident)?;
@@ -183,6 +194,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return wrong("http.address", "must be `host:port`, or empty where there is to be no HTTP server");
     }
     within("http.max_connections", config.http.max_connections, 1..=1_000_000)?;
+    if let Some((key, why)) = config.chat.fault() {
+        return wrong(key, why);
+    }
     if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         return wrong("log.level", "must be a level, or directives such as info,auren::lane=debug");
     }
@@ -233,7 +247,7 @@ mod tests {
         let shown: toml::Table = toml::from_str(example).unwrap();
         assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
         // They have no default, so they stand there as comments.
-        for key in [
+        let named = [
             "master_key = ",
             "keyring_url = ",
             "token = ",
@@ -242,7 +256,9 @@ mod tests {
             "url = \"redis",
             "url = \"postgres",
             "url = \"https",
-        ] {
+            "secret = ",
+        ];
+        for key in named {
             assert!(
                 example.contains(&format!(
                     "

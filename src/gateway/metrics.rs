@@ -11,7 +11,10 @@ use prometheus_client::{
 };
 use tokio::sync::watch;
 
-use super::ops::{RoleWatch, Watches};
+use super::{
+    chat::Stats,
+    ops::{RoleWatch, Watches},
+};
 use crate::{
     bus::{Copies, Facts},
     consult::{AgentHealth, CircuitState, Hosted},
@@ -119,13 +122,16 @@ pub(super) struct Metrics(Registry);
 
 impl Metrics {
     pub(super) fn new(watches: Watches) -> Self {
-        let Watches { roles, agents, projector, facts } = watches;
+        let Watches { roles, agents, projector, chat, facts } = watches;
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Asked(agents)));
         registry.register_collector(Box::new(Lanes(roles.clone())));
         registry.register_collector(Box::new(Guarantees { roles, facts }));
         if let Some(projector) = projector {
             registry.register_collector(Box::new(History(projector)));
+        }
+        if let Some(stats) = chat {
+            registry.register_collector(Box::new(Chatting(stats)));
         }
         Self(registry)
     }
@@ -242,9 +248,37 @@ impl Collector for Guarantees {
     }
 }
 
+/// Chat, where the node has it.
+#[derive(Debug)]
+struct Chatting(Arc<Stats>);
+
+impl Collector for Chatting {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let count = self.0.count();
+        let (name, help) = ("auren_chat_open", "Sockets and event streams that are open");
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(count.open).unwrap_or(i64::MAX)).encode(metric)?;
+        for (name, help, value) in [
+            ("auren_chat_frames_received", "Frames that clients sent", count.received),
+            ("auren_chat_events_sent", "Events sent over WebSockets", count.events),
+            ("auren_chat_log_reads", "Reads of the log for clients whose place memory did not reach", count.log_reads),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        let (name, help) = ("auren_chat_closed", "WebSockets that the node closed, by code");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (code, times) in count.closed {
+            let labels = [("code", code.to_string())];
+            ConstCounter::new(times).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, sync::Arc};
+    use std::collections::BTreeSet;
 
     use super::*;
     use crate::{
@@ -257,7 +291,7 @@ mod tests {
         let role = |role: &Role| RoleWatch { role: *role, stats: Arc::new(LaneStats::default()), workers: 1 };
         let agents = Agents::built_in().hosted(Config::default().converse.consults());
         let roles = Role::ON_LANES.iter().map(role).collect();
-        Watches { roles, agents, projector, facts: watch::channel(None).1 }
+        Watches { roles, agents, projector, chat: None, facts: watch::channel(None).1 }
     }
 
     #[test]

@@ -24,6 +24,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::{
     Part, Problem,
+    chat::Stats,
     metrics::{MEDIA_TYPE, Metrics},
 };
 use crate::{
@@ -60,6 +61,8 @@ pub struct Watches {
     pub agents: Hosted,
     /// Its projector, where it has one.
     pub projector: Option<Arc<ProjectStats>>,
+    /// What its chat counts, where it has one.
+    pub(crate) chat: Option<Arc<Stats>>,
     /// What is known of the bus.
     pub facts: watch::Receiver<Option<Facts>>,
 }

@@ -42,6 +42,7 @@ fn a_client_library_is_named_in_one_folder_only() {
         ("aes_gcm", &["src/phi/"]),
         ("axum", &["src/gateway"]),
         ("hyper", &["src/gateway/"]),
+        ("jsonwebtoken", &["src/gateway/"]),
         ("prometheus_client", &["src/gateway/"]),
         ("hkdf::", &["src/phi/"]),
         ("reqwest", &["src/consult/service.rs"]),
