@@ -21,7 +21,7 @@ use crate::support::{
 
 const BOTH: &[&str] = &["neuroscientist", "coach"];
 
-async fn open(kind: Kind) -> River {
+pub(super) async fn open(kind: Kind) -> River {
     let mut river = River::open(kind).await;
     river.config.http.address = "127.0.0.1:0".to_owned();
     river
@@ -34,7 +34,7 @@ async fn hub(river: &River) -> (Running, SocketAddr) {
 }
 
 /// Every event of a person in the log: cursor and text.
-async fn log(river: &River, user: &str) -> Vec<(String, String)> {
+pub(super) async fn log(river: &River, user: &str) -> Vec<(String, String)> {
     let all = river.stage.all(Topic::Events).await;
     let own = all.iter().map(|record| (record.cursor().to_string(), event(record)));
     own.filter(|(_, event)| event.user_id.as_str() == user).map(|(at, event)| (at, event.content.to_string())).collect()
@@ -431,7 +431,7 @@ async fn pages_and_streams_have_the_same_cursors(kind: Kind) {
     }
     assert_eq!(paged, all);
     // A stream that comes back with the id of the third event begins with the fourth. Its token ends it.
-    let short = token_for(&river.config, "u-1", "chat", Duration::from_secs(3));
+    let short = token_for(&river.config, "u-1", "chat", Duration::from_secs(8));
     let headers = [("Authorization", &*format!("Bearer {short}")), ("Last-Event-ID", &all[2].0)];
     let stream = http::send(address, "GET /v1/conversations/events/stream?after=earliest", &headers, "").await;
     let ids: Vec<_> = stream.body.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
