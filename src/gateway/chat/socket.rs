@@ -283,12 +283,18 @@ impl Session<'_> {
     /// Says why, and waits a moment for the other side to hear it.
     async fn close(&mut self, why: Close) {
         let frame = CloseFrame { code: why.code(), reason: why.reason().into() };
+        // A frame that cannot be read may be a connection that broke, which takes no close and is not one.
+        let certain = why != Close::Unreadable;
+        if certain {
+            self.chat.stats.closed(why);
+        }
         let said = timeout(CLOSE_LIMIT, self.socket.send(Message::Close(Some(frame)))).await;
-        // A connection that broke has not been closed by the node.
         if matches!(said, Ok(Err(_))) {
             return;
         }
-        self.chat.stats.closed(why);
+        if !certain {
+            self.chat.stats.closed(why);
+        }
         let heard = async { while let Some(Ok(_)) = self.socket.recv().await {} };
         // Who does not answer is left all the same.
         let _ = timeout(CLOSE_LIMIT, heard).await;

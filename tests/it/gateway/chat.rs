@@ -105,22 +105,29 @@ fn what_is_sent_is_acknowledged_and_both_agents_are_heard_on_kafka() {
 async fn cut_at_random_nothing_is_missing_and_nothing_comes_twice(kind: Kind) {
     const CUTS: usize = 200;
     let mut river = open(kind).await;
-    river.config.chat.ring_events = 1;
+    river.config.chat.ring_events = 2;
     let (one, two) = (river.node("node-1").await, river.node("node-2").await);
     let addresses = [one.http_address().unwrap(), two.http_address().unwrap()];
     let token = token(&river.config, "u-1");
     let mut random = StdRng::seed_from_u64(8);
     let (mut heard, mut cursor, mut sent) = (Vec::new(), "earliest".to_owned(), 0);
+    // Two agents answer each trigger.
+    let mut to_come = 0;
     for cut in 0..CUTS {
         for _ in 0..random.random_range(0..3) {
             let user = if random.random_bool(0.7) { "u-1" } else { "u-2" };
             river.json(Topic::Triggers, user, &trigger(user, &format!("t-{sent}"), BOTH)).await;
             sent += 1;
+            to_come += if user == "u-1" { 2 } else { 0 };
         }
         let mut chatter = Chatter::open(addresses[cut % 2], &token, Some(&cursor)).await;
         assert_eq!(chatter.cursor, cursor);
-        // In the middle of something, or when nothing comes any more.
-        let (limit, most) = (Duration::from_millis(random.random_range(0..300)), random.random_range(0..6));
+        // After some of what must come, or at any moment, in the middle of whatever there is.
+        let (most, limit) = if cut % 8 < 2 {
+            (random.random_range(0..=to_come - heard.len()), Duration::MAX)
+        } else {
+            (usize::MAX, Duration::from_millis(random.random_range(0..30)))
+        };
         let reading = async {
             for _ in 0..most {
                 match chatter.next().await {
@@ -138,18 +145,18 @@ async fn cut_at_random_nothing_is_missing_and_nothing_comes_twice(kind: Kind) {
     settled(&one).await;
     settled(&two).await;
     let all = log(&river, "u-1").await;
-    assert!(heard.len() > 50, "only {} of {} were heard between the cuts", heard.len(), all.len());
+    assert_eq!(all.len(), to_come);
+    assert!(heard.len() > to_come / 2, "only {} of {to_come} were heard between the cuts", heard.len());
     let mut chatter = Chatter::open(addresses[1], &token, Some(&cursor)).await;
     while heard.len() < all.len() {
         heard.push(placed(&chatter.event().await));
     }
-    assert!(all.len() > 100, "{}", all.len());
     assert_eq!(heard, all);
+    let mut never = 0;
     for address in addresses {
-        let metrics = http::get(address, "/metrics").await.body;
-        assert!(!metrics.contains("auren_chat_log_reads_total 0\n"), "the log was never read: {metrics}");
+        never += usize::from(http::get(address, "/metrics").await.body.contains("auren_chat_log_reads_total 0\n"));
     }
-    println!("{CUTS} cuts on two nodes by turns, {} events", all.len());
+    assert!(never < 2, "memory had everything, and the log was never read");
     one.stop().await;
     two.stop().await;
 }
