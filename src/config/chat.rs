@@ -52,6 +52,11 @@ impl ChatSection {
     /// The first key whose value must not be, and what it must be.
     pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
         let faults = [
+            (
+                !self.origins.iter().all(|origin| is_origin(origin)),
+                "chat.origins",
+                "must each be scheme, host and port if any, such as https://app.example.org, without a path",
+            ),
             (self.max_sockets == 0, "chat.max_sockets", "must be at least 1"),
             (self.max_sockets_per_user == 0, "chat.max_sockets_per_user", "must be at least 1"),
             (
@@ -68,4 +73,12 @@ impl ChatSection {
         ];
         faults.into_iter().find(|(wrong, ..)| *wrong).map(|(_, key, why)| (key, why))
     }
+}
+
+/// As a browser says it.
+fn is_origin(origin: &str) -> bool {
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte))
+    })
 }

@@ -208,6 +208,21 @@ async fn who_may_not_is_not_let_in() {
         let headers = [("sec-websocket-protocol", "auren.v1"), ("authorization", &*bearer), ("origin", &*origin)];
         assert_eq!(Chatter::knock(address, "/v1/ws", &headers).await.err(), wanted, "{origin}");
     }
+    // A browser asks before it sends a token to another origin, and shows the page no answer that does not name its own.
+    for (origin, may) in [("https://app.example.org", true), ("https://evil.example.org", false)] {
+        let asks = [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "POST"),
+            ("Access-Control-Request-Headers", "authorization"),
+        ];
+        let first = http::send(address, "OPTIONS /v1/ws-ticket", &asks, "").await;
+        let then =
+            http::send(address, "POST /v1/ws-ticket", &[("Authorization", &*bearer), ("Origin", origin)], "").await;
+        let allowed = format!("access-control-allow-origin: {origin}\r\n");
+        for head in [first.head, then.head] {
+            assert_eq!(format!("{head}\r\n").contains(&allowed), may, "{origin}: {head}");
+        }
+    }
     assert_eq!(Chatter::knock(address, "/v1/ws", &[("authorization", &bearer)]).await.err(), Some(400));
     // A ticket is good once.
     let ticket = http::send(address, "POST /v1/ws-ticket", &[("Authorization", &bearer)], "").await.json();
