@@ -42,7 +42,7 @@ pub(super) struct Lent {
 }
 
 impl Readers {
-    /// At most so many connections, and so much time for each statement. Nothing is connected yet.
+    /// At most so many connections, and so much time for each answer. Nothing is connected yet.
     ///
     /// # Errors
     /// [`ProjectError::Database`] where this is no address of a database.
@@ -50,7 +50,8 @@ impl Readers {
         let (options, at) = options(url)?;
         let options = options.application_name("auren-history").options([
             ("default_transaction_read_only", "on".to_owned()),
-            ("statement_timeout", limit.as_millis().to_string()),
+            // The database gives up a little sooner, so that it does not work on what nobody awaits.
+            ("statement_timeout", limit.mul_f32(0.9).as_millis().to_string()),
         ]);
         let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(limit).idle_timeout(IDLE);
         let pool = pool.connect_lazy_with(options);
