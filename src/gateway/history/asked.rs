@@ -60,11 +60,11 @@ impl Paged {
     /// How many, and behind which conversation.
     pub(super) fn check(self) -> Result<(u16, Option<(String, String)>), Problem> {
         let after = self.after.as_deref().map(place::<(String, String)>).transpose()?;
-        if let Some((at, id)) = &after {
-            moment("after", at)?;
-            ConversationId::new(id).map_err(|_| no_cursor())?;
-        }
-        Ok((limit(self.limit)?, after))
+        let behind = |(at, id): (String, String)| {
+            ConversationId::new(&id).map_err(|_| no_cursor())?;
+            Ok((moment("after", &at)?, id))
+        };
+        Ok((limit(self.limit)?, after.map(behind).transpose()?))
     }
 }
 
@@ -72,9 +72,8 @@ impl Spanned {
     /// The same, where it can be asked.
     pub(super) fn check(self) -> Result<Span, Problem> {
         let after = self.after.as_deref().map(place::<Place>).transpose()?;
-        if let Some(Place(at, ..)) = &after {
-            moment("after", at)?;
-        }
+        let behind = |Place(at, partition, offset)| Ok(Place(moment("after", &at)?, partition, offset));
+        let after = after.map(behind).transpose()?;
         // Triggers' types have the same bounds.
         let kind = self.kind.map(|kind| match BiometricType::try_from(kind.clone()) {
             // The database takes no U+0000 in a text, so no row has such a type.
