@@ -45,7 +45,7 @@ use crate::{
     guarantee,
     lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
-    project::{self, ProjectStats},
+    project::{self, ProjectError, ProjectStats},
     wire,
 };
 
@@ -71,6 +71,9 @@ pub enum HubError {
     /// The HTTP server.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// The history.
+    #[error(transparent)]
+    History(#[from] ProjectError),
     /// A rule.
     #[error("rules: {0}")]
     Rules(#[from] Problem),
@@ -97,7 +100,8 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Bus`] where the bus cannot be reached or its topics are missing or not co-partitioned;
-    /// [`HubError::Gateway`] where the HTTP server's address cannot be had, or the key for tokens cannot be read.
+    /// [`HubError::Gateway`] where the HTTP server's address cannot be had, or the key for tokens cannot be read;
+    /// [`HubError::History`] where `project.url` is no address of a database.
     pub async fn start(self) -> Result<Running, HubError> {
         let Self { config, bus, keys, agents } = self;
         if config.bus.kind == BusKind::Embedded {

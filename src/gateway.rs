@@ -3,11 +3,12 @@
 //! [`ops`] answers whether the node lives, whether it can work, and what it has done; [`metrics`] names every figure with
 //! its unit. [`server`] takes connections with small buffers and ends them in order ([`linger`]), and [`problem`] is how every route
 //! says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes measured values
-//! in, [`people`] opens and erases them, and [`chat`] is for frontends. Nothing outside this folder names axum, hyper or the
+//! in, [`people`] opens and erases them, [`chat`] is for frontends, and [`history`] shows what happened. Nothing outside this folder names axum, hyper or the
 //! Prometheus client.
 
 mod access;
 mod chat;
+mod history;
 mod linger;
 mod metrics;
 mod ops;
@@ -26,6 +27,7 @@ pub(crate) use self::problem::Problem;
 pub use self::{
     access::Access,
     chat::Chat,
+    history::History,
     ops::{Ops, RoleWatch, Watches},
     people::People,
     readings::Readings,

@@ -1,6 +1,6 @@
 //! The node's HTTP server, put together: which parts it has follows from the configuration and from who may use them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -8,9 +8,10 @@ use super::HubError;
 use crate::{
     bus::SharedBus,
     config::Config,
-    gateway::{Access, Chat, Gateway, Ops, Part, People, Readings, Watches},
+    gateway::{Access, Chat, Gateway, History, Ops, Part, People, Readings, Watches},
     intake::Intake,
     phi::Keys,
+    project::database::Readers,
 };
 
 /// What the parts answer with.
@@ -27,11 +28,11 @@ pub(super) async fn open(config: &Config, inside: Inside<'_>) -> Result<Option<G
     if config.http.address.is_empty() {
         return Ok(None);
     }
-    let parts = parts(config, Access::open(config)?, inside);
+    let parts = parts(config, Access::open(config)?, inside)?;
     Ok(Gateway::open(&config.http, parts).await?)
 }
 
-fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Vec<Part> {
+fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Result<Vec<Part>, HubError> {
     let Inside { bus, keys, mut watches, stopping } = inside;
     let node = &config.node.id;
     let chat = access.has_people().then(|| Chat::new(access.clone(), Arc::clone(bus), &config.chat, stopping.clone()));
@@ -44,7 +45,12 @@ fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Vec<Part> {
     if let Some(keys) = keys.filter(|_| access.has_anybody()) {
         parts.push(Readings::new(Intake::new(Arc::clone(bus), keys.clone()), access.clone()).part());
         let (bus, keys, caps) = (Arc::clone(bus), keys.clone(), config.detokenize.clone());
-        parts.push(People { bus, keys, access, caps, node: node.clone() }.part());
+        parts.push(People { bus, keys, access: access.clone(), caps, node: node.clone() }.part());
     }
-    parts
+    if let Some(url) = config.project.url.as_ref().filter(|_| access.has_anybody()) {
+        let limit = Duration::from_millis(config.project.read_limit_ms);
+        let readers = Readers::new(url.reveal(), config.project.max_readers, limit)?;
+        parts.push(History::new(readers, Arc::clone(bus), access).part());
+    }
+    Ok(parts)
 }

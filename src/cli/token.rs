@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// Who it is of: whose conversation, or a program's name.
     #[arg(long, value_name = "ID", value_parser = context::user)]
     user: UserId,
-    /// What it allows, comma-separated: chat, readings, erase, detokenize:PURPOSE.
+    /// What it allows, comma-separated: chat, readings, erase, ops, detokenize:PURPOSE.
     #[arg(long, value_name = "SCOPE", value_delimiter = ',', default_value = "chat", value_parser = scope)]
     scope: Vec<Scope>,
     /// How long it holds.

@@ -33,7 +33,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Some(url) => Some(Database::look(url.reveal()).await?),
         None => None,
     };
-    let chain = why(&bus, database.as_mut(), &args.event_id).await?;
+    let chain = why(&bus, database.as_mut(), None, &args.event_id).await?;
     if args.json {
         context.console.json(&chain)?;
     } else {

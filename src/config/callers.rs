@@ -34,25 +34,28 @@ pub enum Scope {
     Readings,
     /// Erase people.
     Erase,
+    /// See anybody's history.
+    Ops,
     /// Open tokens for this purpose.
     Detokenize(Purpose),
 }
 
 impl Scope {
-    /// Its name: `chat`, `readings`, `erase`, `detokenize:care`.
+    /// Its name: `chat`, `readings`, `erase`, `ops`, `detokenize:care`.
     #[must_use]
     pub fn name(self) -> String {
         match self {
             Self::Chat => "chat".to_owned(),
             Self::Readings => "readings".to_owned(),
             Self::Erase => "erase".to_owned(),
+            Self::Ops => "ops".to_owned(),
             Self::Detokenize(purpose) => format!("detokenize:{}", purpose.name()),
         }
     }
 
     fn all() -> impl Iterator<Item = Scope> {
         let purposes = Purpose::ALL.iter().map(|purpose| Self::Detokenize(*purpose));
-        [Self::Chat, Self::Readings, Self::Erase].into_iter().chain(purposes)
+        [Self::Chat, Self::Readings, Self::Erase, Self::Ops].into_iter().chain(purposes)
     }
 }
 

@@ -154,6 +154,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         );
     }
     within("project.max_batch", config.project.max_batch, 1..=100_000)?;
+    within("project.max_readers", config.project.max_readers, 1..=64)?;
+    within("project.read_limit_ms", config.project.read_limit_ms, 100..=60_000)?;
     let chats = |caller: &CallerSection| caller.scopes.contains(&Scope::Chat);
     if !config.callers.0.keys().all(|caller| name(caller)) || config.callers.0.values().any(chats) {
         return wrong(

@@ -285,11 +285,15 @@ pub struct ProjectSection {
     pub compress_after_days: u32,
     /// TimescaleDB drops rows after so many days; never where 0.
     pub keep_days: u32,
+    /// Most connections of a node that only read, for the history over HTTP.
+    pub max_readers: u32,
+    /// How long an answer from the history may take over HTTP.
+    pub read_limit_ms: u64,
 }
 
 impl Default for ProjectSection {
     fn default() -> Self {
-        Self { url: None, max_batch: 2000, compress_after_days: 30, keep_days: 0 }
+        Self { url: None, max_batch: 2000, compress_after_days: 30, keep_days: 0, max_readers: 4, read_limit_ms: 5000 }
     }
 }
 

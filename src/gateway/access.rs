@@ -28,6 +28,8 @@ pub struct Access {
 #[derive(Debug, Clone)]
 struct Bearer {
     name: String,
+    /// The `sub` of a JSON Web Token.
+    sub: Option<String>,
     scopes: Vec<Scope>,
 }
 
@@ -38,7 +40,7 @@ impl Access {
     /// [`GatewayError::Key`] where the key cannot be read.
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
         let program = |(name, known): (&String, &crate::config::CallerSection)| {
-            let bearer = Bearer { name: name.clone(), scopes: known.scopes.clone() };
+            let bearer = Bearer { name: name.clone(), sub: None, scopes: known.scopes.clone() };
             (Sha256::digest(known.token.reveal().as_bytes()).into(), bearer)
         };
         let programs = config.callers.0.iter().map(program).collect();
@@ -60,6 +62,28 @@ impl Access {
 
     /// Who asks, as the audit names them, where they may do this: a program's name, or `issuer:sub`.
     pub(super) fn may(&self, headers: &HeaderMap, scope: Scope) -> Result<String, Problem> {
+        let bearer = self.bearer(headers)?;
+        if bearer.scopes.contains(&scope) { Ok(bearer.name) } else { Err(lacks(scope)) }
+    }
+
+    /// Whose history may be seen: a person's own where they chat, and that of whomever a bearer with the scope `ops` names.
+    pub(super) fn whose(&self, headers: &HeaderMap, named: Option<&str>) -> Result<UserId, Problem> {
+        let Bearer { sub, scopes, .. } = self.bearer(headers)?;
+        let own = sub.filter(|_| scopes.contains(&Scope::Chat));
+        let bad = |words: String| Problem::new(StatusCode::BAD_REQUEST, words);
+        match (named, own) {
+            (named, Some(own)) if named.is_none_or(|named| named == own) => user_of(own),
+            (Some(named), _) if scopes.contains(&Scope::Ops) => {
+                UserId::new(named).map_err(|unfit| bad(format!("user: {unfit}")))
+            }
+            (Some(_), Some(_)) => Err(Problem::new(StatusCode::FORBIDDEN, "the token is somebody else's")),
+            (_, None) if scopes.contains(&Scope::Ops) => Err(bad("name the person: ?user=ID".to_owned())),
+            _ => Err(lacks(Scope::Chat)),
+        }
+    }
+
+    /// Whoever shows the token.
+    fn bearer(&self, headers: &HeaderMap) -> Result<Bearer, Problem> {
         let shown = shown(headers)?;
         let digest: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
         // All are looked at, so that the time tells nothing.
@@ -67,15 +91,14 @@ impl Access {
             .programs
             .iter()
             .fold(None, |found, (known, bearer)| if bool::from(known.ct_eq(&digest)) { Some(bearer) } else { found });
-        let bearer = match (known, &self.tokens) {
-            (Some(program), _) => program.clone(),
+        match (known, &self.tokens) {
+            (Some(program), _) => Ok(program.clone()),
             (None, Some(tokens)) => {
                 let Claims { sub, scopes, .. } = tokens.read(shown)?;
-                Bearer { name: format!("{}:{sub}", tokens.issuer()), scopes }
+                Ok(Bearer { name: format!("{}:{sub}", tokens.issuer()), sub: Some(sub), scopes })
             }
-            (None, None) => return Err(Problem::unknown("the token is not known here")),
-        };
-        if bearer.scopes.contains(&scope) { Ok(bearer.name) } else { Err(lacks(scope)) }
+            (None, None) => Err(Problem::unknown("the token is not known here")),
+        }
     }
 
     /// Who chats. Only a JSON Web Token says that.
@@ -86,8 +109,7 @@ impl Access {
         if !scopes.contains(&Scope::Chat) {
             return Err(lacks(Scope::Chat));
         }
-        let unfit = |unfit| Problem::unknown(&format!("the token's sub is no user: {unfit}"));
-        Ok(Person { user: UserId::new(sub).map_err(unfit)?, until })
+        Ok(Person { user: user_of(sub)?, until })
     }
 }
 
@@ -95,6 +117,11 @@ impl Access {
 fn shown(headers: &HeaderMap) -> Result<&str, Problem> {
     let token = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     token.ok_or_else(|| Problem::unknown("say who you are: Authorization: Bearer TOKEN"))
+}
+
+/// The person of a token.
+fn user_of(sub: String) -> Result<UserId, Problem> {
+    UserId::new(sub).map_err(|unfit| Problem::unknown(&format!("the token's sub is no user: {unfit}")))
 }
 
 fn lacks(scope: Scope) -> Problem {

@@ -1,10 +1,13 @@
 //! The history's database: a connection, the lock of whoever projects, and how far the history is.
 //!
 //! Everything goes over one connection, because the lock belongs to it. [`tables`] makes the tables, [`columns`] says what
-//! goes where in them, [`write`] gets rows and offsets into them as one, and [`read`] brings rows out again.
+//! goes where in them, [`write`] gets rows and offsets into them as one, [`read`] brings rows out again, and [`pages`] some
+//! of one person's at a time. Who only reads has connections from [`readers`].
 
 mod columns;
+mod pages;
 mod read;
+mod readers;
 mod tables;
 mod write;
 
@@ -15,7 +18,13 @@ use sqlx::{
     postgres::{PgConnectOptions, PgRow},
 };
 
-pub use self::{read::Held, write::Written};
+use self::readers::Connected;
+pub use self::{
+    pages::{Conversation, Order, Place, Wanted},
+    read::Held,
+    readers::Readers,
+    write::Written,
+};
 use super::{ProjectError, row::TOPICS};
 use crate::bus::{Bus, BusError, Topic, waiting};
 
@@ -31,7 +40,7 @@ pub type Offsets = BTreeMap<(Topic, i32), i64>;
 /// A connection to the history.
 #[derive(Debug)]
 pub struct Database {
-    connection: PgConnection,
+    connection: Connected,
     at: String,
 }
 
@@ -53,30 +62,33 @@ impl Database {
     /// [`ProjectError::Future`] where they are newer.
     pub async fn look(url: &str) -> Result<Self, ProjectError> {
         let mut database = Self::connect(url).await?;
-        let at = database.at.clone();
-        if database.number("SELECT count(to_regclass('auren_migrations'))").await? == 0 {
+        database.check().await?;
+        Ok(database)
+    }
+
+    /// Whether the tables are there, and are those that are known here.
+    async fn check(&mut self) -> Result<(), ProjectError> {
+        let at = self.at.clone();
+        if self.number("SELECT count(to_regclass('auren_migrations'))").await? == 0 {
             return Err(ProjectError::NoTables { at });
         }
-        match database.number("SELECT coalesce(max(version), 0) FROM auren_migrations WHERE success").await? {
+        match self.number("SELECT coalesce(max(version), 0) FROM auren_migrations WHERE success").await? {
             0 => Err(ProjectError::NoTables { at }),
             version if version > tables::NEWEST => Err(ProjectError::Future { at, version }),
-            _ => Ok(database),
+            _ => Ok(()),
         }
     }
 
     async fn connect(url: &str) -> Result<Self, ProjectError> {
-        // Never the address as it was given: a password may stand in it.
-        let options: PgConnectOptions = url.parse().map_err(|error| failed("project.url", &error))?;
+        let (options, at) = options(url)?;
         // A server that hears nothing of a dead projector lets go of its lock.
         let options = options.application_name("auren-project").options([
             ("tcp_keepalives_idle", "10"),
             ("tcp_keepalives_interval", "5"),
             ("tcp_keepalives_count", "3"),
         ]);
-        let database = options.get_database().unwrap_or_else(|| options.get_username());
-        let at = format!("postgres {}:{}/{database}", options.get_host(), options.get_port());
         let connection = within(&at, PgConnection::connect_with(&options)).await?;
-        Ok(Self { connection, at })
+        Ok(Self { connection: Connected::Own(connection), at })
     }
 
     /// The database in words.
@@ -91,7 +103,7 @@ impl Database {
     /// [`ProjectError::Database`].
     pub async fn claim(&mut self) -> Result<bool, ProjectError> {
         let asked = sqlx::query("SELECT pg_try_advisory_lock($1)").bind(LOCK);
-        let answer = within(&self.at, asked.fetch_one(&mut self.connection)).await?;
+        let answer = within(&self.at, asked.fetch_one(&mut *self.connection)).await?;
         answer.try_get(0).map_err(|error| failed(&self.at, &error))
     }
 
@@ -116,7 +128,7 @@ impl Database {
         let (topics, partitions) = split(places.iter().copied());
         let begin = "INSERT INTO auren_offsets SELECT topic, log_partition, 0 FROM UNNEST($1::text[], $2::int[]) AS \
                      t(topic, log_partition) ON CONFLICT DO NOTHING";
-        let begun = sqlx::query(begin).bind(topics).bind(partitions).execute(&mut self.connection).await;
+        let begun = sqlx::query(begin).bind(topics).bind(partitions).execute(&mut *self.connection).await;
         begun.map_err(|error| failed(&self.at, &error))?;
         self.known_offsets().await
     }
@@ -127,7 +139,7 @@ impl Database {
     /// [`ProjectError::Database`].
     pub async fn known_offsets(&mut self) -> Result<Offsets, ProjectError> {
         let asked = sqlx::query("SELECT topic, log_partition, next FROM auren_offsets");
-        let rows = asked.fetch_all(&mut self.connection).await.map_err(|error| failed(&self.at, &error))?;
+        let rows = asked.fetch_all(&mut *self.connection).await.map_err(|error| failed(&self.at, &error))?;
         let read = |row: &PgRow| -> Result<Option<_>, sqlx::Error> {
             let topic = Topic::named(row.try_get(0)?);
             Ok(topic.map(|topic| row.try_get(1).and_then(|partition| Ok(((topic, partition), row.try_get(2)?)))))
@@ -162,14 +174,22 @@ impl Database {
     }
 
     async fn run(&mut self, statements: &str) -> Result<(), ProjectError> {
-        let ran = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut self.connection).await;
+        let ran = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut *self.connection).await;
         ran.map(drop).map_err(|error| failed(&self.at, &error))
     }
 
     async fn number(&mut self, asked: &str) -> Result<i64, ProjectError> {
-        let row = sqlx::query(AssertSqlSafe(asked.to_owned())).fetch_one(&mut self.connection).await;
+        let row = sqlx::query(AssertSqlSafe(asked.to_owned())).fetch_one(&mut *self.connection).await;
         row.and_then(|row| row.try_get(0)).map_err(|error| failed(&self.at, &error))
     }
+}
+
+/// How to connect, and the database in words: never the address as it was given, a password may stand in it.
+fn options(url: &str) -> Result<(PgConnectOptions, String), ProjectError> {
+    let options: PgConnectOptions = url.parse().map_err(|error| failed("project.url", &error))?;
+    let database = options.get_database().unwrap_or_else(|| options.get_username());
+    let at = format!("postgres {}:{}/{database}", options.get_host(), options.get_port());
+    Ok((options, at))
 }
 
 fn split(places: impl Iterator<Item = (Topic, i32)>) -> (Vec<&'static str>, Vec<i32>) {

@@ -64,14 +64,20 @@ pub struct Chain {
     pub biometrics: Vec<Link>,
 }
 
-/// Follows a conversation event, or a trigger, back.
+/// Follows a conversation event, or a trigger, back. Where `user` is given, only that person's events are there; where it is
+/// not, the chain stays with the person whose event it begins with, whatever ids an event names.
 ///
 /// # Errors
 /// [`ProjectError::NoEvent`] where there is neither; [`ProjectError`] where log or database does not answer.
-pub async fn why(bus: &SharedBus, mut database: Option<&mut Database>, id: &str) -> Result<Chain, ProjectError> {
-    let mut find = Finder { bus, database: database.take(), partition: None };
+pub async fn why(
+    bus: &SharedBus,
+    database: Option<&mut Database>,
+    user: Option<&str>,
+    id: &str,
+) -> Result<Chain, ProjectError> {
+    let mut find = Finder { bus, database, user: user.map(ToOwned::to_owned), partition: None };
     if let Some(said) = find.one(Topic::Events, id).await? {
-        find.partition = Some(said.partition);
+        find.stay_with(&said);
         let metadata = said.rest.get("metadata").cloned().unwrap_or_default();
         let read = metadata["panel"]["read"].as_array().map(Vec::as_slice).unwrap_or_default();
         let read: Vec<String> = read.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
@@ -98,7 +104,7 @@ pub async fn why(bus: &SharedBus, mut database: Option<&mut Database>, id: &str)
         return Ok(Chain { message, consult, cause, cause_type, biometrics });
     }
     let trigger = find.one(Topic::Triggers, id).await?.ok_or_else(|| ProjectError::NoEvent(id.to_owned()))?;
-    find.partition = Some(trigger.partition);
+    find.stay_with(&trigger);
     let biometrics = find.rests_on(&trigger).await?;
     let cause = link(Topic::Triggers, &trigger);
     Ok(Chain { message: None, consult: None, cause, cause_type: "trigger".to_owned(), biometrics })
@@ -107,18 +113,25 @@ pub async fn why(bus: &SharedBus, mut database: Option<&mut Database>, id: &str)
 struct Finder<'a> {
     bus: &'a SharedBus,
     database: Option<&'a mut Database>,
+    /// Whose events are looked at, once it is known. Ids are whatever a producer makes them, and may be of two people.
+    user: Option<String>,
     /// The person's partition, once it is known: the same in every topic.
     partition: Option<i32>,
 }
 
 impl Finder<'_> {
     async fn one(&mut self, topic: Topic, id: &str) -> Result<Option<Row>, ProjectError> {
-        Ok(self.rows(topic, &[id.to_owned()]).await?.pop())
+        Ok(self.rows(topic, &[id.to_owned()]).await?.into_iter().next())
+    }
+
+    fn stay_with(&mut self, row: &Row) {
+        self.user.clone_from(&row.user_id);
+        self.partition = Some(row.partition);
     }
 
     async fn rows(&mut self, topic: Topic, ids: &[String]) -> Result<Vec<Row>, ProjectError> {
         if let Some(database) = &mut self.database {
-            return database.named(topic, ids).await;
+            return database.named(topic, ids, self.user.as_deref()).await;
         }
         let mut wanted: HashSet<&str> = ids.iter().map(String::as_str).collect();
         let mut found = Vec::new();
@@ -128,6 +141,7 @@ impl Finder<'_> {
         {
             for record in batch? {
                 if let Projected::Row(row) = Projected::of(&record)
+                    && (self.user.is_none() || self.user == row.user_id)
                     && wanted.remove(row.event_id.as_str())
                 {
                     found.push(*row);
@@ -175,7 +189,7 @@ impl Finder<'_> {
             for record in batch? {
                 let payload = record.payload.as_deref().unwrap_or_default();
                 let event: Value = serde_json::from_slice(payload).unwrap_or_default();
-                if event["event_id"] == id {
+                if event["event_id"] == id && event["user_id"].as_str() == self.user.as_deref() {
                     return Ok(Link {
                         event_id: id.to_owned(),
                         topic: Some(Topic::Inbox.name()),

@@ -30,7 +30,7 @@ use crate::support::{
 };
 
 /// A new database of the shared server.
-async fn database() -> String {
+pub async fn database() -> String {
     let server = service("AUREN_TEST_POSTGRES");
     let name = format!("t{:016x}", rand::random::<u64>());
     sql(&server, &format!("CREATE DATABASE {name}")).await;
@@ -77,12 +77,12 @@ async fn compared(bus: &SharedBus, url: &str) -> Compared {
 }
 
 /// Waits until every one of so many records has been projected.
-async fn reaches(bus: &SharedBus, url: &str, records: u64) -> Compared {
+pub async fn reaches(bus: &SharedBus, url: &str, records: u64) -> Compared {
     until(&format!("{records} records are rows"), || async { compared(bus, url).await.records >= records }).await;
     compared(bus, url).await
 }
 
-async fn all_of(bus: &SharedBus, topic: Topic) -> Vec<Record> {
+pub async fn all_of(bus: &SharedBus, topic: Topic) -> Vec<Record> {
     let read = Read { topic, partitions: Vec::new(), from: ReadFrom::Earliest, until: ReadUntil::End };
     drain(bus.read(read)).await.unwrap()
 }
@@ -217,14 +217,14 @@ fn who_only_looks_makes_no_tables() {
 }
 
 /// A PostgreSQL of a test's own. Dropped, it is killed, and its data are gone.
-struct Server {
+pub struct Server {
     child: Child,
     folder: tempfile::TempDir,
     port: u16,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = loop {
             let port = rand::random_range(20_000..32_000);
@@ -237,18 +237,18 @@ impl Server {
         server
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("postgres://auren@127.0.0.1:{}/postgres?sslmode=disable", self.port)
     }
 
     /// SIGKILL; nobody is told.
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// Runs it again on what it had written.
-    fn again(&mut self) {
+    pub fn again(&mut self) {
         self.child = launch(self.folder.path(), self.port);
         self.answers();
     }

@@ -80,6 +80,13 @@ pub(super) static TABLES: [Table; 4] = [
     Table { topic: Topic::System, name: "auren_system_events", columns: &[("kind", "event_type"), ("name", "node")] },
 ];
 
+impl Table {
+    /// The column that has what kind of event a row is.
+    pub(super) fn kind(&self) -> &'static str {
+        self.columns.iter().find(|(field, _)| *field == "kind").map_or("event_type", |(_, column)| column)
+    }
+}
+
 /// The table of a topic, where it has one.
 pub(super) fn table_of(topic: Topic) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.topic == topic)
@@ -137,14 +144,17 @@ pub(super) async fn insert(
         .map(|done| done.rows_affected())
 }
 
+/// A time as text: RFC 3339, in UTC, to the microsecond.
+pub(super) fn in_utc(time: &str) -> String {
+    format!("to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+}
+
 /// The fields of a row in the order of [`ARRAYS`], as a table has them.
 pub(super) fn selected(table: &Table) -> String {
     let field = |(field, kind): &(&str, &str)| {
         let column = table.columns.iter().find(|(name, _)| name == field).map(|(_, column)| *column);
         match (*field, column) {
-            ("at" | "logged_at", _) => {
-                format!("to_char({field} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
-            }
+            ("at" | "logged_at", _) => in_utc(field),
             ("rest", _) => "rest::text".to_owned(),
             (shared, _) if SHARED.contains(&shared) => shared.to_owned(),
             (_, Some(column)) => column.to_owned(),

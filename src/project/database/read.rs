@@ -34,19 +34,24 @@ impl Database {
             table.name
         );
         let asked = sqlx::query(AssertSqlSafe(asked)).bind(partition).bind(from).bind(to);
-        let rows = asked.fetch_all(&mut self.connection).await.map_err(|error| failed(&self.at, &error))?;
+        let rows = asked.fetch_all(&mut *self.connection).await.map_err(|error| failed(&self.at, &error))?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| failed(&self.at, &error))
     }
 
-    /// The rows of these ids, with their topics.
+    /// The rows of these ids, of one person where one is named. Of rows with one id the one written first comes first.
     ///
     /// # Errors
     /// [`ProjectError::Database`].
-    pub async fn named(&mut self, topic: Topic, ids: &[String]) -> Result<Vec<Row>, ProjectError> {
+    pub async fn named(&mut self, topic: Topic, ids: &[String], user: Option<&str>) -> Result<Vec<Row>, ProjectError> {
         let Some(table) = table_of(topic) else { return Ok(Vec::new()) };
-        let asked = format!("SELECT {} FROM {} WHERE event_id = ANY($1)", selected(table), table.name);
-        let asked = sqlx::query(AssertSqlSafe(asked)).bind(ids.to_vec());
-        let rows = asked.fetch_all(&mut self.connection).await.map_err(|error| failed(&self.at, &error))?;
+        let asked = format!(
+            "SELECT {} FROM {} WHERE event_id = ANY($1) AND ($2::text IS NULL OR user_id = $2) ORDER BY log_partition, \
+             log_offset",
+            selected(table),
+            table.name
+        );
+        let asked = sqlx::query(AssertSqlSafe(asked)).bind(ids.to_vec()).bind(user);
+        let rows = asked.fetch_all(&mut *self.connection).await.map_err(|error| failed(&self.at, &error))?;
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| failed(&self.at, &error))
     }
 
@@ -64,7 +69,7 @@ impl Database {
         let asked = "SELECT log_offset FROM auren_refused WHERE topic = $1 AND log_partition = $2 AND log_offset >= $3 \
                      AND log_offset < $4 ORDER BY log_offset";
         let asked = sqlx::query(asked).bind(topic.name()).bind(partition).bind(from).bind(to);
-        let rows = asked.fetch_all(&mut self.connection).await.map_err(|error| failed(&self.at, &error))?;
+        let rows = asked.fetch_all(&mut *self.connection).await.map_err(|error| failed(&self.at, &error))?;
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&self.at, &error))
     }
 
@@ -74,7 +79,7 @@ impl Database {
     /// [`ProjectError::Database`].
     pub async fn erased(&mut self) -> Result<Vec<String>, ProjectError> {
         let asked = sqlx::query("SELECT user_id FROM auren_erased");
-        let rows = asked.fetch_all(&mut self.connection).await.map_err(|error| failed(&self.at, &error))?;
+        let rows = asked.fetch_all(&mut *self.connection).await.map_err(|error| failed(&self.at, &error))?;
         rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>().map_err(|error| failed(&self.at, &error))
     }
 

@@ -31,7 +31,7 @@ impl Database {
         let history = Migration::new(NEWEST, "history".into(), MigrationType::Simple, HISTORY.into_sql_str(), false);
         let mut migrator = Migrator::with_migrations(vec![history]);
         migrator.dangerous_set_table_name("auren_migrations");
-        migrator.run_direct(None, &mut self.connection, false).await.map_err(|error| match error {
+        migrator.run_direct(None, &mut *self.connection, false).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) => ProjectError::Future { at: self.at.clone(), version },
             error => ProjectError::Database { at: self.at.clone(), why: error.to_string() },
         })?;

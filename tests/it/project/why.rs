@@ -44,7 +44,7 @@ async fn an_answer_is_followed_back_to_the_measurements_it_rests_on(kind: Kind) 
     // The coach's answer to the trigger, which had read the neuroscientist's.
     let record = by("t-1");
     let id = event(record).event_id.to_string();
-    let chain = why(&river.stage.bus, None, &id).await.unwrap();
+    let chain = why(&river.stage.bus, None, None, &id).await.unwrap();
     let shown = chain.message.as_ref().unwrap();
     assert_eq!((shown.partition, shown.offset), (Some(record.partition), Some(record.offset)));
     let asked = chain.consult.as_ref().unwrap();
@@ -59,18 +59,18 @@ async fn an_answer_is_followed_back_to_the_measurements_it_rests_on(kind: Kind) 
     let rests: Vec<_> = chain.biometrics.iter().map(|link| (link.event_id.as_str(), link.topic)).collect();
     assert_eq!(rests, [("b-1", Some("health.biometrics")), ("gone", None)]);
     assert!(!serde_json::to_string(&chain).unwrap().contains("TOKENIZED_PHI"));
-    assert_eq!(why(&river.stage.bus, Some(&mut history), &id).await.unwrap(), chain);
+    assert_eq!(why(&river.stage.bus, Some(&mut history), None, &id).await.unwrap(), chain);
 
     // An answer to a message.
     let id = event(by("m-1")).event_id.to_string();
-    let chain = why(&river.stage.bus, None, &id).await.unwrap();
+    let chain = why(&river.stage.bus, None, None, &id).await.unwrap();
     assert_eq!((chain.cause.event_id.as_str(), chain.cause.topic), ("m-1", Some("conversations.inbox")));
-    assert_eq!(why(&river.stage.bus, Some(&mut history), &id).await.unwrap(), chain);
+    assert_eq!(why(&river.stage.bus, Some(&mut history), None, &id).await.unwrap(), chain);
 
     // A trigger itself, and nothing at all.
-    let chain = why(&river.stage.bus, None, "t-1").await.unwrap();
+    let chain = why(&river.stage.bus, None, None, "t-1").await.unwrap();
     assert!(chain.message.is_none() && chain.biometrics.len() == 2);
-    assert!(matches!(why(&river.stage.bus, None, "nobody").await, Err(ProjectError::NoEvent(_))));
+    assert!(matches!(why(&river.stage.bus, None, None, "nobody").await, Err(ProjectError::NoEvent(_))));
     hub.stop().await;
 }
 
