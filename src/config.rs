@@ -10,7 +10,7 @@ mod phi;
 mod role;
 mod sections;
 
-pub use agents::{AgentsSection, HttpAgentSection};
+pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
