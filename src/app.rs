@@ -23,6 +23,7 @@
 //! ```
 
 mod builder;
+mod gateway;
 mod open;
 mod settle;
 mod witness;
@@ -40,11 +41,11 @@ use crate::{
     converse::{Converse, TalkSettings},
     detect::{Detect, Feed, Problem, Rules, shipped, with_folder},
     enrich::Enrich,
-    gateway::{Callers, Gateway, GatewayError, Ops, People, Readings, RoleWatch},
+    gateway::{Gateway, GatewayError, RoleWatch, Watches},
     guarantee,
-    intake::Intake,
     lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
+    project::{self, ProjectStats},
     wire,
 };
 
@@ -96,7 +97,7 @@ impl Hub {
     ///
     /// # Errors
     /// [`HubError::Bus`] where the bus cannot be reached or its topics are missing or not co-partitioned;
-    /// [`HubError::Gateway`] where the HTTP server's address cannot be had.
+    /// [`HubError::Gateway`] where the HTTP server's address cannot be had, or the key for tokens cannot be read.
     pub async fn start(self) -> Result<Running, HubError> {
         let Self { config, bus, keys, agents } = self;
         if config.bus.kind == BusKind::Embedded {
@@ -110,25 +111,24 @@ impl Hub {
             stats: Arc::new(LaneStats::default()),
             workers: config.lanes.threads_per_role,
         };
-        let watched: Vec<_> = config.node.roles.iter().map(watched).collect();
-        let facts = guarantee::watch(Arc::clone(&bus), config.node.roles.clone());
+        let on_lanes: Vec<_> = config.node.roles.iter().copied().filter(|role| Role::ON_LANES.contains(role)).collect();
+        let watched: Vec<_> = on_lanes.iter().map(watched).collect();
+        let facts = guarantee::watch(Arc::clone(&bus), on_lanes);
         let cards = agents.cards();
         let agents = agents.hosted(config.converse.consults());
-        let ops = Ops::new(&config.node.id, Arc::clone(&bus), facts, watched.clone(), agents.clone(), stopped.clone());
-        let mut parts = vec![ops.part()];
-        if let Some(keys) = keys.as_ref().filter(|_| !config.callers.0.is_empty()) {
-            let callers = Callers::new(&config.callers);
-            parts.push(Readings::new(Intake::new(Arc::clone(&bus), keys.clone()), callers.clone()).part());
-            let (bus, keys, node) = (Arc::clone(&bus), keys.clone(), config.node.id.clone());
-            parts.push(People { bus, keys, callers, caps: config.detokenize.clone(), node }.part());
-        }
-        let gateway = Gateway::open(&config.http, parts).await?;
+        let history = open::project(&config).map(|settings| (settings, Arc::new(ProjectStats::default())));
+        let projector = history.as_ref().map(|(_, stats)| Arc::clone(stats));
+        let watches =
+            Watches { roles: watched.clone(), agents: agents.clone(), projector: projector.clone(), chat: None, facts };
+        let inside = gateway::Inside { bus: &bus, keys: keys.as_ref(), watches, stopping: stopped.clone() };
+        let gateway = gateway::open(&config, inside).await?;
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let mut running = Running {
             bus,
             node: config.node.id.clone(),
             agents: agents.clone(),
             stats: watched.iter().map(|watch| (watch.role, Arc::clone(&watch.stats))).collect(),
+            projector,
             gateway,
             stop,
             ends,
@@ -182,10 +182,19 @@ impl Hub {
                         let (talk, agents) = (talk.clone(), agents.clone());
                         spawn.on(&arbiter, move || Converse::new(talk, agents.open_desk()));
                     }
+                    Role::Project => unreachable!("it has no lanes"),
                 }
                 running.arbiters.push(arbiter);
                 running.working += 1;
             }
+        }
+        if let Some((settings, stats)) = history {
+            let (bus, stopped) = (Arc::clone(&running.bus), stopped.clone());
+            tokio::spawn(async move {
+                project::run(bus, settings, stats, stopped).await;
+                // A node that does nothing else goes on as long as this does.
+                drop(ended);
+            });
         }
         if let Some(keys) = keys {
             tokio::spawn(witness::witness(Arc::clone(&running.bus), keys, running.node.clone(), stopped.clone()));
@@ -205,6 +214,7 @@ pub struct Running {
     node: String,
     agents: Hosted,
     stats: BTreeMap<Role, Arc<LaneStats>>,
+    projector: Option<Arc<ProjectStats>>,
     /// None where the configuration wants no HTTP server.
     gateway: Option<Gateway>,
     stop: watch::Sender<bool>,
@@ -221,10 +231,16 @@ impl Running {
         &self.bus
     }
 
-    /// What a role of this node has done; none where it does not run here.
+    /// What a role of this node has done on its lanes; none where it does not run here, or has none.
     #[must_use]
     pub fn stats(&self, role: Role) -> Option<Arc<LaneStats>> {
         self.stats.get(&role).cloned()
+    }
+
+    /// What the role `project` of this node has done; none where it does not run here.
+    #[must_use]
+    pub fn projector(&self) -> Option<Arc<ProjectStats>> {
+        self.projector.clone()
     }
 
     /// The agents of this node, and how they do.

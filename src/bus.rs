@@ -18,12 +18,14 @@ pub mod kafka;
 mod partition;
 mod record;
 mod topic;
+mod waiting;
 
 pub use error::BusError;
 pub use facts::{Copies, Facts, Keeping, Override, Taken};
 pub use partition::{key_partition, murmur2};
 pub use record::{Cursor, Headers, Outgoing, Record};
 pub use topic::{Cleanup, Topic, TopicInfo, TopicSpec};
+pub(crate) use waiting::waiting;
 
 /// A bus that many parts of the process share.
 pub type SharedBus = Arc<dyn Bus>;

@@ -17,6 +17,7 @@ mod import;
 mod input;
 mod interrupt;
 mod phi;
+mod project;
 mod rules;
 mod schema;
 mod send;
@@ -25,8 +26,10 @@ mod ship;
 mod simulate;
 mod tail;
 mod telemetry;
+mod token;
 mod topics;
 mod verify;
+mod why;
 
 use std::path::PathBuf;
 
@@ -111,6 +114,8 @@ enum Command {
     /// Look after the keys, and print the token's test vectors.
     #[command(subcommand)]
     Phi(phi::Args),
+    /// Make a token for somebody who chats, or for a program.
+    Token(token::Args),
     /// Invent wearers and publish what their devices measure.
     Simulate(simulate::Args),
     /// Import the exports of wearables.
@@ -124,6 +129,11 @@ enum Command {
     Schema(schema::Args),
     /// Send numbered inputs through a running hub and judge what came of them.
     Verify(verify::Args),
+    /// Say what an answer or a trigger rests on.
+    Why(why::Args),
+    /// Look at the history in PostgreSQL, compare it with the log, make it again.
+    #[command(subcommand)]
+    Project(project::Args),
     /// Measure how fast it is on this machine.
     #[command(subcommand)]
     Bench(bench::Args),
@@ -161,7 +171,7 @@ impl Args {
             Command::Demo(_) | Command::Doctor(_) | Command::Topics(_) | Command::Send(_) => false,
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Erase(_) | Command::Audit(_) | Command::Phi(_) => false,
-            Command::Verify(_) => false,
+            Command::Verify(_) | Command::Why(_) | Command::Project(_) | Command::Token(_) => false,
             Command::Import(_) | Command::Rules(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -188,6 +198,8 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Serve(_) => serve::run(context).await,
         Command::Doctor(args) => doctor::run(args, context).await,
         Command::Bench(args) => bench::run(args, context).await,
+        Command::Why(args) => why::run(args, context).await,
+        Command::Project(args) => project::run(args, context).await,
         Command::Verify(args) => verify::run(args, context).await,
         Command::Dlq(args) => dlq::run(args, context).await,
         Command::Topics(args) => topics::run(args, context).await,
@@ -196,6 +208,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Erase(args) => erase::run(args, context).await,
         Command::Audit(args) => audit::run(args, context).await,
         Command::Phi(args) => phi::run(args, context).await,
+        Command::Token(args) => token::run(&args, context),
         Command::Simulate(args) => simulate::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
         Command::Rules(args) => rules::run(args, context).await,

@@ -5,20 +5,24 @@
 
 mod agents;
 mod callers;
+mod chat;
 mod load;
 mod phi;
 mod role;
 mod sections;
+mod tokens;
 
 pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
+pub use chat::ChatSection;
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use role::Role;
 pub use sections::{
     BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection,
-    LogFormat, LogSection, NodeProfile, NodeSection, RedisSection, Secret, TopicsSection,
+    LogFormat, LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Secret, TopicsSection,
 };
+pub use tokens::{SignatureKind, TokensSection};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +46,9 @@ pub struct Config {
     pub phi: PhiSection,
     /// The vault that holds the master key.
     pub vault: VaultSection,
-    /// Who may call over HTTP.
+    /// Whose tokens are believed over HTTP.
+    pub tokens: TokensSection,
+    /// Programs that may call over HTTP with a fixed token.
     pub callers: CallersSection,
     /// How many tokens one caller may open.
     pub detokenize: DetokenizeSection,
@@ -54,8 +60,12 @@ pub struct Config {
     pub converse: ConverseSection,
     /// Agents outside the hub's own program.
     pub agents: AgentsSection,
+    /// The history in PostgreSQL.
+    pub project: ProjectSection,
     /// The node's own HTTP server.
     pub http: HttpSection,
+    /// Chat for frontends.
+    pub chat: ChatSection,
     /// What the node logs.
     pub log: LogSection,
 }

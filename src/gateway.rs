@@ -1,17 +1,21 @@
 //! The node's own HTTP server. It is put together from [`Part`]s, each the routes of one concern, and knows none of them.
 //!
 //! [`ops`] answers whether the node lives, whether it can work, and what it has done; [`metrics`] names every figure with
-//! its unit. [`server`] takes connections with small buffers and ends them in order, and [`problem`] is how every route
-//! says what is wrong. [`readings`] takes measured values in, [`people`] opens and erases them, and [`callers`] says who
-//! may. Nothing outside this folder names axum, hyper or the Prometheus client.
+//! its unit. [`server`] takes connections with small buffers and ends them in order ([`linger`]), and [`problem`] is how every route
+//! says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes measured values
+//! in, [`people`] opens and erases them, and [`chat`] is for frontends. Nothing outside this folder names axum, hyper or the
+//! Prometheus client.
 
-mod callers;
+mod access;
+mod chat;
+mod linger;
 mod metrics;
 mod ops;
 mod people;
 mod problem;
 mod readings;
 mod server;
+mod tokens;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -20,10 +24,12 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 pub(crate) use self::problem::Problem;
 pub use self::{
-    callers::Callers,
-    ops::{Ops, RoleWatch},
+    access::Access,
+    chat::Chat,
+    ops::{Ops, RoleWatch, Watches},
     people::People,
     readings::Readings,
+    tokens::Tokens,
 };
 use crate::config::HttpSection;
 
@@ -42,6 +48,14 @@ pub enum GatewayError {
         /// The address as configured.
         address: String,
         /// The system's words.
+        why: String,
+    },
+    /// A key that tokens are believed by cannot be read.
+    #[error("the key for tokens in {file}: {why}; set tokens.secret or tokens.public_key_file")]
+    Key {
+        /// The file.
+        file: String,
+        /// What is wrong.
         why: String,
     },
 }

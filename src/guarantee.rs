@@ -68,6 +68,7 @@ impl InForce {
     /// What follows from these facts for a role.
     #[must_use]
     pub fn of(role: Role, facts: &Facts, condition: Condition) -> Self {
+        let Some(topic) = role.state_topic() else { return Self::of_the_history(facts) };
         let mut findings: Vec<(Level, String)> = Vec::new();
         if let Err(why) = &facts.partitions {
             findings.push((Level::None, why.clone()));
@@ -77,7 +78,6 @@ impl InForce {
         }
         findings.extend(facts.overrides.iter().map(|set| weaker(set.takes, &set.property)));
         let mut remarks = vec![on_disks(&facts.copies)];
-        let topic = role.state_topic();
         match facts.states.get(&topic) {
             Some(Keeping::Newest) => {}
             Some(Keeping::Forgets(policy)) => findings.push((
@@ -106,6 +106,22 @@ impl InForce {
             ));
         }
         Self { level, reasons, remarks }
+    }
+
+    /// What follows for a role that commits to a database and only reads the bus.
+    fn of_the_history(facts: &Facts) -> Self {
+        let missing = facts.partitions.as_ref().err().map(|why| (Level::None, why.clone()));
+        let read = facts.overrides.iter().filter(|set| set.takes == Taken::Isolation);
+        let read = read.map(|set| weaker(set.takes, &set.property));
+        let findings: Vec<(Level, String)> = missing.into_iter().chain(read).collect();
+        let level = findings.iter().map(|(level, _)| *level).min().unwrap_or(Level::ExactlyOnce);
+        let mut reasons: Vec<_> = findings.into_iter().map(|(_, why)| why).collect();
+        if reasons.is_empty() {
+            reasons.push(
+                "rows and offsets are one transaction of the database, and only what is committed is read".to_owned(),
+            );
+        }
+        Self { level, reasons, remarks: Vec::new() }
     }
 
     /// Nothing is known of the bus yet.
@@ -254,6 +270,18 @@ mod tests {
             facts.states.insert(Topic::StateEnrich, Keeping::Forgets("delete".to_owned()));
         };
         assert_eq!(said(other).0, Level::ExactlyOnce);
+    }
+
+    #[test]
+    fn a_history_rests_on_its_database_and_on_reading_what_is_committed() {
+        let of = |facts: &Facts| InForce::of(Role::Project, facts, Condition::default());
+        let mut facts = good();
+        facts.transactions = Err("not authorized".to_owned());
+        assert_eq!(of(&facts).level, Level::ExactlyOnce, "it writes nothing to the bus");
+        facts.overrides = vec![set("isolation.level = read_uncommitted", Taken::Isolation)];
+        assert_eq!(of(&facts).level, Level::AtLeastOnce);
+        facts.partitions = Err("topic a does not exist".to_owned());
+        assert_eq!(of(&facts).level, Level::None);
     }
 
     #[test]

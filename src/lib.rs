@@ -32,8 +32,9 @@
 //! 7. [`enrich`], [`seen`] and [`detect`]: readings become metadata, metadata becomes triggers;
 //! 8. [`consult`] and [`converse`]: who can be asked, and how a person's conversation goes;
 //! 9. [`guarantee`] and [`gateway`]: which guarantee is in force, and the node's own HTTP server that tells of it;
-//! 10. [`config`] and [`app`]: settings, wiring, and the order of starting and stopping;
-//! 11. [`simulate`], [`import`] and [`demo`]: invented wearers, CSV files, and a fixed data set; [`rehearsal`] tries rules on
+//! 10. [`project`]: events as rows in PostgreSQL, and why something was said;
+//! 11. [`config`] and [`app`]: settings, wiring, and the order of starting and stopping;
+//! 12. [`simulate`], [`import`] and [`demo`]: invented wearers, CSV files, and a fixed data set; [`rehearsal`] tries rules on
 //!     them.
 //!
 //! Two ways in: [`client`] to speak with a hub that runs elsewhere, [`app::Hub`] to run one with agents of your own.
@@ -55,6 +56,7 @@ pub mod import;
 pub mod intake;
 pub mod lane;
 pub mod phi;
+pub mod project;
 pub mod rehearsal;
 pub mod schema;
 pub mod seen;

@@ -1,6 +1,6 @@
 //! The question an agent gets, and the answer it gives.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix::Message;
 use schemars::JsonSchema;
@@ -43,9 +43,9 @@ pub struct Consult {
     /// When the cause happened, in the person's own offset where the cause names one.
     pub at: Timestamp,
     /// The person's recent measurements as metadata, oldest first, none newer than the cause.
-    pub recent: Vec<Observation>,
+    pub recent: Arc<[Observation]>,
     /// What was said to this person before, oldest first.
-    pub past: Vec<PastAdvice>,
+    pub past: Arc<[PastAdvice]>,
     /// What agents before this one said on the same panel, in the order they spoke.
     pub panel: Vec<PanelAdvice>,
     /// How long the agent has, in milliseconds.

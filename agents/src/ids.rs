@@ -7,7 +7,10 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
 use sha1::{Digest, Sha1};
 use uuid::{Builder, Uuid};
 
@@ -22,8 +25,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x6175_7265_6e00_5000_8000_6875_622e_763
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-        #[serde(try_from = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -31,17 +33,9 @@ macro_rules! ids {
             ///
             /// # Errors
             /// [`Unfit`] says which bound was broken; it never repeats the text.
-            pub fn new(id: impl Into<String>) -> Result<Self, Unfit> {
-                let id = id.into();
-                if id.is_empty() {
-                    return Err(Unfit::Empty);
-                }
-                if id.len() > ID_MAX {
-                    return Err(Unfit::TooLong { max: ID_MAX, len: id.len() });
-                }
-                if id.chars().any(char::is_control) {
-                    return Err(Unfit::Control);
-                }
+            pub fn new(id: impl AsRef<str>) -> Result<Self, Unfit> {
+                let id = id.as_ref();
+                fits(id)?;
                 Ok(Self(id.into()))
             }
 
@@ -65,6 +59,12 @@ macro_rules! ids {
 
             fn try_from(id: String) -> Result<Self, Unfit> {
                 Self::new(id)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+                input.deserialize_str(Id).map(Self)
             }
         }
 
@@ -107,6 +107,36 @@ ids! {
     AgentId;
     /// One question to one agent. Asked again after a crash, it keeps this id.
     ConsultId;
+}
+
+fn fits(id: &str) -> Result<(), Unfit> {
+    if id.is_empty() {
+        return Err(Unfit::Empty);
+    }
+    if id.len() > ID_MAX {
+        return Err(Unfit::TooLong { max: ID_MAX, len: id.len() });
+    }
+    // Nearly all ids are printable ASCII, which is seen without decoding them.
+    if !id.bytes().all(|byte| matches!(byte, b' '..=b'~')) && id.chars().any(char::is_control) {
+        return Err(Unfit::Control);
+    }
+    Ok(())
+}
+
+/// Reads an id where it lies, without a copy in between.
+struct Id;
+
+impl Visitor<'_> for Id {
+    type Value = Arc<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, id: &str) -> Result<Arc<str>, E> {
+        fits(id).map_err(E::custom)?;
+        Ok(id.into())
+    }
 }
 
 /// UUIDv5 over a kind and the parts of a cause.

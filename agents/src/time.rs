@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::text::Unfit;
 
@@ -12,8 +12,8 @@ use crate::text::Unfit;
 ///
 /// The text is kept, so that a record comes out as it went in, and so is the offset, so that an agent knows whether it
 /// was morning where the person was. Comparison is by the moment.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Timestamp {
     text: String,
     at: DateTime<FixedOffset>,
@@ -75,9 +75,9 @@ impl TryFrom<String> for Timestamp {
     }
 }
 
-impl From<Timestamp> for String {
-    fn from(time: Timestamp) -> String {
-        time.text
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        output.serialize_str(&self.text)
     }
 }
 

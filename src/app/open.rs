@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::HubError;
 use crate::{
     bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
-    config::{BusKind, Config, ConfigError, KeyProvider, Secret},
+    config::{BusKind, Config, ConfigError, KeyProvider, Role, Secret},
     consult::Agents,
     lane::SnapshotSettings,
     phi::{
@@ -13,6 +13,7 @@ use crate::{
         master::{Local, Master, Vault, VaultSettings},
         store::{PostgresStore, SqliteStore, Store},
     },
+    project::ProjectSettings,
 };
 
 /// The bus that the configuration names.
@@ -122,6 +123,17 @@ pub fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigErro
         Ok(settings) => Ok(Some(settings)),
         Err(error) => Err(ConfigError::Value { key: "redis.url", why: format!("cannot be used: {error}") }),
     }
+}
+
+/// How the node projects, where it does.
+pub(super) fn project(config: &Config) -> Option<ProjectSettings> {
+    let url = config.project.url.as_ref().filter(|_| config.node.roles.contains(&Role::Project))?;
+    Some(ProjectSettings {
+        url: url.reveal().to_owned(),
+        max_batch: config.project.max_batch,
+        compress_after_days: config.project.compress_after_days,
+        keep_days: config.project.keep_days,
+    })
 }
 
 /// Creates the topics that are missing; returns those it created.

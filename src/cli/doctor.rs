@@ -1,5 +1,6 @@
 //! `auren doctor`: whether this node's configuration, bus, topics and key are as they must be, a line each.
 
+mod history;
 mod ready;
 
 use auren::{
@@ -188,15 +189,16 @@ async fn bus(config: &Config, snapshots: Option<bool>, findings: &mut Vec<Findin
         return Ok(());
     }
     let facts = bus.facts().await?;
-    for role in Role::ALL {
+    for role in Role::ON_LANES {
         let force = InForce::of(*role, &facts, Condition { restoring: 0, snapshots });
         let check = format!("guarantee of {}", role.name());
         let finding = if force.level == Level::ExactlyOnce { good } else { bad };
         findings.push(finding(check, force.to_string()));
     }
-    for role in Role::ALL {
+    for role in Role::ON_LANES {
         findings.push(group(&bus, *role).await?);
     }
+    findings.extend(history::history(config, &bus).await);
     findings.push(dead_letters(&bus).await?);
     Ok(())
 }

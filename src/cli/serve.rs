@@ -11,12 +11,12 @@ const REPORT: Duration = Duration::from_secs(60);
 
 const EXAMPLES: &str = "\
 Examples:
-  auren serve                                         all roles, on the embedded bus
-  auren --brokers 127.0.0.1:9092 serve                all roles, on Kafka
+  auren serve                                         enrich, detect and converse, on the embedded bus
+  auren --brokers 127.0.0.1:9092 serve                the same on Kafka
   auren --brokers 127.0.0.1:9092 serve --node n2 --roles converse
 
 Roles: enrich (sealed readings -> health.biometrics), detect (-> triggers.detected), converse (-> \
-conversations.events). Several nodes with different names share the partitions; a node that comes back under its \
+conversations.events), and project (events -> rows in PostgreSQL) where project.url names a database. Several nodes with different names share the partitions; a node that comes back under its \
 name goes on where it was. SIGINT and SIGTERM end it in order: what is in flight is committed first.";
 
 #[derive(Debug, clap::Args)]
@@ -51,8 +51,12 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
         started = hub.start() => started?,
         () = context.interrupt.wait() => return Ok(Exit::Done),
     };
+    if let Some(address) = running.http_address() {
+        context.console.line(format_args!("http://{address}/ (sign in: auren token --user ID --link)"))?;
+        context.console.flush()?;
+    }
     let stats: Vec<_> = Role::ALL.iter().filter_map(|role| Some((*role, running.stats(*role)?))).collect();
-    let agents = running.agents().clone();
+    let (agents, projector) = (running.agents().clone(), running.projector());
     let reporting = actix::spawn(async move {
         loop {
             tokio::time::sleep(REPORT).await;
@@ -71,6 +75,17 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
                     open_consults = totals.open,
                     parked_users = totals.parked,
                     "lane totals"
+                );
+            }
+            if let Some(totals) = projector.as_ref().map(|stats| stats.totals()) {
+                tracing::info!(
+                    standing = ?totals.standing,
+                    rows = totals.topics.values().map(|topic| topic.rows).sum::<u64>(),
+                    refused = totals.topics.values().map(|topic| topic.refused).sum::<u64>(),
+                    transactions = totals.transactions,
+                    failures = totals.failures,
+                    behind = totals.behind(),
+                    "history totals"
                 );
             }
             for health in agents.health() {

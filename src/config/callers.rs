@@ -1,6 +1,6 @@
-//! Who may call the node over HTTP, and what each may do.
+//! What somebody may do over HTTP, and the programs that may call with a fixed token.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -25,9 +25,11 @@ pub struct CallerSection {
 /// How much one caller may open; see [`Caps`].
 pub type DetokenizeSection = Caps;
 
-/// Something that a caller may do.
+/// Something that may be done over HTTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
+    /// Chat as oneself.
+    Chat,
     /// Send readings.
     Readings,
     /// Erase people.
@@ -37,10 +39,11 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Its name: `readings`, `erase`, `detokenize:care`.
+    /// Its name: `chat`, `readings`, `erase`, `detokenize:care`.
     #[must_use]
     pub fn name(self) -> String {
         match self {
+            Self::Chat => "chat".to_owned(),
             Self::Readings => "readings".to_owned(),
             Self::Erase => "erase".to_owned(),
             Self::Detokenize(purpose) => format!("detokenize:{}", purpose.name()),
@@ -48,7 +51,8 @@ impl Scope {
     }
 
     fn all() -> impl Iterator<Item = Scope> {
-        [Self::Readings, Self::Erase].into_iter().chain(Purpose::ALL.iter().map(|purpose| Self::Detokenize(*purpose)))
+        let purposes = Purpose::ALL.iter().map(|purpose| Self::Detokenize(*purpose));
+        [Self::Chat, Self::Readings, Self::Erase].into_iter().chain(purposes)
     }
 }
 
@@ -60,10 +64,17 @@ impl Serialize for Scope {
 
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(input)?;
+        String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
         Self::all().find(|scope| scope.name() == name).ok_or_else(|| {
             let all: Vec<_> = Self::all().map(Self::name).collect();
-            serde::de::Error::custom(format!("there is no scope {name:?}; the scopes are {}", all.join(", ")))
+            format!("there is no scope {name:?}; the scopes are {}", all.join(", "))
         })
     }
 }

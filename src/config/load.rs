@@ -13,7 +13,7 @@ use figment::{
 };
 use serde::Serialize;
 
-use super::{Config, KeyProvider, NodeProfile, Role};
+use super::{CallerSection, Config, KeyProvider, NodeProfile, Role, Scope};
 
 /// The file that is read where no other is named.
 const FILE: &str = "auren.toml";
@@ -146,6 +146,25 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "must each have a token of at least 24 characters, such as `openssl rand -hex 24` prints",
         );
     }
+    if config.node.roles.contains(&Role::Project) && config.project.url.is_none() {
+        return wrong(
+            "project.url",
+            "must name a PostgreSQL database where node.roles has \"project\" (AUREN__PROJECT__URL); the embedded bus has \
+             no history of its own",
+        );
+    }
+    within("project.max_batch", config.project.max_batch, 1..=100_000)?;
+    let chats = |caller: &CallerSection| caller.scopes.contains(&Scope::Chat);
+    if !config.callers.0.keys().all(|caller| name(caller)) || config.callers.0.values().any(chats) {
+        return wrong(
+            "callers",
+            "must each be named with at most 64 letters, digits, dots, dashes and underscores, and none may have the scope \
+             chat: who chats is the `sub` of a JWT (section tokens)",
+        );
+    }
+    if let Some((key, why)) = config.tokens.fault() {
+        return wrong(key, why);
+    }
     within("lanes.threads_per_role", config.lanes.threads_per_role, 1..=64)?;
     within("lanes.max_batch", config.lanes.max_batch, 1..=100_000)?;
     at_least_one("lanes.max_resident", config.lanes.max_resident)?;
@@ -175,6 +194,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return wrong("http.address", "must be `host:port`, or empty where there is to be no HTTP server");
     }
     within("http.max_connections", config.http.max_connections, 1..=1_000_000)?;
+    if let Some((key, why)) = config.chat.fault() {
+        return wrong(key, why);
+    }
     if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         return wrong("log.level", "must be a level, or directives such as info,auren::lane=debug");
     }
@@ -225,15 +247,19 @@ mod tests {
         let shown: toml::Table = toml::from_str(example).unwrap();
         assert_eq!(shown, toml::Table::try_from(Config::default()).unwrap());
         // They have no default, so they stand there as comments.
-        for key in [
+        let named = [
             "master_key = ",
             "keyring_url = ",
             "token = ",
             "[callers.NAME]",
             "[agents.http.NAME]",
             "[agents.llm.NAME]",
-            "url = ",
-        ] {
+            "url = \"redis",
+            "url = \"postgres",
+            "url = \"https",
+            "secret = ",
+        ];
+        for key in named {
             assert!(
                 example.contains(&format!(
                     "

@@ -14,11 +14,16 @@ pub enum Role {
     Detect,
     /// Triggers and messages become conversations.
     Converse,
+    /// Events become rows of the history. It has no lanes and no states.
+    Project,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: &'static [Role] = &[Self::Enrich, Self::Detect, Self::Converse];
+    pub const ALL: &'static [Role] = &[Self::Enrich, Self::Detect, Self::Converse, Self::Project];
+
+    /// The roles that work on lanes: with a consumer group, session actors and states.
+    pub const ON_LANES: &'static [Role] = &[Self::Enrich, Self::Detect, Self::Converse];
 
     /// The names of all, as a person reads them.
     pub(super) fn all_names() -> String {
@@ -32,16 +37,18 @@ impl Role {
             Self::Enrich => "enrich",
             Self::Detect => "detect",
             Self::Converse => "converse",
+            Self::Project => "project",
         }
     }
 
-    /// Its consumer group, before any prefix.
+    /// Its consumer group, before any prefix. `project` joins none: its database knows its offsets.
     #[must_use]
     pub fn group(self) -> &'static str {
         match self {
             Self::Enrich => "auren-enrich",
             Self::Detect => "auren-detect",
             Self::Converse => "auren-converse",
+            Self::Project => "auren-project",
         }
     }
 
@@ -52,6 +59,7 @@ impl Role {
             Self::Enrich => &[Topic::Readings],
             Self::Detect => &[Topic::Biometrics],
             Self::Converse => &[Topic::Biometrics, Topic::Triggers, Topic::Inbox],
+            Self::Project => &[Topic::Biometrics, Topic::Triggers, Topic::Events, Topic::System],
         }
     }
 
@@ -63,6 +71,7 @@ impl Role {
             Self::Enrich => topic == Topic::Readings,
             Self::Detect => topic == Topic::Biometrics,
             Self::Converse => matches!(topic, Topic::Triggers | Topic::Inbox),
+            Self::Project => false,
         }
     }
 
@@ -73,17 +82,18 @@ impl Role {
         match self {
             Self::Enrich => Some(Topic::Biometrics),
             Self::Detect => Some(Topic::Triggers),
-            Self::Converse => None,
+            Self::Converse | Self::Project => None,
         }
     }
 
-    /// The compacted topic that holds its users' states.
+    /// The compacted topic that holds its users' states, where it works on lanes.
     #[must_use]
-    pub fn state_topic(self) -> Topic {
+    pub fn state_topic(self) -> Option<Topic> {
         match self {
-            Self::Enrich => Topic::StateEnrich,
-            Self::Detect => Topic::StateDetect,
-            Self::Converse => Topic::StateConverse,
+            Self::Enrich => Some(Topic::StateEnrich),
+            Self::Detect => Some(Topic::StateDetect),
+            Self::Converse => Some(Topic::StateConverse),
+            Self::Project => None,
         }
     }
 }

@@ -50,7 +50,7 @@ pub enum NodeProfile {
 
 impl Default for NodeSection {
     fn default() -> Self {
-        Self { id: "node-1".to_owned(), roles: Role::ALL.to_vec(), profile: NodeProfile::Dev }
+        Self { id: "node-1".to_owned(), roles: Role::ON_LANES.to_vec(), profile: NodeProfile::Dev }
     }
 }
 
@@ -269,6 +269,27 @@ impl Default for ConverseSection {
             agent_circuit_failures: 5,
             agent_circuit_ms: 15_000,
         }
+    }
+}
+
+/// The history in PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProjectSection {
+    /// `postgres://user:password@host:port/database?sslmode=...`. Without it there is no history.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<Secret>,
+    /// Most records of one transaction.
+    pub max_batch: usize,
+    /// TimescaleDB compresses rows after so many days; never where 0.
+    pub compress_after_days: u32,
+    /// TimescaleDB drops rows after so many days; never where 0.
+    pub keep_days: u32,
+}
+
+impl Default for ProjectSection {
+    fn default() -> Self {
+        Self { url: None, max_batch: 2000, compress_after_days: 30, keep_days: 0 }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a session remembers of its person, and its saved form.
 
-use std::{borrow::Cow, collections::VecDeque};
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
-use auren_agents::{AgentId, Cause, ConversationId, Score, Text, Timestamp, consult::PastAdvice};
+use auren_agents::{AgentId, Cause, ConversationId, Observation, Score, Text, Timestamp, consult::PastAdvice};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -137,13 +137,13 @@ impl Memory {
     }
 
     /// The measurements up to a moment, oldest first, as agents see them.
-    pub(super) fn recent(&self, until: &Timestamp) -> Vec<auren_agents::Observation> {
+    pub(super) fn recent(&self, until: &Timestamp) -> Arc<[Observation]> {
         let until = until.millis();
         self.recent.iter().filter(|seen| seen.at <= until).filter_map(Seen::observation).collect()
     }
 
     /// What was said, oldest first.
-    pub(super) fn past(&self) -> Vec<PastAdvice> {
+    pub(super) fn past(&self) -> Arc<[PastAdvice]> {
         self.past.iter().filter_map(SavedAdvice::advice).collect()
     }
 

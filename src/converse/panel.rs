@@ -1,6 +1,6 @@
 //! A question to several agents, one after the other: each reads what those before it said.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use auren_agents::{
     AgentId, Cause, Consult, ConsultId, ConversationId, EventId, Observation, Parts, Score, Text, Timestamp,
@@ -9,6 +9,8 @@ use auren_agents::{
     events::PanelSeat,
 };
 use serde::{Deserialize, Serialize};
+
+use super::memory::Memory;
 
 /// Most bytes of what was said that a panel keeps for those who speak later: it is saved while one of them thinks.
 const SPOKEN_BYTES: usize = 32 * 1024;
@@ -32,6 +34,16 @@ pub(super) struct Panel {
     pub(super) notes: Vec<Text<64>>,
     /// What the cause itself brings along.
     pub(super) evidence: Vec<Observation>,
+    /// What its agents are shown of the person: the same for all, and made when the first of them is asked.
+    #[serde(skip)]
+    pub(super) shown: Option<Shown>,
+}
+
+/// What agents are shown of a person.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Shown {
+    recent: Arc<[Observation]>,
+    past: Arc<[PastAdvice]>,
 }
 
 /// A cause as it is saved, which is not how agents in other processes are told it: states outlive both.
@@ -91,18 +103,18 @@ impl Panel {
     }
 
     /// It is the turn of the next agent: its question is open from now on.
-    pub(super) fn ask(&mut self, user: &UserId) {
+    pub(super) fn ask(&mut self, user: &UserId, memory: &Memory) {
         self.asked = self.consult_id(user);
+        if self.shown.is_none() {
+            let recent =
+                if self.evidence.is_empty() { memory.recent(&self.at) } else { self.evidence.as_slice().into() };
+            self.shown = Some(Shown { recent, past: memory.past() });
+        }
     }
 
     /// The question that is open.
-    pub(super) fn consult(
-        &self,
-        user: &UserId,
-        remembered: impl FnOnce() -> Vec<Observation>,
-        past: Vec<PastAdvice>,
-        deadline: Duration,
-    ) -> Option<Consult> {
+    pub(super) fn consult(&self, user: &UserId, deadline: Duration) -> Option<Consult> {
+        let Shown { recent, past } = self.shown.clone()?;
         Some(Consult {
             id: self.asked.clone()?,
             agent: self.agent()?.clone(),
@@ -111,7 +123,7 @@ impl Panel {
             turn: self.turn,
             cause: self.cause.clone(),
             at: self.at.clone(),
-            recent: if self.evidence.is_empty() { remembered() } else { self.evidence.clone() },
+            recent,
             past,
             panel: self.spoken.clone(),
             deadline,

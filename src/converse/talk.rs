@@ -116,8 +116,7 @@ impl Talk {
     }
 
     fn consult(&self, panel: &Panel, settings: &TalkSettings) -> Option<Consult> {
-        let remembered = || self.memory.recent(&panel.at);
-        panel.consult(&self.user, remembered, self.memory.past(), settings.deadline)
+        panel.consult(&self.user, settings.deadline)
     }
 
     fn own(&self, user: &UserId) -> Result<(), Refusal> {
@@ -206,6 +205,7 @@ impl Talk {
             spoken: Vec::new(),
             notes: Vec::new(),
             evidence,
+            shown: None,
         }
     }
 
@@ -222,7 +222,7 @@ impl Talk {
     fn go_on(&mut self, mut panel: Panel, settings: &TalkSettings, outcome: &mut Outcome) {
         while let Some(agent) = panel.agent() {
             if settings.cards.iter().any(|card| card.id == *agent) {
-                panel.ask(&self.user);
+                panel.ask(&self.user, &self.memory);
                 outcome.asks.extend(self.consult(&panel, settings));
                 self.memory.open.push(panel);
                 return;

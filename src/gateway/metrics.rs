@@ -1,22 +1,29 @@
 //! Every metric of the node: names, units and what they mean stand here and nowhere else. Figures are read when somebody
 //! asks for them, so that counting costs the river nothing. No label ever names a person.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _, text},
+    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder, text},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
 use tokio::sync::watch;
 
-use super::ops::RoleWatch;
+use super::{
+    chat::Stats,
+    ops::{RoleWatch, Watches},
+};
 use crate::{
     bus::{Copies, Facts},
     consult::{AgentHealth, CircuitState, Hosted},
     guarantee::Level,
     lane::Totals,
+    project::{
+        ProjectStats, ProjectTotals,
+        stats::{Standing, TopicTotals},
+    },
 };
 
 /// The media type of [`Metrics::text`].
@@ -80,6 +87,30 @@ const AGENTS: &[Figure<AgentHealth>] = &[
     }),
 ];
 
+/// What is known of the history where the node has the role `project`, by the label `topic`.
+const TOPICS: &[Figure<TopicTotals>] = &[
+    counter("auren_project_rows", "Rows written into the history", |topic| topic.rows),
+    counter("auren_project_refused", "Records that are no rows of the history", |topic| topic.refused),
+];
+
+/// Not there while it is not known, as on a node that stands by.
+const BEHIND: Figure<TopicTotals> =
+    gauge("auren_project_behind", "Offsets up to the newest record that is not in the history yet", |topic| {
+        topic.behind.unwrap_or_default()
+    });
+
+/// What is known of the projector.
+const PROJECTOR: &[Figure<ProjectTotals>] = &[
+    counter("auren_project_transactions", "Transactions committed into the history", |totals| totals.transactions),
+    counter("auren_project_failures", "Times that the projector had to begin again", |totals| totals.failures),
+    gauge("auren_project_working", "Whether this node writes the history", |totals| {
+        u64::from(totals.standing == Standing::Working)
+    }),
+    gauge("auren_project_standing_by", "Whether another node writes the history and this one stands by", |totals| {
+        u64::from(totals.standing == Standing::StandingBy)
+    }),
+];
+
 /// 1 for the level that is in force for a role, 0 for the others; a role whose bus has not answered yet has `none`.
 const GUARANTEE: (&str, &str) = ("auren_guarantee", "Whether this guarantee is in force (1) or not (0)");
 /// Not there while it is not known.
@@ -90,11 +121,18 @@ const COPIES: (&str, &str) = ("auren_durable_copies", "Disks that have a record 
 pub(super) struct Metrics(Registry);
 
 impl Metrics {
-    pub(super) fn new(roles: Vec<RoleWatch>, agents: Hosted, facts: watch::Receiver<Option<Facts>>) -> Self {
+    pub(super) fn new(watches: Watches) -> Self {
+        let Watches { roles, agents, projector, chat, facts } = watches;
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Asked(agents)));
         registry.register_collector(Box::new(Lanes(roles.clone())));
         registry.register_collector(Box::new(Guarantees { roles, facts }));
+        if let Some(projector) = projector {
+            registry.register_collector(Box::new(History(projector)));
+        }
+        if let Some(stats) = chat {
+            registry.register_collector(Box::new(Chatting(stats)));
+        }
         Self(registry)
     }
 
@@ -127,25 +165,55 @@ impl Collector for Asked {
     }
 }
 
+#[derive(Debug)]
+struct History(Arc<ProjectStats>);
+
+impl Collector for History {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let totals = self.0.totals();
+        let topics: Vec<_> = totals.topics.iter().map(|(topic, totals)| (topic.name(), *totals)).collect();
+        for figure in TOPICS {
+            family(figure, "topic", &topics, &mut encoder)?;
+        }
+        let known: Vec<_> = topics.into_iter().filter(|(_, topic)| topic.behind.is_some()).collect();
+        family(&BEHIND, "topic", &known, &mut encoder)?;
+        for figure in PROJECTOR {
+            let metric = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind)?;
+            value(figure, &totals, metric)?;
+        }
+        Ok(())
+    }
+}
+
 fn encode<T>(
     figures: &[Figure<T>],
     label: &str,
     subjects: &[(&str, T)],
     mut encoder: DescriptorEncoder<'_>,
 ) -> fmt::Result {
-    for figure in figures {
-        let mut family = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind)?;
-        for (name, subject) in subjects {
-            let value = (figure.of)(subject);
-            let labels = [(label, *name)];
-            let metric = family.encode_family(&labels)?;
-            match figure.kind {
-                MetricType::Counter => ConstCounter::new(value).encode(metric)?,
-                _ => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?,
-            }
-        }
+    figures.iter().try_for_each(|figure| family(figure, label, subjects, &mut encoder))
+}
+
+/// One figure of several subjects.
+fn family<T>(
+    figure: &Figure<T>,
+    label: &str,
+    subjects: &[(&str, T)],
+    encoder: &mut DescriptorEncoder<'_>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind)?;
+    for (name, subject) in subjects {
+        value(figure, subject, family.encode_family(&[(label, *name)])?)?;
     }
     Ok(())
+}
+
+fn value<T>(figure: &Figure<T>, subject: &T, metric: MetricEncoder<'_>) -> fmt::Result {
+    let value = (figure.of)(subject);
+    match figure.kind {
+        MetricType::Counter => ConstCounter::new(value).encode(metric),
+        _ => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric),
+    }
 }
 
 #[derive(Debug)]
@@ -180,9 +248,37 @@ impl Collector for Guarantees {
     }
 }
 
+/// Chat, where the node has it.
+#[derive(Debug)]
+struct Chatting(Arc<Stats>);
+
+impl Collector for Chatting {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let count = self.0.count();
+        let (name, help) = ("auren_chat_open", "Sockets and event streams that are open");
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(count.open).unwrap_or(i64::MAX)).encode(metric)?;
+        for (name, help, value) in [
+            ("auren_chat_frames_received", "Frames that clients sent", count.received),
+            ("auren_chat_events_sent", "Events sent over WebSockets", count.events),
+            ("auren_chat_log_reads", "Reads of the log for clients whose place memory did not reach", count.log_reads),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
+        let (name, help) = ("auren_chat_closed", "WebSockets that the node closed, by code");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (code, times) in count.closed {
+            let labels = [("code", code.to_string())];
+            ConstCounter::new(times).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, sync::Arc};
+    use std::collections::BTreeSet;
 
     use super::*;
     use crate::{
@@ -191,12 +287,16 @@ mod tests {
         lane::LaneStats,
     };
 
+    fn watches(projector: Option<Arc<ProjectStats>>) -> Watches {
+        let role = |role: &Role| RoleWatch { role: *role, stats: Arc::new(LaneStats::default()), workers: 1 };
+        let agents = Agents::built_in().hosted(Config::default().converse.consults());
+        let roles = Role::ON_LANES.iter().map(role).collect();
+        Watches { roles, agents, projector, chat: None, facts: watch::channel(None).1 }
+    }
+
     #[test]
     fn every_role_has_every_figure_under_its_own_name() {
-        let roles =
-            Role::ALL.iter().map(|role| RoleWatch { role: *role, stats: Arc::new(LaneStats::default()), workers: 1 });
-        let agents = Agents::built_in().hosted(Config::default().converse.consults());
-        let text = Metrics::new(roles.collect(), agents, watch::channel(None).1).text().unwrap();
+        let text = Metrics::new(watches(None)).text().unwrap();
         assert!(
             text.contains("# TYPE auren_lane_records counter\nauren_lane_records_total{role=\"enrich\"} 0\n"),
             "{text}"
@@ -209,6 +309,20 @@ mod tests {
         assert_eq!(names.len(), LANES.len() + AGENTS.len());
         assert!(text.contains("\nauren_guarantee{role=\"detect\",level=\"none\"} 1\n"), "{text}");
         let figures = text.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(figures, (LANES.len() + Level::ALL.len()) * Role::ALL.len() + 2 * AGENTS.len());
+        assert_eq!(figures, (LANES.len() + Level::ALL.len()) * Role::ON_LANES.len() + 2 * AGENTS.len());
+    }
+
+    #[test]
+    fn a_projector_has_figures_by_topic_and_no_lag_before_it_is_known() {
+        let text = Metrics::new(watches(Some(Arc::default()))).text().unwrap();
+        for line in [
+            "auren_project_rows_total{topic=\"triggers.detected\"} 0",
+            "auren_project_refused_total{topic=\"system.events\"} 0",
+            "auren_project_transactions_total 0",
+            "auren_project_working 0",
+        ] {
+            assert!(text.lines().any(|said| said == line), "{line} is not in {text}");
+        }
+        assert!(!text.contains("auren_project_behind{"), "{text}");
     }
 }

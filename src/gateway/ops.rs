@@ -1,7 +1,8 @@
 //! What an operator and their machines ask: does the process live, can the node work, what has it done.
 //!
 //! `/livez` asks nobody: who answers lives. `/readyz` has a line for every dependency, and is 200 where all are as they must
-//! be, else 503; it also says which guarantee is in force. `/metrics` is for Prometheus.
+//! be, else 503; it also says which guarantee is in force. A history that does not go on is told there and takes no node
+//! out of service that does something else: nobody on the river waits for it. `/metrics` is for Prometheus.
 
 use std::{
     sync::Arc,
@@ -23,6 +24,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::{
     Part, Problem,
+    chat::Stats,
     metrics::{MEDIA_TYPE, Metrics},
 };
 use crate::{
@@ -31,6 +33,7 @@ use crate::{
     consult::Hosted,
     guarantee::{Condition, InForce, Level},
     lane::LaneStats,
+    project::{ProjectStats, ProjectTotals, stats::Standing},
 };
 
 /// How long the bus may take to answer before it counts as away.
@@ -49,14 +52,27 @@ pub struct RoleWatch {
     pub workers: usize,
 }
 
+/// What a node has that may be looked at.
+#[derive(Debug, Clone)]
+pub struct Watches {
+    /// Its roles on lanes.
+    pub roles: Vec<RoleWatch>,
+    /// Its agents.
+    pub agents: Hosted,
+    /// Its projector, where it has one.
+    pub projector: Option<Arc<ProjectStats>>,
+    /// What its chat counts, where it has one.
+    pub(crate) chat: Option<Arc<Stats>>,
+    /// What is known of the bus.
+    pub facts: watch::Receiver<Option<Facts>>,
+}
+
 /// What the answers are made of.
 #[derive(Debug)]
 pub struct Ops {
     node: String,
     bus: SharedBus,
-    roles: Vec<RoleWatch>,
-    /// What is known of the bus.
-    facts: watch::Receiver<Option<Facts>>,
+    watches: Watches,
     stopping: watch::Receiver<bool>,
     metrics: Metrics,
     /// What the bus answered last, and when.
@@ -69,6 +85,9 @@ struct Check {
     check: &'static str,
     ready: bool,
     detail: String,
+    /// Whether the node is not ready where this is not.
+    #[serde(skip)]
+    decides: bool,
 }
 
 /// The guarantee in force for a role.
@@ -90,19 +109,11 @@ impl RoleWatch {
 }
 
 impl Ops {
-    /// Answers for a node of this name, on this bus, of which `facts` tells, with these roles and agents, which ends when
-    /// `stopping` says so.
+    /// Answers for a node of this name, on this bus, which ends when `stopping` says so.
     #[must_use]
-    pub fn new(
-        node: &str,
-        bus: SharedBus,
-        facts: watch::Receiver<Option<Facts>>,
-        roles: Vec<RoleWatch>,
-        agents: Hosted,
-        stopping: watch::Receiver<bool>,
-    ) -> Self {
-        let metrics = Metrics::new(roles.clone(), agents, facts.clone());
-        Self { node: node.to_owned(), bus, roles, facts, stopping, metrics, asked: Mutex::new(None) }
+    pub fn new(node: &str, bus: SharedBus, watches: Watches, stopping: watch::Receiver<bool>) -> Self {
+        let metrics = Metrics::new(watches.clone());
+        Self { node: node.to_owned(), bus, watches, stopping, metrics, asked: Mutex::new(None) }
     }
 
     /// Its routes.
@@ -115,23 +126,25 @@ impl Ops {
 
     async fn checks(&self) -> Vec<Check> {
         let mut checks = vec![self.node_check(), self.bus_check().await];
-        checks.extend(self.roles.iter().map(role_check));
+        let Watches { roles, projector, .. } = &self.watches;
+        checks.extend(roles.iter().map(role_check));
+        checks.extend(projector.iter().map(|stats| project_check(&stats.totals(), roles.is_empty())));
         checks
     }
 
     fn guarantees(&self) -> Vec<Promise> {
-        let facts = self.facts.borrow();
+        let facts = self.watches.facts.borrow();
         let promise = |watch: &RoleWatch| {
             let force = watch.in_force(facts.as_ref());
             Promise { role: watch.role.name(), guarantee: force.level, why: [force.reasons, force.remarks].concat() }
         };
-        self.roles.iter().map(promise).collect()
+        self.watches.roles.iter().map(promise).collect()
     }
 
     fn node_check(&self) -> Check {
         let draining = *self.stopping.borrow();
         let detail = if draining { "ends: what is in flight is committed" } else { "is up" };
-        Check { check: "node", ready: !draining, detail: format!("{} {detail}", self.node) }
+        Check { check: "node", ready: !draining, detail: format!("{} {detail}", self.node), decides: true }
     }
 
     async fn bus_check(&self) -> Check {
@@ -148,7 +161,7 @@ impl Ops {
             Ok(Err(error)) => (false, error.to_string()),
             Err(_) => (false, format!("{} does not answer within {} s", self.bus.describe(), BUS_LIMIT.as_secs())),
         };
-        let check = Check { check: "bus", ready, detail };
+        let check = Check { check: "bus", ready, detail, decides: true };
         *asked = Some((Instant::now(), check.clone()));
         check
     }
@@ -165,7 +178,25 @@ fn role_check(watch: &RoleWatch) -> Check {
     } else {
         format!("{working} of {all} workers work, the others wait for their partitions")
     };
-    Check { check: watch.role.name(), ready: working >= all, detail }
+    Check { check: watch.role.name(), ready: working >= all, detail, decides: true }
+}
+
+/// A projector is ready while it writes, or stands by for the one that does.
+fn project_check(totals: &ProjectTotals, alone: bool) -> Check {
+    let mut detail = match (totals.standing, totals.behind()) {
+        (Standing::Beginning, _) => "has not reached the database yet".to_owned(),
+        (Standing::Working, None) => format!("writes to {}", totals.database),
+        (Standing::Working, Some(behind)) => format!("writes to {}, {behind} behind", totals.database),
+        (Standing::StandingBy, _) => format!("stands by at {}: another projector writes", totals.database),
+        (Standing::Failing, None) => "does not go on and is tried again".to_owned(),
+        (Standing::Failing, Some(behind)) => format!("does not go on and is tried again, {behind} behind"),
+    };
+    if let Some((at, error)) = &totals.last_error {
+        let (count, seconds) = (totals.failures, at.elapsed().as_secs());
+        detail.push_str(&format!("; began again {count} times, last {seconds} s ago: {error}"));
+    }
+    let ready = matches!(totals.standing, Standing::Working | Standing::StandingBy);
+    Check { check: Role::Project.name(), ready, detail, decides: alone }
 }
 
 async fn live() -> &'static str {
@@ -174,7 +205,7 @@ async fn live() -> &'static str {
 
 async fn ready(State(ops): State<Arc<Ops>>) -> Result<Response, Problem> {
     let checks = ops.checks().await;
-    let ready = checks.iter().all(|check| check.ready);
+    let ready = checks.iter().all(|check| check.ready || !check.decides);
     let (checks, guarantees) = (lines(&checks)?, lines(&ops.guarantees())?);
     let body = format!("{{\"ready\":{ready},\"checks\":[\n{checks}\n],\"guarantees\":[\n{guarantees}\n]}}\n");
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

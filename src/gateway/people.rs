@@ -14,7 +14,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Callers, Part, Problem};
+use super::{Access, Part, Problem};
 use crate::{
     bus::SharedBus,
     config::Scope,
@@ -34,7 +34,7 @@ pub struct People {
     /// The keys.
     pub keys: Keys,
     /// Who may ask.
-    pub callers: Callers,
+    pub access: Access,
     /// How much.
     pub caps: Caps,
     /// The node, for receipts.
@@ -78,16 +78,16 @@ impl People {
 async fn open(State(people): State<Arc<People>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Problem> {
     let request: Request = auren_agents::events::parse(&body)
         .map_err(|rejected| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, rejected.to_string()))?;
-    let caller = people.callers.caller(&headers, Scope::Detokenize(request.purpose))?;
+    let caller = people.access.may(&headers, Scope::Detokenize(request.purpose))?;
     let ask = Ask {
-        actor: &caller.name,
+        actor: &caller,
         purpose: request.purpose,
         mask: request.mask.unwrap_or(Mask::Bucket),
         reason: request.reason.as_deref(),
     };
     let answers = detokenise(&people.keys, &people.caps, ask, &request.tokens).await.map_err(|why| denied(&why))?;
     if request.purpose == Purpose::BreakGlass {
-        people.shout(&caller.name, &request).await;
+        people.shout(&caller, &request).await;
     }
     let results: Vec<_> = answers
         .into_iter()
@@ -104,10 +104,10 @@ async fn forget(
     headers: HeaderMap,
     Path(user): Path<String>,
 ) -> Result<Json<SystemEvent>, Problem> {
-    let caller = people.callers.caller(&headers, Scope::Erase)?;
+    let caller = people.access.may(&headers, Scope::Erase)?;
     let user =
         UserId::new(user).map_err(|unfit| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("user: {unfit}")))?;
-    let receipt = erase(&people.keys, &*people.bus, &people.node, &caller.name, &user).await;
+    let receipt = erase(&people.keys, &*people.bus, &people.node, &caller, &user).await;
     receipt.map(Json).map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, cause, "a person could not be erased");

@@ -13,7 +13,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Callers, Part, Problem};
+use super::{Access, Part, Problem};
 use crate::{
     config::Scope,
     intake::{Intake, PlainReading, Taken, Untaken},
@@ -29,14 +29,14 @@ const READINGS_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct Readings {
     intake: Intake,
-    callers: Callers,
+    access: Access,
 }
 
 impl Readings {
-    /// Takes readings of these callers in.
+    /// Takes readings in of whoever may send them.
     #[must_use]
-    pub fn new(intake: Intake, callers: Callers) -> Self {
-        Self { intake, callers }
+    pub fn new(intake: Intake, access: Access) -> Self {
+        Self { intake, access }
     }
 
     /// Its routes.
@@ -52,7 +52,7 @@ async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let caller = readings.callers.caller(&headers, Scope::Readings)?;
+    let caller = readings.access.may(&headers, Scope::Readings)?;
     let documents = documents(&headers, &body)?;
     if documents.len() > READINGS_MAX {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {READINGS_MAX} readings a call")));
@@ -62,7 +62,7 @@ async fn take(
         let row = events::parse::<PlainReading>(document).and_then(PlainReading::into_row);
         read.push(row.map(|row: Row| rows.push(row)).map_err(|rejected| rejected.to_string()));
     }
-    let mut answers = readings.intake.take(&caller.name, &rows).await.into_iter();
+    let mut answers = readings.intake.take(&caller, &rows).await.into_iter();
     let mut away = false;
     let results: Vec<_> = read
         .into_iter()

@@ -13,6 +13,8 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
+use super::linger::Lingering;
+
 /// The head of a request must be there within this time.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 
@@ -22,7 +24,8 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// The pause after a connection that could not be taken, as where the process has too many files open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until told to stop, and then until everything that is being answered has been.
+/// Serves until told to stop, and then until everything that is being answered has been. A connection that has become a
+/// WebSocket is counted no more: its own part limits and ends it.
 pub(super) async fn serve(listener: TcpListener, router: Router, most: u32, mut stop: watch::Receiver<bool>) {
     let seats = Arc::new(Semaphore::new(most as usize));
     loop {
@@ -59,7 +62,8 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
     let _ = stream.set_nodelay(true);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT).max_buf_size(HEAD_BYTES);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let connection =
+        http.serve_connection(TokioIo::new(Lingering::new(stream)), TowerToHyperService::new(router)).with_upgrades();
     let mut connection = pin!(connection);
     let end = tokio::select! {
         end = connection.as_mut() => end,
@@ -74,6 +78,6 @@ async fn connection(stream: TcpStream, router: Router, mut stop: watch::Receiver
 }
 
 /// Told to stop, or nobody is left to tell.
-async fn told(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

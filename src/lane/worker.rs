@@ -98,7 +98,7 @@ impl<P: Processor> Worker<P> {
     /// A worker that has not joined yet.
     pub fn new(bus: SharedBus, processor: P, settings: WorkerSettings, stats: Arc<LaneStats>) -> Self {
         let (sender, late) = mpsc::channel(LATES);
-        let topic = processor.role().state_topic();
+        let topic = processor.role().state_topic().expect("a role on lanes has states");
         let mirror = settings.snapshots.as_ref().map(|snapshots| Mirror::new(snapshots, topic));
         Self {
             bus,

@@ -1,5 +1,8 @@
 //! The node's HTTP server: whether it lives, whether it is ready, what it has done, and how it says no.
 
+mod chat;
+mod typescript;
+
 use std::{
     io::{BufRead as _, BufReader},
     net::{SocketAddr, TcpListener},

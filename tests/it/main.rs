@@ -11,6 +11,7 @@ mod gateway;
 mod guarantee;
 mod keyring;
 mod layers;
+mod project;
 mod river;
 mod sealed;
 mod support;

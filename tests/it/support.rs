@@ -4,6 +4,7 @@
 //! waits for has a deadline; nothing sleeps for a fixed time and hopes.
 
 mod broker;
+pub mod chatter;
 mod ear;
 pub mod far;
 pub mod http;

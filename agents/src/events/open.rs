@@ -4,8 +4,8 @@
 macro_rules! open_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Deserialize)]
+        #[serde(try_from = "String")]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)*
             /// A type this version does not know. It is carried as it came.
@@ -41,12 +41,9 @@ macro_rules! open_enum {
             }
         }
 
-        impl From<$name> for String {
-            fn from(word: $name) -> String {
-                match word {
-                    $name::Other(text) => text,
-                    known => known.as_str().to_owned(),
-                }
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+                output.serialize_str(self.as_str())
             }
         }
 

@@ -4,7 +4,7 @@ use auren_agents::{
     Advice, Agent, AgentId, Cause, Coach, Consult, ConsultId, ConversationId, EventId, Neuroscientist, Observation,
     Parts, PastAdvice, Score, Text, Timestamp, TriggerType, UserId, care, events::BiometricType,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::case::{ask, seat, sentences};
 
@@ -123,8 +123,8 @@ fn consult(agent: &str, user: &str, trigger: &str, severity: f64, at: &str) -> C
             message: Text::new("A rule noticed something.").unwrap(),
         },
         at: Timestamp::parse(at).unwrap(),
-        recent: Vec::new(),
-        past: Vec::new(),
+        recent: Arc::default(),
+        past: Arc::default(),
         panel: Vec::new(),
         deadline: Duration::from_secs(10),
         parts: Parts::default(),
@@ -153,7 +153,7 @@ fn triggers() -> impl Iterator<Item = &'static str> {
 fn panel(template: &Consult, past: &mut Vec<PastAdvice>) -> [Advice; 2] {
     let mut first = template.clone();
     first.agent = id("neuroscientist");
-    first.past.clone_from(past);
+    first.past = past.as_slice().into();
     let found = ask(first.clone());
     let mut second = first.clone();
     second.agent = id("coach");
@@ -178,8 +178,10 @@ fn every_answer_is_short_clean_and_complete() {
                     for mask in masks {
                         let at = format!("2024-05-16T{hour:02}:10:00+02:00");
                         let mut template = consult("coach", "grid", trigger, severity, &at);
-                        template.recent = readings(16, mask, severity, trend);
-                        template.recent.retain(|seen| seen.timestamp <= template.at);
+                        template.recent = readings(16, mask, severity, trend)
+                            .into_iter()
+                            .filter(|seen| seen.timestamp <= template.at)
+                            .collect();
                         for advice in panel(&template, &mut Vec::new()) {
                             fail_if_any(
                                 &faults(&advice),
@@ -209,8 +211,8 @@ fn consecutive_days_share_no_sentence() {
                         let day = 13 + u32::try_from(night).unwrap();
                         let at = format!("2024-05-{day:02}T{hour:02}:10:00+02:00");
                         let mut template = consult("coach", user, trigger, 0.55, &at);
-                        template.recent = (12..=day).flat_map(|day| readings(day, mask, 0.55, "")).collect();
-                        template.recent.retain(|seen| seen.timestamp <= template.at);
+                        let readings = (12..=day).flat_map(|day| readings(day, mask, 0.55, ""));
+                        template.recent = readings.filter(|seen| seen.timestamp <= template.at).collect();
                         let now = panel(&template, &mut past);
                         for advice in &now {
                             fail_if_any(&faults(advice), &format!("{trigger} night {night} {user} {hour}"), advice);
@@ -236,7 +238,7 @@ fn the_same_notice_twice_a_day_is_not_answered_in_the_same_words() {
     for trigger in triggers() {
         let mut past = Vec::new();
         let mut template = consult("coach", "twice", trigger, 0.55, "2024-05-16T07:10:00+02:00");
-        template.recent = readings(16, 0b1, 0.55, "");
+        template.recent = readings(16, 0b1, 0.55, "").into();
         let morning = panel(&template, &mut past);
         template.at = Timestamp::parse("2024-05-16T15:10:00+02:00").unwrap();
         for (now, then) in panel(&template, &mut past).iter().zip(&morning) {
@@ -254,7 +256,7 @@ fn the_same_consult_always_gets_the_same_answer_and_persons_get_their_own_wordin
     for user in 0..40 {
         let mut template =
             consult("neuroscientist", &format!("user-{user}"), "hrv_drop", 0.6, "2024-05-16T07:10:00+02:00");
-        template.recent = readings(16, 0b1001, 0.6, "declining_3_days");
+        template.recent = readings(16, 0b1001, 0.6, "declining_3_days").into();
         let advice = ask(template.clone());
         assert_eq!(advice, ask(template));
         wordings.insert(advice.message.to_string());

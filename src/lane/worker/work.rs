@@ -213,7 +213,8 @@ impl<P: Processor> Worker<P> {
                     }
                 };
                 // Written all the same it would fail its whole batch, again and again.
-                let Some(topic) = effects.too_large_for(self.role().state_topic()) else { return Ok(effects) };
+                let state_topic = self.role().state_topic().expect("a role on lanes has states");
+                let Some(topic) = effects.too_large_for(state_topic) else { return Ok(effects) };
                 format!("brings about a record that is larger than {topic} takes")
             }
             Err(_) => {

@@ -47,6 +47,8 @@ impl River {
         config.bus.kind = BusKind::Kafka;
         // Tests run beside each other; one that wants a server takes a free port.
         config.http.address.clear();
+        // Nor does a test keep a secret in the folder it runs in.
+        config.tokens.secret = Some("a secret that everybody knows, for tests".to_owned().into());
         Self { stage, config, agents: Agents::built_in(), keys: Keys::ephemeral("tests") }
     }
 

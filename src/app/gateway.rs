@@ -1,0 +1,50 @@
+//! The node's HTTP server, put together: which parts it has follows from the configuration and from who may use them.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::HubError;
+use crate::{
+    bus::SharedBus,
+    config::Config,
+    gateway::{Access, Chat, Gateway, Ops, Part, People, Readings, Watches},
+    intake::Intake,
+    phi::Keys,
+};
+
+/// What the parts answer with.
+pub(super) struct Inside<'a> {
+    pub(super) bus: &'a SharedBus,
+    /// There where a role or a caller needs them.
+    pub(super) keys: Option<&'a Keys>,
+    pub(super) watches: Watches,
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+/// Opens it; none where the configuration wants no server.
+pub(super) async fn open(config: &Config, inside: Inside<'_>) -> Result<Option<Gateway>, HubError> {
+    if config.http.address.is_empty() {
+        return Ok(None);
+    }
+    let parts = parts(config, Access::open(config)?, inside);
+    Ok(Gateway::open(&config.http, parts).await?)
+}
+
+fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Vec<Part> {
+    let Inside { bus, keys, mut watches, stopping } = inside;
+    let node = &config.node.id;
+    let chat = access.has_people().then(|| Chat::new(access.clone(), Arc::clone(bus), &config.chat, stopping.clone()));
+    if chat.is_none() {
+        tracing::warn!("there is no chat: in earnest it needs tokens.secret or tokens.public_key_file");
+    }
+    watches.chat = chat.as_ref().map(Chat::stats);
+    let mut parts = vec![Ops::new(node, Arc::clone(bus), watches, stopping).part()];
+    parts.extend(chat.map(Chat::part));
+    if let Some(keys) = keys.filter(|_| access.has_anybody()) {
+        parts.push(Readings::new(Intake::new(Arc::clone(bus), keys.clone()), access.clone()).part());
+        let (bus, keys, caps) = (Arc::clone(bus), keys.clone(), config.detokenize.clone());
+        parts.push(People { bus, keys, access, caps, node: node.clone() }.part());
+    }
+    parts
+}

@@ -1,0 +1,57 @@
+//! `auren token`: a token for chat or for a program, signed with the node's own secret.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use auren::{config::Scope, gateway::Tokens};
+use auren_agents::UserId;
+
+use super::{Context, Exit, context};
+
+const EXAMPLES: &str = "\
+Examples:
+  auren token --user u-1                              for Authorization: Bearer
+  auren token --user u-1 --link                       the chat page's address, signed in as u-1
+  auren token --user watch --hours 1 --scope readings,detokenize:care
+
+It signs with tokens.secret, or with the secret that a development node keeps in tokens.secret_file. Where \
+tokens.public_key_file is set, somebody else signs and this command cannot.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// Who it is of: whose conversation, or a program's name.
+    #[arg(long, value_name = "ID", value_parser = context::user)]
+    user: UserId,
+    /// What it allows, comma-separated: chat, readings, erase, detokenize:PURPOSE.
+    #[arg(long, value_name = "SCOPE", value_delimiter = ',', default_value = "chat", value_parser = scope)]
+    scope: Vec<Scope>,
+    /// How long it holds.
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    hours: u32,
+    /// Print the address of the chat page with the token in it, which browsers do not send on.
+    #[arg(long)]
+    link: bool,
+}
+
+pub(super) fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
+    let config = &context.config;
+    let tokens =
+        Tokens::open(&config.tokens, config.node.profile)?.context("there is no tokens.secret to sign with")?;
+    let life = Duration::from_secs(u64::from(args.hours) * 3600);
+    let scopes: Vec<_> = args.scope.iter().map(|scope| scope.name()).collect();
+    let token = tokens
+        .make(args.user.as_str(), &scopes.join(" "), life)
+        .context("the node believes a public key (tokens.public_key_file); who has the private one signs")?;
+    if args.link {
+        context.console.line(format_args!("http://{}/#token={token}", context.config.http.address))?;
+    } else {
+        context.console.line(token)?;
+    }
+    Ok(Exit::Done)
+}
+
+/// A scope, as a flag takes it.
+fn scope(text: &str) -> Result<Scope, String> {
+    text.parse()
+}

@@ -1,0 +1,71 @@
+//! Chat over HTTP: which pages may connect, and how much one frontend may ask for.
+
+use serde::{Deserialize, Serialize};
+
+/// Chat for frontends.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ChatSection {
+    /// Origins of web pages that may connect besides the node's own.
+    pub origins: Vec<String>,
+    /// Most sockets and event streams at a time.
+    pub max_sockets: usize,
+    /// Most of them of one person.
+    pub max_sockets_per_user: usize,
+    /// The largest frame of a client.
+    pub max_frame_bytes: usize,
+    /// How deep the JSON of a client's frame may be.
+    pub max_json_depth: usize,
+    /// Frames a second that a client may send; twice as many may come at once.
+    pub frames_per_second: u32,
+    /// How often a sign of life is sent. A socket that answers none for twice as long is closed.
+    pub heartbeat_ms: u64,
+    /// A socket that takes nothing for so long is closed.
+    pub slow_ms: u64,
+    /// The newest events of a person that are kept in memory.
+    pub ring_events: usize,
+    /// People who have just left and whose newest events are still kept in memory.
+    pub ring_users: usize,
+    /// Reads of the log at a time, for clients that come back after long.
+    pub max_log_reads: usize,
+}
+
+impl Default for ChatSection {
+    fn default() -> Self {
+        Self {
+            origins: Vec::new(),
+            max_sockets: 10_000,
+            max_sockets_per_user: 16,
+            max_frame_bytes: 32 * 1024,
+            max_json_depth: 16,
+            frames_per_second: 20,
+            heartbeat_ms: 25_000,
+            slow_ms: 10_000,
+            ring_events: 32,
+            ring_users: 1_000,
+            max_log_reads: 8,
+        }
+    }
+}
+
+impl ChatSection {
+    /// The first key whose value must not be, and what it must be.
+    pub(super) fn fault(&self) -> Option<(&'static str, &'static str)> {
+        let faults = [
+            (self.max_sockets == 0, "chat.max_sockets", "must be at least 1"),
+            (self.max_sockets_per_user == 0, "chat.max_sockets_per_user", "must be at least 1"),
+            (
+                !(256..=1024 * 1024).contains(&self.max_frame_bytes),
+                "chat.max_frame_bytes",
+                "must be from 256 to 1048576",
+            ),
+            (!(2..=64).contains(&self.max_json_depth), "chat.max_json_depth", "must be from 2 to 64"),
+            (!(1..=10_000).contains(&self.frames_per_second), "chat.frames_per_second", "must be from 1 to 10000"),
+            (!(100..=600_000).contains(&self.heartbeat_ms), "chat.heartbeat_ms", "must be from 100 to 600000"),
+            (!(100..=600_000).contains(&self.slow_ms), "chat.slow_ms", "must be from 100 to 600000"),
+            (!(1..=10_000).contains(&self.ring_events), "chat.ring_events", "must be from 1 to 10000"),
+            (!(1..=256).contains(&self.max_log_reads), "chat.max_log_reads", "must be from 1 to 256"),
+        ];
+        faults.into_iter().find(|(wrong, ..)| *wrong).map(|(_, key, why)| (key, why))
+    }
+}

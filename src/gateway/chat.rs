@@ -1,0 +1,151 @@
+//! Chat for frontends: a WebSocket (`auren.v1`), the same events as a page and as a stream, tickets for browsers, and the
+//! chat page itself.
+//!
+//! [`feed`] follows the log once for the node, [`listener`] is one client's place in it, [`protocol`] the frames,
+//! [`socket`] one WebSocket, [`pages`] HTTP without one, [`tickets`] what a browser connects with, [`web`] the page. The person
+//! is the token's `sub` everywhere.
+
+mod feed;
+mod listener;
+mod pages;
+mod protocol;
+mod socket;
+mod stats;
+mod tickets;
+mod web;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Query, State, WebSocketUpgrade, rejection::QueryRejection},
+    http::{
+        HeaderMap, StatusCode,
+        header::{HOST, ORIGIN},
+    },
+    response::Response,
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+pub(crate) use self::stats::Stats;
+use self::{
+    feed::Feed,
+    protocol::{After, SUBPROTOCOL},
+    tickets::{TICKET_LIFE, Tickets},
+};
+use super::{Access, Part, Problem, tokens::Person};
+use crate::{bus::SharedBus, config::ChatSection};
+
+/// What a socket reads at once. Most sockets are idle, and the usual 128 KiB are for others.
+const READ_BYTES: usize = 4 * 1024;
+
+/// Chat on a node.
+#[derive(Debug)]
+pub struct Chat {
+    access: Access,
+    tickets: Tickets,
+    settings: ChatSection,
+    feed: Arc<Feed>,
+    stats: Arc<Stats>,
+    seats: Arc<Semaphore>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// What a WebSocket's address says.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    after: Option<String>,
+    ticket: Option<String>,
+}
+
+impl Chat {
+    /// Chat on this bus with the people whom `access` knows, until `stopping` says so.
+    #[must_use]
+    pub fn new(access: Access, bus: SharedBus, settings: &ChatSection, stopping: watch::Receiver<bool>) -> Self {
+        let stats = Arc::new(Stats::default());
+        let feed = Feed::new(bus, settings, Arc::clone(&stats), stopping.clone());
+        let seats = Arc::new(Semaphore::new(settings.max_sockets));
+        Self { access, tickets: Tickets::default(), settings: settings.clone(), feed, stats, seats, stopping }
+    }
+
+    /// What it counts.
+    pub(crate) fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.stats)
+    }
+
+    /// Its routes.
+    #[must_use]
+    pub fn part(self) -> Part {
+        let routes = Router::new()
+            .route("/v1/ws", get(upgrade))
+            .route("/v1/ws-ticket", post(ticket))
+            .route("/v1/conversations/events", get(pages::page))
+            .route("/v1/conversations/events/stream", get(pages::stream_of))
+            .route("/v1/conversations/{user}/events", get(pages::page_of))
+            .with_state(Arc::new(self));
+        Part(routes.merge(web::routes()))
+    }
+
+    /// Who comes, with a ticket or with a token.
+    fn person(&self, ticket: Option<&str>, headers: &HeaderMap) -> Result<Person, Problem> {
+        ticket.map_or_else(|| self.access.person(headers), |ticket| self.tickets.redeem(ticket))
+    }
+
+    /// Whether a page of this origin may connect. Programs have none.
+    fn origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+        let origin = origin.to_str().unwrap_or_default();
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let own = origin.split_once("://").is_some_and(|(_, from)| from == host);
+        if own || self.settings.origins.iter().any(|known| known == origin) {
+            return Ok(());
+        }
+        Err(Problem::new(StatusCode::FORBIDDEN, "pages of this origin may not connect; chat.origins lists who may"))
+    }
+
+    /// A place among the sockets and streams.
+    fn seat(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.seats)
+            .try_acquire_owned()
+            .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "all sockets of this node are taken"))
+    }
+}
+
+/// `GET /v1/ws`.
+async fn upgrade(
+    State(chat): State<Arc<Chat>>,
+    headers: HeaderMap,
+    asked: Result<Query<Asked>, QueryRejection>,
+    socket: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let bad = |words: String| Problem::new(StatusCode::BAD_REQUEST, words);
+    chat.origin(&headers)?;
+    let Query(asked) = asked.map_err(|error| pages::unfit(&error))?;
+    let person = chat.person(asked.ticket.as_deref(), &headers)?;
+    let socket = socket.map_err(|error| bad(format!("is no WebSocket handshake: {}", error.body_text())))?;
+    let socket = socket.protocols([SUBPROTOCOL]);
+    if socket.selected_protocol().is_none() {
+        return Err(bad(format!("name the subprotocol {SUBPROTOCOL}")));
+    }
+    let seat = chat.seat()?;
+    // A browser cannot read why a handshake failed, so a bad place is told on the socket.
+    let after = asked
+        .after
+        .as_deref()
+        .map_or(Ok(After::Now), |after| after.parse().map_err(|_| "a cursor is `partition:offset`, or `earliest`"));
+    let most = chat.settings.max_frame_bytes;
+    let socket = socket.read_buffer_size(READ_BYTES).write_buffer_size(0).max_message_size(most).max_frame_size(most);
+    Ok(socket.on_upgrade(move |socket| async move {
+        socket::serve(chat, person, after, socket).await;
+        drop(seat);
+    }))
+}
+
+/// `POST /v1/ws-ticket`.
+async fn ticket(State(chat): State<Arc<Chat>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
+    let person = chat.access.person(&headers)?;
+    Ok(Json(json!({ "ticket": chat.tickets.give(person), "expires_in_s": TICKET_LIFE.as_secs() })))
+}

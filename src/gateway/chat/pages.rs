@@ -1,0 +1,241 @@
+//! The same events without a WebSocket: a page of them, and a stream of server-sent events. Their cursors are the same.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use auren_agents::ConversationEvent;
+use axum::{
+    Json,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+    response::sse::{Event, KeepAlive, Sse},
+};
+use futures::{Stream, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::{
+    sync::{
+        OwnedSemaphorePermit,
+        mpsc::{self, error::SendTimeoutError},
+    },
+    time::sleep,
+};
+
+use super::{
+    Chat,
+    feed::{Told, told},
+    listener::{Listener, Next, NoListener, TELL_LIMIT},
+    protocol::{After, Behind, Close},
+    stats::Stats,
+};
+use crate::{
+    bus::{BusError, Read, ReadFrom, ReadUntil, Topic},
+    gateway::{Problem, server, tokens::Person},
+};
+
+/// Most events of one page.
+const PAGE_MAX: usize = 500;
+/// Most records of the log that one page looks through.
+const SCAN_MAX: i64 = 50_000;
+
+/// What is asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    after: Option<String>,
+    limit: Option<usize>,
+    ticket: Option<String>,
+}
+
+/// A page of a person's events.
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    events: Vec<Placed>,
+    /// Where the next page begins.
+    next: String,
+    /// Whether there is more already.
+    more: bool,
+    /// Where the page began instead, when older events are not kept any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<String>,
+}
+
+/// An event and its place.
+#[derive(Debug, Serialize)]
+struct Placed {
+    cursor: String,
+    event: ConversationEvent,
+}
+
+/// `GET /v1/conversations/events`.
+pub(super) async fn page(
+    State(chat): State<Arc<Chat>>,
+    headers: HeaderMap,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let person = chat.access.person(&headers)?;
+    let Query(asked) = asked.map_err(|error| unfit(&error))?;
+    chat.page(&person, &asked).await.map(Json)
+}
+
+/// `GET /v1/conversations/{user}/events`: the same, for who wants to name the person.
+pub(super) async fn page_of(
+    State(chat): State<Arc<Chat>>,
+    headers: HeaderMap,
+    Path(user): Path<String>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let person = chat.access.person(&headers)?;
+    let Query(asked) = asked.map_err(|error| unfit(&error))?;
+    if user != person.user.as_str() {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "the token is somebody else's"));
+    }
+    chat.page(&person, &asked).await.map(Json)
+}
+
+/// `GET /v1/conversations/events/stream`.
+pub(super) async fn stream_of(
+    State(chat): State<Arc<Chat>>,
+    headers: HeaderMap,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    chat.origin(&headers)?;
+    let Query(asked) = asked.map_err(|error| unfit(&error))?;
+    let person = chat.person(asked.ticket.as_deref(), &headers)?;
+    let seat = chat.seat()?;
+    // What a browser comes back with wins over the address that it came with first.
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(asked.after.as_deref());
+    let after = place(last)?.unwrap_or(After::Now);
+    let most = chat.settings.max_sockets_per_user;
+    let listener = Listener::open(&chat.feed, &person.user, after, most).await.map_err(problem)?;
+    let (heartbeat, slow) = (chat.settings.heartbeat_ms, chat.settings.slow_ms);
+    let (give, take) = mpsc::channel(1);
+    let flow = Flow { listener, give, limit: Duration::from_millis(slow), stats: Arc::clone(&chat.stats), _seat: seat };
+    let (mut stopping, left) = (chat.stopping.clone(), person.left());
+    tokio::spawn(async move {
+        let _open = chat.stats.open();
+        tokio::select! {
+            () = server::told(&mut stopping) => {}
+            () = sleep(left) => {}
+            () = flow.run() => {}
+        }
+    });
+    let events = stream::unfold(take, async |mut take| Some((Ok(take.recv().await?), take)));
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_millis(heartbeat))))
+}
+
+/// A stream's events on their way. It is a task of its own, so that one that nobody reads ends all the same.
+struct Flow {
+    listener: Listener,
+    give: mpsc::Sender<Event>,
+    /// How long an event may wait to be taken.
+    limit: Duration,
+    stats: Arc<Stats>,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl Flow {
+    async fn run(mut self) {
+        loop {
+            let next = tokio::select! {
+                next = self.listener.next() => next,
+                () = self.give.closed() => return,
+            };
+            let events = match next {
+                Ok(Next::Events(events)) => events.into_iter().map(|told| written(&told)).collect(),
+                Ok(Next::Gap(after, resumes_at)) => {
+                    let data = json!({ "after": after.to_string(), "resumes_at": resumes_at.to_string() });
+                    vec![Event::default().event("gap").id(resumes_at.to_string()).data(data.to_string())]
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an event stream cannot go on");
+                    return self.stats.closed(Close::LogAway);
+                }
+            };
+            for event in events {
+                let sent = match self.give.send_timeout(event, TELL_LIMIT).await {
+                    Err(SendTimeoutError::Timeout(event)) => {
+                        self.listener.give_way();
+                        self.give.send_timeout(event, self.limit).await
+                    }
+                    sent => sent,
+                };
+                match sent {
+                    Ok(()) => self.stats.event(),
+                    Err(SendTimeoutError::Timeout(_)) => return self.stats.closed(Close::Slow),
+                    Err(SendTimeoutError::Closed(_)) => return,
+                }
+            }
+        }
+    }
+}
+
+fn written(told: &Told) -> Event {
+    let json = serde_json::to_string(&*told.event).expect("events are plain data with text keys");
+    Event::default().event("event").id(told.cursor.to_string()).data(json)
+}
+
+impl Chat {
+    async fn page(&self, person: &Person, asked: &Asked) -> Result<Page, Problem> {
+        let limit = asked.limit.unwrap_or(100).clamp(1, PAGE_MAX);
+        let partition = self.feed.partition(&person.user).await.map_err(away)?;
+        let marks = self.feed.bus.watermarks(Topic::Events).await.map_err(away)?;
+        let (first, end) = marks.get(&partition).copied().unwrap_or_default();
+        let asked = match place(asked.after.as_deref())?.unwrap_or(After::Earliest) {
+            After::Now => end,
+            After::Earliest => first,
+            After::Place(cursor) if cursor.partition != partition => {
+                return Err(problem(NoListener::BadCursor("it is in another partition than your events")));
+            }
+            After::Place(cursor) if cursor.offset >= end => {
+                return Err(problem(NoListener::BadCursor("nothing has been written there yet")));
+            }
+            After::Place(cursor) => cursor.offset + 1,
+        };
+        let mut next = asked.max(first);
+        let gap = (next > asked).then(|| Behind { partition, next }.to_string());
+        let _permit = self.feed.reads.acquire().await.map_err(|_| away(BusError::Closed))?;
+        let (stop, mut events) = (end.min(next.saturating_add(SCAN_MAX)), Vec::new());
+        let (topic, from) = (Topic::Events, ReadFrom::Offset(next));
+        let mut batches = self.feed.bus.read(Read { topic, partitions: vec![partition], from, until: ReadUntil::End });
+        self.stats.log_read();
+        'log: while next < stop {
+            let Some(batch) = batches.recv().await else {
+                next = end;
+                break;
+            };
+            for record in batch.map_err(away)? {
+                if record.offset >= stop || events.len() == limit {
+                    break 'log;
+                }
+                next = record.offset + 1;
+                if let Some(told) = told(&record, person.user.as_str()) {
+                    events.push(Placed { cursor: told.cursor.to_string(), event: Arc::unwrap_or_clone(told.event) });
+                }
+            }
+        }
+        Ok(Page { events, next: Behind { partition, next }.to_string(), more: next < end, gap })
+    }
+}
+
+pub(super) fn unfit(asked: &QueryRejection) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, asked.body_text())
+}
+
+/// The place that a client names.
+pub(super) fn place(after: Option<&str>) -> Result<Option<After>, Problem> {
+    let parsed = after.map(str::parse::<After>).transpose();
+    parsed.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("after: {error}")))
+}
+
+fn problem(why: NoListener) -> Problem {
+    match why {
+        NoListener::BadCursor(why) => Problem::new(StatusCode::BAD_REQUEST, format!("after: {why}")),
+        NoListener::TooMany => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many sockets and streams of yours"),
+        NoListener::Bus(error) => away(error),
+    }
+}
+
+fn away(error: BusError) -> Problem {
+    tracing::warn!(%error, "conversations.events cannot be read");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the log cannot be read now; try again")
+}

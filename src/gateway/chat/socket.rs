@@ -1,0 +1,321 @@
+//! A WebSocket from its hello to its close: one task, which waits for events, for frames, for acknowledgements and for
+//! reasons to end.
+//!
+//! What a client sends is written in order, as many at once as have come while the log was busy. Events are no queue here:
+//! a socket that is slow stays behind in the log and holds up nobody.
+
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
+
+use auren_agents::{EventId, InboxAction, InboxRecord, Text, Timestamp};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use serde_json::Map;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::{
+    Chat,
+    listener::{Listener, Next, NoListener, TELL_LIMIT},
+    protocol::{self, After, Behind, ClientFrame, Close, ServerFrame, Unfit},
+};
+use crate::{
+    bus::{BusError, Cursor, Outgoing},
+    client,
+    gateway::{server::told, tokens::Person},
+    wire,
+};
+
+/// Most frames of a client that wait for the log.
+const WAITING_MAX: usize = 64;
+/// How long a close may take to be heard.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// When to try again where the log did not take a message.
+const RETRY_MS: u64 = 1000;
+
+/// How a socket ends.
+enum End {
+    /// It is told why.
+    Close(Close),
+    /// It has gone.
+    Gone,
+}
+
+type Step = Result<(), End>;
+type Answers = Vec<Result<Cursor, BusError>>;
+type Publishing = Pin<Box<dyn Future<Output = Answers> + Send>>;
+
+/// A message of the client that the log does not have yet.
+struct Waiting {
+    /// Whom to acknowledge; nobody where the client has no name for it.
+    client_id: Option<Text<128>>,
+    record: Outgoing,
+}
+
+/// How many frames may come.
+struct Pace {
+    per_second: f64,
+    left: f64,
+    at: Instant,
+}
+
+struct Session<'a> {
+    chat: &'a Chat,
+    person: &'a Person,
+    socket: WebSocket,
+    /// What the next event follows.
+    behind: Behind,
+    waiting: VecDeque<Waiting>,
+    /// Who is acknowledged when what is being published has been.
+    published: Vec<Option<Text<128>>>,
+    pace: Pace,
+    heard: Instant,
+}
+
+/// Serves a socket until it ends.
+pub(super) async fn serve(chat: Arc<Chat>, person: Person, after: Result<After, &'static str>, socket: WebSocket) {
+    let _open = chat.stats.open();
+    let mut session = Session {
+        chat: &chat,
+        person: &person,
+        socket,
+        behind: Behind { partition: 0, next: 0 },
+        waiting: VecDeque::new(),
+        published: Vec::new(),
+        pace: Pace::new(chat.settings.frames_per_second),
+        heard: Instant::now(),
+    };
+    let Err(end) = session.live(after).await;
+    if let End::Close(why) = end {
+        session.close(why).await;
+    }
+}
+
+impl Session<'_> {
+    async fn live(&mut self, after: Result<After, &'static str>) -> Result<std::convert::Infallible, End> {
+        let mut listener = self.begin(after).await?;
+        self.behind = listener.at();
+        let connection = format!("{:016x}", rand::random::<u64>());
+        let (cursor, heartbeat_ms) = (self.behind.to_string(), self.chat.settings.heartbeat_ms);
+        self.say(&ServerFrame::Hello { connection: &connection, heartbeat_ms, cursor: &cursor }).await?;
+        let mut stopping = self.chat.stopping.clone();
+        let expiry = sleep(self.person.left());
+        tokio::pin!(expiry);
+        let heartbeat = Duration::from_millis(heartbeat_ms);
+        let mut beat = interval(heartbeat);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut publishing: Option<Publishing> = None;
+        loop {
+            if publishing.is_none() && !self.waiting.is_empty() {
+                publishing = Some(self.publish());
+            }
+            tokio::select! {
+                () = told(&mut stopping) => return Err(End::Close(Close::GoingAway)),
+                () = &mut expiry => return Err(End::Close(Close::Expired)),
+                _ = beat.tick() => {
+                    if self.heard.elapsed() > heartbeat * 2 {
+                        return Err(End::Close(Close::Silent));
+                    }
+                    self.send(Message::Ping(bytes::Bytes::new())).await?;
+                }
+                frame = self.socket.recv(), if self.waiting.len() < WAITING_MAX => self.hear(frame).await?,
+                answers = async { match &mut publishing {
+                    Some(publishing) => publishing.await,
+                    None => std::future::pending().await,
+                } } => {
+                    publishing = None;
+                    self.acknowledge(answers).await?;
+                }
+                next = listener.next() => match next {
+                    Ok(next) => self.tell(next, &mut listener).await?,
+                    Err(error) => {
+                        tracing::warn!(%error, "a socket's events cannot be read");
+                        return Err(End::Close(Close::LogAway));
+                    }
+                },
+            }
+        }
+    }
+
+    async fn begin(&mut self, after: Result<After, &'static str>) -> Result<Listener, End> {
+        let most = self.chat.settings.max_sockets_per_user;
+        let opened = match after {
+            Ok(after) => Listener::open(&self.chat.feed, &self.person.user, after, most).await,
+            Err(why) => Err(NoListener::BadCursor(why)),
+        };
+        match opened {
+            Ok(listener) => Ok(listener),
+            Err(NoListener::BadCursor(why)) => {
+                self.refuse("bad_cursor", &format!("after is no place to go on at: {why}"), None, None).await?;
+                Err(End::Close(Close::BadCursor))
+            }
+            Err(NoListener::TooMany) => {
+                self.refuse("too_many_sockets", &format!("at most {most} sockets a person"), None, None).await?;
+                Err(End::Close(Close::TooMany))
+            }
+            Err(NoListener::Bus(error)) => {
+                tracing::warn!(%error, "a socket cannot begin");
+                Err(End::Close(Close::LogAway))
+            }
+        }
+    }
+
+    async fn tell(&mut self, next: Next, listener: &mut Listener) -> Step {
+        let begun = Instant::now();
+        match next {
+            Next::Gap(after, resumes_at) => {
+                self.behind = resumes_at;
+                let (after, resumes_at) = (after.to_string(), resumes_at.to_string());
+                self.say(&ServerFrame::Gap { after: &after, resumes_at: &resumes_at }).await
+            }
+            Next::Events(events) => {
+                for told in events {
+                    let (cursor, prev) = (told.cursor.to_string(), self.behind.to_string());
+                    self.say(&ServerFrame::Event { cursor: &cursor, prev: &prev, event: &told.event }).await?;
+                    self.behind = Behind { partition: told.cursor.partition, next: told.cursor.offset + 1 };
+                    self.chat.stats.event();
+                    if begun.elapsed() > TELL_LIMIT {
+                        listener.give_way();
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn hear(&mut self, frame: Option<Result<Message, axum::Error>>) -> Step {
+        let Some(frame) = frame else { return Err(End::Gone) };
+        let frame = frame.map_err(|_| End::Close(Close::Unreadable))?;
+        self.heard = Instant::now();
+        self.chat.stats.received();
+        if let Err(wait) = self.pace.take() {
+            let words = format!("at most {} frames a second", self.chat.settings.frames_per_second);
+            self.refuse("too_many_frames", &words, None, Some(wait)).await?;
+            return Err(End::Close(Close::TooFast));
+        }
+        match frame {
+            Message::Text(text) => match protocol::read(&text, self.chat.settings.max_json_depth) {
+                Ok(frame) => self.act(frame).await,
+                Err(Unfit { code, message, client_id }) => {
+                    self.refuse(code, &message, client_id.as_deref(), None).await
+                }
+            },
+            Message::Binary(_) => self.refuse("binary_frame", "frames are JSON text", None, None).await,
+            // The library has answered a ping.
+            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Close(_) => {
+                // The library answers it while it is read on.
+                let _ = timeout(CLOSE_LIMIT, self.socket.recv()).await;
+                Err(End::Gone)
+            }
+        }
+    }
+
+    async fn act(&mut self, frame: ClientFrame) -> Step {
+        let (user, now) = (self.person.user.clone(), Timestamp::now());
+        let derived = |kind: &str, what: &str| EventId::derived(&[kind, user.as_str(), what]);
+        let (client_id, record) = match frame {
+            ClientFrame::Ping => return self.say(&ServerFrame::Pong).await,
+            ClientFrame::Send { client_id, text, to } => {
+                let record = client::message(user, text, to, Some(client_id.clone()), now);
+                (Some(client_id), record)
+            }
+            ClientFrame::Stop { turn } => {
+                let event_id = derived("inbox-stop", &turn.to_string());
+                let action = InboxAction::Stop { turn, extra: Map::new() };
+                (None, InboxRecord { event_id, user_id: user, action, client_id: None, timestamp: now })
+            }
+            ClientFrame::Seen { cursor } => {
+                let place: Option<Cursor> = cursor.parse().ok();
+                if place.is_none_or(|place| place.partition != self.behind.partition) {
+                    return self.refuse("bad_cursor", "seen names the cursor of an event of yours", None, None).await;
+                }
+                let event_id = derived("inbox-seen", &cursor);
+                let action = InboxAction::Seen { cursor, extra: Map::new() };
+                (None, InboxRecord { event_id, user_id: user, action, client_id: None, timestamp: now })
+            }
+        };
+        self.waiting.push_back(Waiting { client_id, record: wire::outgoing(&record) });
+        Ok(())
+    }
+
+    /// Writes all that waits.
+    fn publish(&mut self) -> Publishing {
+        let (names, records) = self.waiting.drain(..).map(|waiting| (waiting.client_id, waiting.record)).unzip();
+        self.published = names;
+        let bus = Arc::clone(&self.chat.feed.bus);
+        Box::pin(async move { bus.publish(records).await })
+    }
+
+    async fn acknowledge(&mut self, answers: Answers) -> Step {
+        for (client_id, answer) in std::mem::take(&mut self.published).into_iter().zip(answers) {
+            match (client_id, answer) {
+                (Some(client_id), Ok(cursor)) => {
+                    let cursor = cursor.to_string();
+                    self.say(&ServerFrame::Ack { client_id: &client_id, cursor: &cursor }).await?;
+                }
+                (None, Ok(_)) => {}
+                (client_id, Err(error)) => {
+                    tracing::warn!(%error, "a client's frame was not taken");
+                    let words = "it is not known to have been taken; send it again, which makes it no second one";
+                    self.refuse("not_taken", words, client_id.as_deref(), Some(RETRY_MS)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn refuse(&mut self, code: &str, message: &str, client_id: Option<&str>, retry: Option<u64>) -> Step {
+        self.say(&ServerFrame::Error { code, message, client_id, retry_after_ms: retry }).await
+    }
+
+    async fn say(&mut self, frame: &ServerFrame<'_>) -> Step {
+        let text = serde_json::to_string(frame).expect("frames are plain data with text keys");
+        self.send(Message::Text(text.into())).await
+    }
+
+    async fn send(&mut self, message: Message) -> Step {
+        let limit = Duration::from_millis(self.chat.settings.slow_ms);
+        match timeout(limit, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(End::Gone),
+            Err(_) => Err(End::Close(Close::Slow)),
+        }
+    }
+
+    /// Says why, and waits a moment for the other side to hear it.
+    async fn close(&mut self, why: Close) {
+        let frame = CloseFrame { code: why.code(), reason: why.reason().into() };
+        // A frame that cannot be read may be a connection that broke, which takes no close and is not one.
+        let certain = why != Close::Unreadable;
+        if certain {
+            self.chat.stats.closed(why);
+        }
+        let said = timeout(CLOSE_LIMIT, self.socket.send(Message::Close(Some(frame)))).await;
+        if matches!(said, Ok(Err(_))) {
+            return;
+        }
+        if !certain {
+            self.chat.stats.closed(why);
+        }
+        let heard = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        // Who does not answer is left all the same.
+        let _ = timeout(CLOSE_LIMIT, heard).await;
+    }
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        let per_second = f64::from(per_second);
+        Self { per_second, left: per_second * 2.0, at: Instant::now() }
+    }
+
+    /// Lets a frame pass, or says in how many milliseconds one may.
+    fn take(&mut self) -> Result<(), u64> {
+        let gained = self.at.elapsed().as_secs_f64() * self.per_second;
+        self.at = Instant::now();
+        self.left = (self.left + gained).min(self.per_second * 2.0);
+        if self.left < 1.0 {
+            return Err(1000);
+        }
+        self.left -= 1.0;
+        Ok(())
+    }
+}

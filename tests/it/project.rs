@@ -1,0 +1,291 @@
+//! The history: every committed record is a row once, whoever is killed meanwhile; rows are compared with the log, made
+//! again from it, and followed back to what an answer rests on. All of it on a real PostgreSQL.
+
+mod erased;
+mod killed;
+mod node;
+mod why;
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use auren::{
+    bus::{Read, ReadFrom, ReadUntil, Record, SharedBus, Topic},
+    project::{
+        self, Database, ProjectError, ProjectSettings,
+        database::Written,
+        verify::{Compared, verify},
+    },
+};
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tokio::sync::watch;
+
+use crate::support::{
+    DEADLINE, Kind, Stage, drain, keyed, mission_biometric, mission_trigger, run, service, trigger, until,
+};
+
+/// A new database of the shared server.
+async fn database() -> String {
+    let server = service("AUREN_TEST_POSTGRES");
+    let name = format!("t{:016x}", rand::random::<u64>());
+    sql(&server, &format!("CREATE DATABASE {name}")).await;
+    server.replace("/postgres?", &format!("/{name}?"))
+}
+
+async fn count(url: &str, asked: &str) -> i64 {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::query_scalar(AssertSqlSafe(asked.to_owned())).fetch_one(&mut connection).await.unwrap()
+}
+
+async fn sql(url: &str, statement: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+}
+
+fn settings(url: &str) -> ProjectSettings {
+    ProjectSettings { url: url.to_owned(), max_batch: 7, compress_after_days: 30, keep_days: 0 }
+}
+
+/// A projector at work, until it is dropped.
+fn projector(bus: &SharedBus, url: &str) -> watch::Sender<bool> {
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(project::run(Arc::clone(bus), settings(url), Arc::default(), stopped));
+    stop
+}
+
+/// What comparing all topics comes to.
+async fn compared(bus: &SharedBus, url: &str) -> Compared {
+    let mut database = Database::open(url).await.unwrap();
+    let mut all = Compared::default();
+    for (_, one) in verify(bus, &mut database).await.unwrap() {
+        all.records += one.records;
+        all.equal += one.equal;
+        all.refused += one.refused;
+        all.forgotten += one.forgotten;
+        all.missing += one.missing;
+        all.different += one.different;
+        all.extra += one.extra;
+        all.behind += one.behind;
+        all.faults.extend(one.faults);
+    }
+    all
+}
+
+/// Waits until every one of so many records has been projected.
+async fn reaches(bus: &SharedBus, url: &str, records: u64) -> Compared {
+    until(&format!("{records} records are rows"), || async { compared(bus, url).await.records >= records }).await;
+    compared(bus, url).await
+}
+
+async fn all_of(bus: &SharedBus, topic: Topic) -> Vec<Record> {
+    let read = Read { topic, partitions: Vec::new(), from: ReadFrom::Earliest, until: ReadUntil::End };
+    drain(bus.read(read)).await.unwrap()
+}
+
+/// Twenty triggers and as many measurements of five people, a hub's own event, and three records that are no rows.
+async fn publish(stage: &Stage) {
+    let mut records = Vec::new();
+    for number in 0..20 {
+        let user = format!("u-{}", number % 5);
+        let mut event = mission_biometric();
+        event["user_id"] = json!(user);
+        event["event_id"] = json!(format!("b-{number}"));
+        // JSON has many ways to write a number.
+        event["metadata"]["statistical_summary"]["mean"] = json!(1e10);
+        records.push(keyed(Topic::Biometrics, &user, &event.to_string()));
+        records.push(keyed(Topic::Triggers, &user, &trigger(&user, &format!("t-{number}"), &["coach"]).to_string()));
+    }
+    let system =
+        json!({ "event_id": "s-1", "event_type": "hub_started", "node": "n", "timestamp": "2024-01-01T10:00:00Z" });
+    records.push(keyed(Topic::System, "n", &system.to_string()));
+    records.push(keyed(Topic::Biometrics, "u-1", "no JSON"));
+    records.push(keyed(Topic::Triggers, "u-1", "{}"));
+    // PostgreSQL keeps no U+0000, so that it is the database that refuses this one.
+    let mut hollow = mission_trigger();
+    hollow["note"] = json!("a\u{0}b");
+    records.push(keyed(Topic::Triggers, "u-1", &hollow.to_string()));
+    stage.publish(records).await;
+}
+
+const TOPICS: [Topic; 5] = [Topic::Biometrics, Topic::Triggers, Topic::Events, Topic::System, Topic::Inbox];
+
+async fn every_record_is_a_row_or_refused_and_every_difference_is_found(kind: Kind) {
+    let stage = Stage::open(kind).await;
+    stage.create(Topic::ALL, 3).await;
+    let url = database().await;
+    publish(&stage).await;
+    let stop = projector(&stage.bus, &url);
+    let all = reaches(&stage.bus, &url, 44).await;
+    assert_eq!((all.equal, all.refused, all.differences(), all.behind), (41, 3, 0, 0), "{:?}", all.faults);
+    drop(stop);
+
+    // Whoever changes a row is found out, whatever they do.
+    sql(&url, "DELETE FROM auren_triggers WHERE event_id = 't-3'").await;
+    sql(&url, "UPDATE auren_triggers SET severity = 0.1 WHERE event_id = 't-4'").await;
+    sql(
+        &url,
+        "UPDATE auren_biometrics SET rest = jsonb_set(rest, '{metadata,trend}', '\"up\"') WHERE event_id = 'b-5'",
+    )
+    .await;
+    sql(
+        &url,
+        "INSERT INTO auren_system_events SELECT at + interval '1 s', logged_at, log_partition, log_offset, event_id, \
+         user_id, event_type, node, rest FROM auren_system_events",
+    )
+    .await;
+    let all = compared(&stage.bus, &url).await;
+    assert_eq!((all.missing, all.different, all.extra), (1, 2, 1), "{:?}", all.faults);
+
+    // Made again from the log, all is well, although nothing new comes.
+    let stop = projector(&stage.bus, &url);
+    Database::open(&url).await.unwrap().empty().await.unwrap();
+    let all = reaches(&stage.bus, &url, 44).await;
+    assert_eq!((all.equal, all.refused, all.differences()), (41, 3, 0), "{:?}", all.faults);
+    Database::open(&url).await.unwrap().empty().await.unwrap();
+    let all = reaches(&stage.bus, &url, 44).await;
+    assert_eq!((all.equal, all.refused, all.differences()), (41, 3, 0), "{:?}", all.faults);
+    drop(stop);
+}
+
+#[test]
+fn every_record_is_a_row_or_refused_and_every_difference_is_found_on_kafka() {
+    run(every_record_is_a_row_or_refused_and_every_difference_is_found(Kind::Kafka));
+}
+
+#[test]
+fn every_record_is_a_row_or_refused_and_every_difference_is_found_on_the_embedded_bus() {
+    run(every_record_is_a_row_or_refused_and_every_difference_is_found(Kind::Embedded));
+}
+
+#[test]
+fn of_two_writers_at_the_same_offsets_one_writes_nothing() {
+    run(async {
+        let stage = Stage::open(Kind::Embedded).await;
+        stage.create(&TOPICS, 1).await;
+        publish(&stage).await;
+        let records = all_of(&stage.bus, Topic::Triggers).await;
+        let url = database().await;
+        let (mut one, mut other) = (Database::open(&url).await.unwrap(), Database::open(&url).await.unwrap());
+        let places = [(Topic::Triggers, 0)];
+        let (mut here, mut there) = (one.offsets(&places).await.unwrap(), other.offsets(&places).await.unwrap());
+        let ends = tokio::join!(one.write(&mut here, &records), other.write(&mut there, &records));
+        let stale = |end: &Result<Written, ProjectError>| matches!(end, Err(ProjectError::Stale { .. }));
+        assert!(stale(&ends.0) != stale(&ends.1), "{ends:?}");
+        assert_eq!(one.held(Topic::Triggers).await.unwrap().rows, 20);
+        // Nor may both hold the lock.
+        assert!(one.claim().await.unwrap() && !other.claim().await.unwrap());
+        drop(one);
+        until("the lock is free again", || async { Database::open(&url).await.unwrap().claim().await.unwrap() }).await;
+    });
+}
+
+#[test]
+fn tables_of_a_newer_version_are_left_alone() {
+    run(async {
+        let url = database().await;
+        Database::open(&url).await.unwrap();
+        sql(
+            &url,
+            "INSERT INTO auren_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', \
+             true, '\\x00', 0)",
+        )
+        .await;
+        for error in [Database::open(&url).await.unwrap_err(), Database::look(&url).await.unwrap_err()] {
+            assert!(matches!(error, ProjectError::Future { version: 99, .. }), "{error}");
+            assert!(error.to_string().contains("nothing was written"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn who_only_looks_makes_no_tables() {
+    run(async {
+        let url = database().await;
+        let error = Database::look(&url).await.unwrap_err();
+        assert!(matches!(error, ProjectError::NoTables { .. }), "{error}");
+        assert_eq!(count(&url, "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'auren%'").await, 0);
+        let mut one = Database::open(&url).await.unwrap();
+        let mut other = Database::look(&url).await.unwrap();
+        assert!(!other.is_claimed().await.unwrap());
+        assert!(one.claim().await.unwrap() && other.is_claimed().await.unwrap());
+    });
+}
+
+/// A PostgreSQL of a test's own. Dropped, it is killed, and its data are gone.
+struct Server {
+    child: Child,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = loop {
+            let port = rand::random_range(20_000..32_000);
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                break port;
+            }
+        };
+        let mut server = Self { child: launch(folder.path(), port), folder, port };
+        server.answers();
+        server
+    }
+
+    fn url(&self) -> String {
+        format!("postgres://auren@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+
+    /// SIGKILL; nobody is told.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Runs it again on what it had written.
+    fn again(&mut self) {
+        self.child = launch(self.folder.path(), self.port);
+        self.answers();
+    }
+
+    /// Waits until it answers. While processes of a killed one still end, it refuses to start.
+    fn answers(&mut self) {
+        let limit = std::time::Instant::now() + DEADLINE;
+        let url = self.url();
+        let answers = || {
+            let url = url.clone();
+            // A runtime of its own, on a thread of its own: whoever asks may be on a runtime already.
+            let asked = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async { PgConnection::connect(&url).await.is_ok() })
+            });
+            asked.join().unwrap()
+        };
+        while !answers() {
+            if self.child.try_wait().unwrap().is_some() {
+                self.child = launch(self.folder.path(), self.port);
+            }
+            assert!(std::time::Instant::now() < limit, "PostgreSQL does not start");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn launch(folder: &Path, port: u16) -> Child {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/postgres");
+    let mut command = Command::new(script);
+    command.arg(folder).arg(port.to_string());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}

@@ -1,0 +1,61 @@
+//! A person who is erased: no row is left, none comes, and making the history again does not bring them back.
+
+use auren::{bus::Topic, erase::erase, phi::Keys, project::Database};
+use auren_agents::UserId;
+
+use super::{count, database, projector, publish, reaches};
+use crate::support::{Kind, Stage, keyed, run, trigger};
+
+const TABLES: [&str; 4] = ["auren_biometrics", "auren_triggers", "auren_conversation_events", "auren_system_events"];
+
+/// Rows in which the person is named, wherever.
+async fn named(url: &str, user: &str) -> i64 {
+    let mut rows = 0;
+    for table in TABLES {
+        rows += count(url, &format!("SELECT count(*) FROM {table} t WHERE t::text LIKE '%{user}%'")).await;
+    }
+    rows
+}
+
+async fn who_is_erased_has_no_rows_and_gets_none(kind: Kind) {
+    let stage = Stage::open(kind).await;
+    stage.create(Topic::ALL, 3).await;
+    let url = database().await;
+    publish(&stage).await;
+    let stop = projector(&stage.bus, &url);
+    reaches(&stage.bus, &url, 44).await;
+    assert_eq!(named(&url, "u-2").await, 8);
+
+    let keys = Keys::ephemeral("tests");
+    erase(&keys, &*stage.bus, "node-1", "test", &UserId::new("u-2").unwrap()).await.unwrap();
+    let late = trigger("u-2", "t-late", &["coach"]).to_string();
+    stage.publish(vec![keyed(Topic::Triggers, "u-2", &late)]).await;
+    // The word in four topics, the receipt, and what came late.
+    let all = reaches(&stage.bus, &url, 50).await;
+    assert_eq!((all.equal, all.refused, all.forgotten, all.differences()), (33, 3, 14, 0), "{:?}", all.faults);
+    assert_eq!(named(&url, "u-2").await, 0);
+    assert_eq!(count(&url, "SELECT count(*) FROM auren_erased WHERE user_id = 'u-2'").await, 1);
+
+    Database::open(&url).await.unwrap().empty().await.unwrap();
+    let all = reaches(&stage.bus, &url, 50).await;
+    assert_eq!((all.equal, all.forgotten, all.differences()), (33, 14, 0), "{:?}", all.faults);
+    assert_eq!(named(&url, "u-2").await, 0);
+    drop(stop);
+
+    // In a new database, which has only the log to learn it from.
+    let url = database().await;
+    let _stop = projector(&stage.bus, &url);
+    let all = reaches(&stage.bus, &url, 50).await;
+    assert_eq!((all.equal, all.forgotten, all.differences()), (33, 14, 0), "{:?}", all.faults);
+    assert_eq!(named(&url, "u-2").await, 0);
+}
+
+#[test]
+fn who_is_erased_has_no_rows_and_gets_none_on_kafka() {
+    run(who_is_erased_has_no_rows_and_gets_none(Kind::Kafka));
+}
+
+#[test]
+fn who_is_erased_has_no_rows_and_gets_none_on_the_embedded_bus() {
+    run(who_is_erased_has_no_rows_and_gets_none(Kind::Embedded));
+}
