@@ -12,7 +12,7 @@ mod role;
 mod sections;
 mod tokens;
 
-pub use agents::{AgentsSection, HttpAgentSection};
+pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use chat::ChatSection;
 pub use load::{ConfigError, Source, load};

@@ -5,13 +5,14 @@
 //! once for all its desks, in its reception: how many questions are open, whether the circuit is, and the counters.
 //!
 //! Read the modules in this order: [`desk`] (one question), [`reception`] (who is let through), [`circuit`] (when nobody
-//! is), [`retry`] (asking again), [`health`] (what can be seen of it). [`http`] is agents in other processes, and
-//! [`service`] how anybody outside is asked.
+//! is), [`retry`] (asking again), [`health`] (what can be seen of it). [`http`] is agents in other processes, [`llm`]
+//! agents that are language models, and [`service`] how anybody outside is asked.
 
 mod circuit;
 mod desk;
 mod health;
 mod http;
+mod llm;
 mod reception;
 mod retry;
 mod service;
@@ -24,6 +25,7 @@ use auren_agents::{Agent, AgentActor, AgentCard, Coach, Consult, Neuroscientist}
 pub use self::http::{HttpAgent, HttpAgentSettings};
 pub use desk::{AT_ONCE, Answered, Asked, Desk, Heard, Question, Unanswered};
 pub use health::{AgentHealth, AgentTotals, CircuitState};
+pub use llm::{LlmAgent, LlmAgentSettings};
 use reception::Reception;
 pub use service::ServiceError;
 
@@ -114,6 +116,16 @@ impl Agents {
         let settings = Arc::new(settings);
         // Each arbiter has connections of its own, as they live on the thread that opens them.
         Ok(self.with_recipient_from(card, move || AgentActor::new(HttpAgent::of(&settings)).start().recipient()))
+    }
+
+    /// These and an agent that is a language model. Nobody connects to its endpoint before it is asked.
+    ///
+    /// # Errors
+    /// [`ServiceError::Settings`] where no request can be made of the settings.
+    pub fn with_llm(self, settings: LlmAgentSettings) -> Result<Self, ServiceError> {
+        let settings = Arc::new(settings);
+        let card = LlmAgent::open(&settings)?.card();
+        Ok(self.with_recipient_from(card, move || AgentActor::new(LlmAgent::of(&settings)).start().recipient()))
     }
 
     /// Their cards, in the order in which they were added.

@@ -1,10 +1,10 @@
 //! The node's own HTTP server. It is put together from [`Part`]s, each the routes of one concern, and knows none of them.
 //!
 //! [`ops`] answers whether the node lives, whether it can work, and what it has done; [`metrics`] names every figure with
-//! its unit. [`server`] takes connections with small buffers and ends them in order ([`linger`]), and [`problem`] is how every route
-//! says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes measured values
-//! in, [`people`] opens and erases them, [`chat`] is for frontends, and [`history`] shows what happened. Nothing outside this folder names axum, hyper or the
-//! Prometheus client.
+//! its unit. [`server`] takes connections with small buffers and ends them in order ([`linger`]), and [`problem`] is how
+//! every route says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes
+//! measured values in, [`people`] opens and erases them, [`chat`] is for frontends, and [`history`] shows what happened.
+//! Nothing outside this folder names axum, hyper or the Prometheus client.
 
 mod access;
 mod chat;
@@ -20,8 +20,15 @@ mod tokens;
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{
+        HeaderName, Method,
+        header::{AUTHORIZATION, CONTENT_TYPE},
+    },
+};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tower_http::cors::CorsLayer;
 
 pub(crate) use self::problem::Problem;
 pub use self::{
@@ -75,11 +82,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Listens where the configuration says and answers what the parts answer. None where there is to be no server.
+    /// Listens where the configuration says and answers what the parts answer, also to pages of these origins. None where
+    /// there is to be no server.
     ///
     /// # Errors
     /// [`GatewayError`] where the address cannot be had.
-    pub async fn open(http: &HttpSection, parts: Vec<Part>) -> Result<Option<Self>, GatewayError> {
+    pub async fn open(http: &HttpSection, origins: &[String], parts: Vec<Part>) -> Result<Option<Self>, GatewayError> {
         if http.address.is_empty() {
             return Ok(None);
         }
@@ -87,7 +95,8 @@ impl Gateway {
         let listener = TcpListener::bind(&http.address).await.map_err(unfit)?;
         let address = listener.local_addr().map_err(unfit)?;
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(server::serve(listener, router(parts), http.max_connections, stopped));
+        let router = router(parts).layer(cors(origins));
+        let serving = tokio::spawn(server::serve(listener, router, http.max_connections, stopped));
         tracing::info!(%address, "http server started");
         Ok(Some(Self { address, stop, serving }))
     }
@@ -118,4 +127,13 @@ fn words(error: &std::io::Error) -> String {
 fn router(parts: Vec<Part>) -> Router {
     let all = parts.into_iter().fold(Router::new(), |all, Part(routes)| all.merge(routes));
     all.fallback(Problem::no_such_page).method_not_allowed_fallback(Problem::no_such_method)
+}
+
+/// Lets pages of these origins read the answers; a browser asks before it sends a token there.
+fn cors(origins: &[String]) -> CorsLayer {
+    let last_event_id = HeaderName::from_static("last-event-id");
+    CorsLayer::new()
+        .allow_origin(origins.iter().filter_map(|origin| origin.parse().ok()).collect::<Vec<_>>())
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, last_event_id])
 }

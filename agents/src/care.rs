@@ -1,11 +1,16 @@
-//! Red flags: what must be said before anything else, in a person's words or in the metadata.
+//! Care: red flags in a person's words or in the metadata, which are answered before anything else, and what is not said.
 //!
 //! It errs on the side of pointing to care. It names no disease and gives no dose, and it never repeats what it read.
 
+mod unfit;
+
+pub use unfit::is_fit;
+
 use crate::{
-    consult::Cause,
+    consult::{Advice, Cause, Consult},
     events::TriggerType,
     reading::{Reading, Repeat, Sign},
+    text::Text,
     voice::{Voice, fill},
     words::Words,
 };
@@ -85,6 +90,17 @@ const MEDICINES: &str = "\
     antidepressant*, antibiotic*, beta blocker*, insulin*, supplement*, melatonin*, ibuprofen*, aspirin*, \
     paracetamol*, sleeping aid*, painkiller*";
 
+/// What must be said before any advice; none where nothing in the consult calls for care.
+///
+/// The built-in agents answer with it by themselves. It is public for agents whose words are not chosen by their authors,
+/// such as language models.
+#[must_use]
+pub fn first(consult: &Consult) -> Option<Advice> {
+    let reading = Reading::of(consult);
+    let care = Care::of(&reading)?;
+    Some(care.advice(&reading, &Voice::of(&reading)))
+}
+
 impl Care {
     /// What the consult calls for before any advice.
     pub(crate) fn of(reading: &Reading<'_>) -> Option<Self> {
@@ -134,6 +150,16 @@ impl Care {
             Some(Self::Alarm)
         } else {
             None
+        }
+    }
+
+    /// An answer that says it and nothing else.
+    pub(crate) fn advice(self, reading: &Reading<'_>, voice: &Voice) -> Advice {
+        Advice {
+            message: Text::cut(self.words(reading, voice)),
+            reasons: vec![Text::cut("Care comes before any plan.")],
+            note: voice.note("care"),
+            ..Advice::default()
         }
     }
 

@@ -43,12 +43,7 @@ impl Agent for Coach {
         let reading = Reading::of(&consult);
         let voice = Voice::of(&reading);
         Ok(match (&consult.cause, Care::of(&reading)) {
-            (_, Some(care)) => Advice {
-                message: Text::cut(care.words(&reading, &voice)),
-                reasons: vec![Text::cut("Care comes before any plan.")],
-                note: voice.note("care"),
-                ..Advice::default()
-            },
+            (_, Some(care)) => care.advice(&reading, &voice),
             (Cause::Message { text, .. }, None) => answer::message(&reading, &voice, text),
             (Cause::Trigger { trigger_type, .. }, None) => planned(&reading, &voice, trigger_type),
         })

@@ -9,7 +9,8 @@
 //! 2. [`events`]: the public records of the hub, field for field;
 //! 3. [`consult`]: the question an agent gets and the answer it gives;
 //! 4. [`agent`]: the trait to implement, and the actor that hosts it;
-//! 5. [`neuroscientist`] and [`coach`]: two agents that need no key and no network.
+//! 5. [`neuroscientist`] and [`coach`]: two agents that need no key and no network;
+//! 6. [`care`]: what is said before any advice, and what is never said.
 //!
 //! ```
 //! use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult};
@@ -34,7 +35,7 @@
 //! ```
 
 pub mod agent;
-mod care;
+pub mod care;
 pub mod coach;
 pub mod consult;
 pub mod events;

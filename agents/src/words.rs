@@ -33,6 +33,11 @@ impl Words {
         })
     }
 
+    /// The words, one by one.
+    pub(crate) fn each(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|word| !word.is_empty())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.trim().is_empty()
     }

@@ -29,7 +29,7 @@ pub(super) async fn open(config: &Config, inside: Inside<'_>) -> Result<Option<G
         return Ok(None);
     }
     let parts = parts(config, Access::open(config)?, inside)?;
-    Ok(Gateway::open(&config.http, parts).await?)
+    Ok(Gateway::open(&config.http, &config.chat.origins, parts).await?)
 }
 
 fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Result<Vec<Part>, HubError> {

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::HubError;
 use crate::{
     bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
-    config::{BusKind, Config, ConfigError, KeyProvider, Role},
+    config::{BusKind, Config, ConfigError, KeyProvider, Role, Secret},
     consult::Agents,
     lane::SnapshotSettings,
     phi::{
@@ -76,26 +76,37 @@ fn open_master(config: &Config) -> Result<Box<dyn Master>, HubError> {
 /// These agents and those that the configuration names. They are connected to when they are first asked.
 ///
 /// # Errors
-/// [`HubError::Config`] where one cannot be asked as it is configured, or its token's file cannot be read.
+/// [`HubError::Config`] where one cannot be asked as it is configured, or one of its files cannot be read.
 pub fn with_configured(config: &Config, mut agents: Agents) -> Result<Agents, HubError> {
     for (name, agent) in &config.agents.http {
         let wrong = |why: String| ConfigError::Value { key: "agents.http", why: format!("of {name}: {why}") };
-        let token = match (&agent.token, &agent.token_file) {
-            (Some(token), _) => Some(token.reveal().to_owned()),
-            (None, Some(file)) => Some(secret(file).map_err(wrong)?),
-            (None, None) => None,
-        };
+        let token = secret("token_file", agent.token.as_ref(), agent.token_file.as_deref()).map_err(wrong)?;
         agents = agents.with_http(agent.settings(name, token)).map_err(|error| wrong(error.to_string()))?;
+    }
+    for (name, agent) in &config.agents.llm {
+        let wrong = |why: String| ConfigError::Value { key: "agents.llm", why: format!("of {name}: {why}") };
+        let key = secret("api_key_file", agent.api_key.as_ref(), agent.api_key_file.as_deref()).map_err(wrong)?;
+        let persona = agent.persona_file.as_deref().map(|file| text("persona_file", file)).transpose();
+        let settings = agent.settings(name, key, persona.map_err(wrong)?.unwrap_or_default());
+        agents = agents.with_llm(settings).map_err(|error| wrong(error.to_string()))?;
     }
     Ok(agents)
 }
 
-fn secret(file: &Path) -> Result<String, String> {
+/// A secret that stands in the configuration, or in a file.
+fn secret(key: &str, value: Option<&Secret>, file: Option<&Path>) -> Result<Option<String>, String> {
+    match value {
+        Some(value) => Ok(Some(value.reveal().to_owned())),
+        None => file.map(|file| text(key, file)).transpose(),
+    }
+}
+
+fn text(key: &str, file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file);
-    let text = text.map_err(|error| format!("token_file {} cannot be read: {error}", file.display()))?;
+    let text = text.map_err(|error| format!("{key} {} cannot be read: {error}", file.display()))?;
     match text.trim() {
-        "" => Err(format!("token_file {} is empty", file.display())),
-        token => Ok(token.to_owned()),
+        "" => Err(format!("{key} {} is empty", file.display())),
+        text => Ok(text.to_owned()),
     }
 }
 

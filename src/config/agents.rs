@@ -2,14 +2,15 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use auren_agents::{AgentCard, AgentId};
+use auren_agents::AgentCard;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{
     NodeProfile,
     sections::{Secret, text},
 };
-use crate::consult::HttpAgentSettings;
+use crate::consult::{HttpAgentSettings, LlmAgentSettings};
 
 /// Agents outside the hub's own program.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ use crate::consult::HttpAgentSettings;
 pub struct AgentsSection {
     /// Those that are asked over HTTP, by name.
     pub http: BTreeMap<String, HttpAgentSection>,
+    /// Those that are language models, by name.
+    pub llm: BTreeMap<String, LlmAgentSection>,
 }
 
 /// An agent that is asked over HTTP.
@@ -56,55 +59,164 @@ impl Default for HttpAgentSection {
     }
 }
 
+/// An agent that is a language model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LlmAgentSection {
+    /// Where an interface like OpenAI's begins, such as `https://api.example/v1`.
+    pub base_url: String,
+    /// The model's name there.
+    #[serde(deserialize_with = "text")]
+    pub model: String,
+    /// What the agent is for, in a sentence; the model is told it, too.
+    pub purpose: String,
+    /// The agent's own version, for the events that hold its answers; the model's name where it is empty.
+    #[serde(deserialize_with = "text")]
+    pub version: String,
+    /// Words that make a person's message this agent's business.
+    pub topics: Vec<String>,
+    /// What the endpoint knows the hub by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key: Option<Secret>,
+    /// A file that holds the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// A file that tells the model who it is to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persona_file: Option<PathBuf>,
+    /// Most tokens of one answer.
+    pub max_tokens: u32,
+    /// Most bytes of what a model is told about a person.
+    pub max_data_bytes: usize,
+    /// Most bytes of one answer as it comes.
+    pub max_answer_bytes: usize,
+    /// Further fields of each request, such as `temperature`.
+    pub options: Map<String, Value>,
+}
+
+impl Default for LlmAgentSection {
+    fn default() -> Self {
+        Self {
+            base_url: String::new(),
+            model: String::new(),
+            purpose: String::new(),
+            version: String::new(),
+            topics: Vec::new(),
+            api_key: None,
+            api_key_file: None,
+            persona_file: None,
+            max_tokens: 400,
+            max_data_bytes: 16 * 1024,
+            max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
+            options: Map::new(),
+        }
+    }
+}
+
 impl HttpAgentSection {
     /// The agent of this name, with the token that was found for it.
     #[must_use]
     pub fn settings(&self, name: &str, token: Option<String>) -> HttpAgentSettings {
-        let card = AgentCard::new(name, &self.version, &self.purpose).topics(self.topics.iter().map(String::as_str));
-        HttpAgentSettings { card, url: self.url.clone(), token, max_answer_bytes: self.max_answer_bytes }
+        HttpAgentSettings {
+            card: card(name, &self.version, &self.purpose, &self.topics),
+            url: self.url.clone(),
+            token,
+            max_answer_bytes: self.max_answer_bytes,
+        }
+    }
+
+    fn fault(&self, profile: NodeProfile) -> Option<&'static str> {
+        if self.token.is_some() && self.token_file.is_some() {
+            return Some("token and token_file must not both be set");
+        }
+        bytes_fault(self.max_answer_bytes).or_else(|| url_fault(&self.url, profile))
+    }
+}
+
+impl LlmAgentSection {
+    /// The agent of this name, with the key and the persona that were found for it.
+    #[must_use]
+    pub fn settings(&self, name: &str, api_key: Option<String>, persona: String) -> LlmAgentSettings {
+        let version = if self.version.is_empty() { &self.model } else { &self.version };
+        LlmAgentSettings {
+            card: card(name, version, &self.purpose, &self.topics),
+            base_url: self.base_url.clone(),
+            model: self.model.clone(),
+            api_key,
+            persona,
+            max_tokens: self.max_tokens,
+            max_data_bytes: self.max_data_bytes,
+            max_answer_bytes: self.max_answer_bytes,
+            options: self.options.clone(),
+        }
+    }
+
+    fn fault(&self, profile: NodeProfile) -> Option<&'static str> {
+        if self.api_key.is_some() && self.api_key_file.is_some() {
+            return Some("api_key and api_key_file must not both be set");
+        }
+        if self.model.is_empty() {
+            return Some("model must be set");
+        }
+        if !(1..=100_000).contains(&self.max_tokens) {
+            return Some("max_tokens must be from 1 to 100000");
+        }
+        if !(1024..=1024 * 1024).contains(&self.max_data_bytes) {
+            return Some("max_data_bytes must be from 1024 to 1048576");
+        }
+        if ["messages", "model", "stream", "max_tokens"].iter().any(|field| self.options.contains_key(*field)) {
+            return Some("options must not hold messages, model, stream or max_tokens, which AUREN sets");
+        }
+        bytes_fault(self.max_answer_bytes).or_else(|| url_fault(&self.base_url, profile))
     }
 }
 
 impl AgentsSection {
-    /// What must not be, behind `agents.http`.
-    pub(super) fn fault(&self, profile: NodeProfile) -> Option<String> {
-        self.http.iter().find_map(|(name, agent)| Some(format!("{name}: {}", agent.fault(name, profile)?)))
+    /// What must not be: the key, and why.
+    pub(super) fn fault(&self, profile: NodeProfile) -> Option<(&'static str, String)> {
+        let http = self.http.iter().map(|(name, agent)| ("agents.http", name, agent.fault(profile)));
+        let llm = self.llm.iter().map(|(name, agent)| ("agents.llm", name, agent.fault(profile)));
+        http.chain(llm).find_map(|(key, name, fault)| {
+            let twice = self.http.contains_key(name) && self.llm.contains_key(name);
+            let twice = twice.then_some("an agent of the same name is in agents.llm");
+            let why = name_fault(name).or(twice).or(fault)?;
+            Some((key, format!("of {name}: {why}")))
+        })
     }
 }
 
-impl HttpAgentSection {
-    fn fault(&self, name: &str, profile: NodeProfile) -> Option<&'static str> {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if AgentId::new(name).is_err() || name.len() > 64 || !name.bytes().all(word) {
-            return Some("an agent's name must be 1 to 64 letters, digits, dashes and underscores");
-        }
-        if ["user", "auren"].contains(&name) {
-            return Some("an agent must not have this name, by which people and the hub itself speak");
-        }
-        if self.token.is_some() && self.token_file.is_some() {
-            return Some("token and token_file must not both be set");
-        }
-        if !(1024..=64 * 1024 * 1024).contains(&self.max_answer_bytes) {
-            return Some("max_answer_bytes must be from 1024 to 67108864");
-        }
-        url_fault(&self.url, profile)
+fn card(name: &str, version: &str, purpose: &str, topics: &[String]) -> AgentCard {
+    AgentCard::new(name, version, purpose).topics(topics.iter().map(String::as_str))
+}
+
+fn name_fault(name: &str) -> Option<&'static str> {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !(1..=64).contains(&name.len()) || !name.bytes().all(word) {
+        return Some("an agent's name must be 1 to 64 letters, digits, dashes and underscores");
     }
+    let taken = ["user", "auren"].contains(&name);
+    taken.then_some("an agent must not have this name, by which people and the hub itself speak")
+}
+
+fn bytes_fault(max_answer_bytes: usize) -> Option<&'static str> {
+    let good = (1024..=64 * 1024 * 1024).contains(&max_answer_bytes);
+    (!good).then_some("max_answer_bytes must be from 1024 to 67108864")
 }
 
 fn url_fault(url: &str, profile: NodeProfile) -> Option<&'static str> {
     let uri = url.parse::<http::Uri>().ok();
     let parts = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?)));
     let Some((scheme @ ("http" | "https"), authority)) = parts else {
-        return Some("url must be like https://host/path");
+        return Some("its address must be like https://host/path");
     };
     if authority.as_str().contains('@') {
-        return Some("url must hold no password; use token or token_file");
+        return Some("its address must hold no password");
     }
     let here = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
     if profile == NodeProfile::Prod && scheme == "http" && !here {
         return Some(
-            "url must be https:// where node.profile is \"prod\": a consult holds what people wrote and metadata about \
-             their health",
+            "its address must be https:// where node.profile is \"prod\": a consult holds what people wrote and metadata \
+             about their health",
         );
     }
     None

@@ -187,8 +187,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     at_least_one("converse.agent_max_open", config.converse.agent_max_open)?;
     at_least_one("converse.agent_circuit_failures", config.converse.agent_circuit_failures)?;
     within("converse.agent_circuit_ms", config.converse.agent_circuit_ms, 1..=3_600_000)?;
-    if let Some(fault) = config.agents.fault(config.node.profile) {
-        return wrong("agents.http", &format!("of {fault}"));
+    if let Some((key, why)) = config.agents.fault(config.node.profile) {
+        return wrong(key, &why);
     }
     let address = &config.http.address;
     let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
@@ -255,6 +255,7 @@ mod tests {
             "token = ",
             "[callers.NAME]",
             "[agents.http.NAME]",
+            "[agents.llm.NAME]",
             "url = \"redis",
             "url = \"postgres",
             "url = \"https",
@@ -326,7 +327,7 @@ mod tests {
         let of = |name: &str, key: &str, value: &str| agent(name, key, value).unwrap_err();
         assert_eq!(
             of("sleeper", "url", "\"sleeper:80\""),
-            "configuration: agents.http of sleeper: url must be like https://host/path"
+            "configuration: agents.http of sleeper: its address must be like https://host/path"
         );
         assert!(of("sleeper", "url", "\"https://a:b@host/\"").contains("no password"));
         assert!(of("user", "version", "\"2\"").contains("must not have this name"));
@@ -339,6 +340,32 @@ mod tests {
         };
         assert!(prod("http://agents.example/").unwrap_err().contains("must be https://"));
         prod("http://127.0.0.1:8421/").unwrap();
+    }
+
+    #[test]
+    fn a_language_model_has_an_address_a_name_and_bounds() {
+        let agent = |more: &[(&str, &str)]| {
+            let base = [("base_url", "https://api.example/v1"), ("model", "small")];
+            let all = base.iter().chain(more);
+            let overrides = all.map(|(key, value)| (format!("agents.llm.companion.{key}"), (*value).to_owned()));
+            load(&Source { file: None, overrides: overrides.collect() }).map_err(|error| error.to_string())
+        };
+        let config = agent(&[("options.temperature", "0.2"), ("api_key", "\"s3cret\"")]).unwrap();
+        assert_eq!(config.agents.llm["companion"].options["temperature"], 0.2);
+        assert!(!toml::to_string(&config).unwrap().contains("s3cret"));
+        for (more, why) in [
+            (&[("model", "\"\"")][..], "model must be set"),
+            (&[("options.stream", "false")], "options must not hold"),
+            (&[("max_tokens", "0")], "max_tokens must be from 1"),
+            (&[("api_key", "\"a\""), ("api_key_file", "\"b\"")], "must not both be set"),
+        ] {
+            let error = agent(more).unwrap_err();
+            assert!(error.starts_with("configuration: agents.llm of companion: ") && error.contains(why), "{error}");
+        }
+        let twice = [("agents.http.a.url", "http://localhost/"), ("agents.llm.a.model", "small")];
+        let overrides = twice.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+        let error = load(&Source { file: None, overrides }).unwrap_err().to_string();
+        assert!(error.contains("an agent of the same name is in agents.llm"), "{error}");
     }
 
     #[test]

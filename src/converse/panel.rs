@@ -146,3 +146,16 @@ fn at_most(advice: &PanelAdvice) -> usize {
 fn bytes(advice: &PanelAdvice) -> usize {
     serde_json::to_vec(advice).map_or(usize::MAX, |saved| saved.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panel_that_was_saved_before_causes_had_a_kind_is_still_read_and_saved_so() {
+        let saved = r#"{"cause":{"Message":{"id":"m-1","text":"And now?"}},"at":"2024-01-01T10:00:00Z","conversation":"c-1","turn":1,"agents":["coach"],"next":0,"asked":null,"spoken":[],"notes":[],"evidence":[]}"#;
+        let panel: Panel = serde_json::from_str(saved).unwrap();
+        assert_eq!(panel.cause.id().as_str(), "m-1");
+        assert_eq!(serde_json::to_string(&panel).unwrap(), saved);
+    }
+}

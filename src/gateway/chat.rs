@@ -20,8 +20,8 @@ use axum::{
     Json, Router,
     extract::{Query, State, WebSocketUpgrade, rejection::QueryRejection},
     http::{
-        HeaderMap, HeaderName, Method, StatusCode,
-        header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN},
+        HeaderMap, StatusCode,
+        header::{HOST, ORIGIN},
     },
     response::Response,
     routing::{get, post},
@@ -29,7 +29,6 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower_http::cors::CorsLayer;
 
 pub(crate) use self::stats::Stats;
 use self::{
@@ -86,7 +85,6 @@ impl Chat {
             .route("/v1/conversations/events", get(pages::page))
             .route("/v1/conversations/events/stream", get(pages::stream_of))
             .route("/v1/conversations/{user}/events", get(pages::page_of))
-            .layer(cors(&self.settings.origins))
             .with_state(Arc::new(self));
         Part(routes.merge(web::routes()))
     }
@@ -114,15 +112,6 @@ impl Chat {
             .try_acquire_owned()
             .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "all sockets of this node are taken"))
     }
-}
-
-/// Lets pages of these origins read the answers; a browser asks before it sends a token there.
-fn cors(origins: &[String]) -> CorsLayer {
-    let last_event_id = HeaderName::from_static("last-event-id");
-    CorsLayer::new()
-        .allow_origin(origins.iter().filter_map(|origin| origin.parse().ok()).collect::<Vec<_>>())
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, last_event_id])
 }
 
 /// `GET /v1/ws`.

@@ -8,6 +8,7 @@ mod failing_user;
 mod far_agents;
 mod kafka_only;
 mod limits;
+mod llm_agents;
 mod messages;
 mod nodes;
 mod parking;
@@ -15,6 +16,7 @@ mod redis;
 mod rules;
 mod trigger;
 mod whole;
+mod wrong;
 
 /// Every behaviour of the river, by file.
 macro_rules! behaviours {
@@ -57,6 +59,11 @@ macro_rules! behaviours {
                 a_question_that_nobody_waits_for_any_more_is_taken_back,
                 the_token_of_an_agent_far_away_may_be_in_a_file,
                 what_is_told_of_a_failure_repeats_neither_question_nor_answer;
+            llm_agents: a_language_model_sits_on_a_panel_with_the_coach,
+                whatever_a_language_model_does_wrong_its_panel_goes_on_and_the_log_has_one_word,
+                a_built_in_expert_answers_in_the_place_of_a_model_that_is_away,
+                what_calls_for_care_is_not_left_to_a_language_model,
+                what_is_unfit_is_not_told_to_whoever_looks_on_either;
             failing_user: a_user_whose_turns_panic_is_parked_alone_and_comes_back,
                 a_session_that_fails_at_its_beginning_takes_nobody_with_it,
                 a_parked_user_is_tried_now_and_then_and_goes_on_once_a_turn_succeeds,

@@ -69,7 +69,7 @@ fn diagnose<T: DeserializeOwned>(json: &[u8]) -> Rejected {
             };
         }
     };
-    let field = if path == "." { "record".to_owned() } else { path };
+    let field = if path == "." || path == "?" { "record".to_owned() } else { path };
     if error.is_data() {
         let text = error.to_string();
         let text = text.split(" at line ").next().unwrap_or_default();
@@ -151,6 +151,7 @@ mod tests {
         }
         assert_eq!(parse::<TriggerEvent>(b"[1]").unwrap_err().why, "must be an object");
         assert_eq!(parse::<TriggerEvent>(b"{\"a\":").unwrap_err().class, BrokenJson);
+        assert!(parse::<TriggerEvent>(b"{oops").unwrap_err().to_string().starts_with("record: is not JSON"));
         assert_eq!(parse::<TriggerEvent>(format!("{GOOD} x").as_bytes()).unwrap_err().class, BrokenJson);
     }
 }

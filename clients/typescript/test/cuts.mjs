@@ -5,12 +5,14 @@ import { AurenClient, conversation } from "../client.js";
 
 const { urls, token, messages, to, events, cuts } = JSON.parse(process.argv[2]);
 const Platform = globalThis.WebSocket ?? (await import("ws")).WebSocket;
-let socket, cut = 0, connections = 0;
+const heard = [];
+let socket, cut = 0, connections = 0, heardBefore = 0;
 
 class Watched extends Platform {
   constructor(...given) {
     super(...given);
     connections += 1;
+    heardBefore = heard.length;
     socket = this;
   }
 }
@@ -20,7 +22,7 @@ const store = {
   load: () => kept.saved && JSON.parse(kept.saved),
   save: (saved) => (kept.saved = JSON.stringify(saved)),
 };
-const heard = [], acks = [];
+const acks = [];
 
 function begin() {
   const client = new AurenClient({ url: urls, token: () => token, store, WebSocket: Watched });
@@ -45,6 +47,8 @@ while (said < messages || heard.length < events || cut < cuts) {
   await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
   if (said < messages) say(`m-${said++}`);
   if (cut >= cuts || socket?.readyState !== 1) continue;
+  // One in four at any moment; the others behind something heard, while there is something to hear.
+  if (cut % 4 && heard.length === heardBefore && heard.length < 2 * said) continue;
   cut += 1;
   if (cut === Math.ceil(cuts / 2)) {
     // The page is loaded again: the next client goes on where the store says, and sends what this one could not.

@@ -1,7 +1,6 @@
 //! Agents in other processes: on a panel with the others, and whatever they do wrong, each question has one final word.
 
 use std::{
-    convert::Infallible,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -13,16 +12,14 @@ use auren::{
     app::Hub,
     bus::Topic,
     config::{HttpAgentSection, Role},
-    consult::{AgentTotals, Agents, HttpAgent, HttpAgentSettings},
+    consult::{Agents, HttpAgent, HttpAgentSettings},
 };
-use auren_agents::{Advice, Agent, AgentError, Consult, ConversationEvent, Parts, events};
-use axum::{
-    body::{Body, Bytes},
-    response::Response,
-};
+use auren_agents::{Advice, Agent, AgentError, Consult, Parts, events};
+use axum::{body::Body, response::Response};
 use futures::stream;
 use serde_json::{Value, json};
 
+use super::wrong::{Ends, Wrong, each_has_one_final_word, endless, pending, wrong};
 use crate::support::{
     Player, River,
     far::{Far, Python, over_http, response, status, stream_of},
@@ -125,142 +122,60 @@ pub async fn an_answer_that_is_streamed_is_its_last_word(river: River) {
     assert_eq!((&*advice.message, heard.lock().unwrap().concat()), ("Sleep well.", "Sleep well.".to_owned()));
 }
 
-/// What somebody does wrong, what the person is told, and how the questions are counted.
-struct Wrong {
-    what: &'static str,
-    play: fn() -> Response,
-    code: &'static str,
-    counted: AgentTotals,
-}
-
-fn wrong(what: &'static str, play: fn() -> Response, code: &'static str, counted: AgentTotals) -> Wrong {
-    Wrong { what, play, code, counted }
-}
-
-/// Bytes that never end.
-fn endless(piece: &str) -> Body {
-    let piece = Bytes::from(piece.repeat(1000));
-    Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(piece.clone())))
-}
-
 /// Everything that can be wrong with an answer over HTTP.
 fn everything() -> Vec<Wrong> {
-    let none = AgentTotals::default();
-    let unavailable = AgentTotals { asked: 1, retried: 1, unavailable: 1, ..none };
-    let failed = AgentTotals { asked: 1, retried: 1, failed: 1, ..none };
-    let refused = AgentTotals { asked: 1, refused: 1, ..none };
-    let late = AgentTotals { asked: 1, late: 1, ..none };
+    use Ends::{Failed, Late, Refused, Unavailable};
     vec![
-        wrong("status 500", || status(500), "agent_unavailable", unavailable),
-        wrong("status 429", || status(429), "agent_unavailable", unavailable),
-        wrong("status 401", || status(401), "agent_unavailable", unavailable),
+        wrong("status 500", || status(500), Unavailable),
+        wrong("status 429", || status(429), Unavailable),
+        wrong("status 401", || status(401), Unavailable),
         wrong(
             "a way to somewhere else",
             || Response::builder().status(307).header("location", "http://127.0.0.1:9/").body(Body::empty()).unwrap(),
-            "agent_unavailable",
-            unavailable,
+            Unavailable,
         ),
-        wrong("status 422", || status(422), "agent_failed", refused),
-        wrong("a page", || response("text/html", "<p>41.8125</p>"), "agent_failed", failed),
-        wrong("half a document", || response("application/json", "{\"message\": \"41.8"), "agent_failed", failed),
-        wrong("another document", || json_of(&json!({ "message": { "text": "41.8125" } })), "agent_failed", failed),
-        wrong(
-            "a bound broken",
-            || json_of(&json!({ "message": "Sleep.", "confidence": 41.8125 })),
-            "agent_failed",
-            failed,
-        ),
-        wrong("nothing said", || json_of(&json!({ "message": "  " })), "agent_failed", failed),
-        wrong("five megabytes", || json_of(&json!({ "message": "word ".repeat(1024 * 1024) })), "agent_failed", failed),
-        wrong("words without end", || response("application/json", endless("[\"word\",")), "agent_failed", failed),
+        wrong("status 422", || status(422), Refused),
+        wrong("a page", || response("text/html", "<p>41.8125</p>"), Failed),
+        wrong("half a document", || response("application/json", "{\"message\": \"41.8"), Failed),
+        wrong("another document", || json_of(&json!({ "message": { "text": "41.8125" } })), Failed),
+        wrong("a bound broken", || json_of(&json!({ "message": "Sleep.", "confidence": 41.8125 })), Failed),
+        wrong("nothing said", || json_of(&json!({ "message": "  " })), Failed),
+        wrong("five megabytes", || json_of(&json!({ "message": "word ".repeat(1024 * 1024) })), Failed),
+        wrong("words without end", || response("application/json", endless("[\"word\",")), Failed),
         wrong(
             "a stream without end",
             || response("text/event-stream", endless("event: delta\ndata: {\"text\":\"word \"}\n\n")),
-            "agent_failed",
-            failed,
+            Failed,
         ),
-        wrong("half a stream", || response("text/event-stream", DELTAS), "agent_unavailable", unavailable),
+        wrong("half a stream", || response("text/event-stream", DELTAS), Unavailable),
         wrong(
             "a stream that breaks",
             || stream_of(&[DELTAS], stream::iter([Err(std::io::Error::other("the test wants it"))])),
-            "agent_unavailable",
-            unavailable,
+            Unavailable,
         ),
         wrong(
             "a stream of nonsense",
             || response("text/event-stream", "event: delta\ndata: {\"text\":41.8125}\n\n"),
-            "agent_failed",
-            failed,
+            Failed,
         ),
         wrong(
             "its own word that it cannot now",
             || response("text/event-stream", "event: error\ndata: {\"code\":\"unavailable\"}\n\n"),
-            "agent_unavailable",
-            unavailable,
+            Unavailable,
         ),
         wrong(
             "its own word that it will not",
             || response("text/event-stream", "event: error\ndata: {\"code\":\"refused\"}\n\n"),
-            "agent_failed",
-            refused,
+            Refused,
         ),
-        wrong("silence", || response("application/json", Body::from_stream(pending())), "agent_late", late),
-        wrong("a stream that says nothing", || stream_of(&[DELTAS], pending()), "agent_late", late),
+        wrong("silence", || response("application/json", Body::from_stream(pending())), Late),
+        wrong("a stream that says nothing", || stream_of(&[DELTAS], pending()), Late),
     ]
 }
 
-fn pending() -> stream::Pending<Result<Bytes, std::io::Error>> {
-    stream::pending()
-}
-
 pub async fn whatever_an_agent_far_away_does_wrong_its_panel_goes_on_and_the_log_has_one_word(river: River) {
-    let everything = Arc::new(everything());
-    let (plays, turn) = (Arc::clone(&everything), Arc::new(AtomicUsize::new(0)));
-    let now = Arc::clone(&turn);
-    let far = Far::plays(move |_| {
-        let answer = (plays[now.load(Relaxed)].play)();
-        async move { answer }
-    })
-    .await;
-    let mut river = with(river, over_http("far", &far.url));
-    river.config.converse.agent_deadline_ms = 1500;
-    river.config.converse.agent_circuit_failures = 1000;
-    let hub = river.hub().await;
-    let mut before = AgentTotals::default();
-    for (number, Wrong { what, code, counted, .. }) in everything.iter().enumerate() {
-        turn.store(number, Relaxed);
-        river.json(Topic::Triggers, "u-1", &trigger("u-1", &format!("t-{number}"), &["far", "coach"])).await;
-        settled(&hub).await;
-        let said: Vec<ConversationEvent> = river
-            .said()
-            .await
-            .into_iter()
-            .filter(|said| said.metadata.cause.as_str() == format!("t-{number}"))
-            .collect();
-        assert_eq!(speakers(&said), [format!("far: {code}"), "coach".to_owned()], "{what}");
-        assert!(said[0].content.contains("incomplete") && !said[0].content.contains("41.8"), "{what}");
-        let totals = hub.agents().health().remove(0).totals;
-        assert_eq!(since(totals, before), *counted, "{what}");
-        before = totals;
-    }
-    hub.stop().await;
-}
-
-/// What was counted since.
-fn since(now: AgentTotals, then: AgentTotals) -> AgentTotals {
-    AgentTotals {
-        asked: now.asked - then.asked,
-        retried: now.retried - then.retried,
-        answered: now.answered - then.answered,
-        refused: now.refused - then.refused,
-        unavailable: now.unavailable - then.unavailable,
-        failed: now.failed - then.failed,
-        late: now.late - then.late,
-        abandoned: now.abandoned - then.abandoned,
-        turned_away: now.turned_away - then.turned_away,
-        busy: now.busy - then.busy,
-        restarts: now.restarts - then.restarts,
-    }
+    let agents = |url: &str| Agents::none().with_http(over_http("far", url)).unwrap();
+    each_has_one_final_word(river, agents, everything()).await;
 }
 
 pub async fn an_agent_far_away_speaks_to_whom_it_was_asked_about_and_to_nobody_else(river: River) {

@@ -9,22 +9,22 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use auren::consult::HttpAgentSettings;
+use auren::consult::{HttpAgentSettings, LlmAgentSettings};
 use auren_agents::AgentCard;
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, Uri},
     response::Response,
-    routing::post,
 };
 use futures::{Stream, StreamExt as _, stream};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// One attempt to ask.
 #[derive(Debug, Clone)]
 pub struct Attempt {
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Value,
 }
@@ -39,8 +39,8 @@ pub struct Far {
     play: Arc<dyn Fn(Attempt) -> Playing + Send + Sync>,
 }
 
-async fn answer(State(far): State<Far>, headers: HeaderMap, body: Bytes) -> Response {
-    let attempt = Attempt { headers, body: serde_json::from_slice(&body).unwrap() };
+async fn answer(State(far): State<Far>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let attempt = Attempt { path: uri.path().to_owned(), headers, body: serde_json::from_slice(&body).unwrap() };
     far.asked.lock().unwrap().push(attempt.clone());
     (far.play)(attempt).await
 }
@@ -51,9 +51,9 @@ impl Far {
         F: Future<Output = Response> + Send + 'static,
     {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/consults", listener.local_addr().unwrap());
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let far = Self { url, asked: Arc::default(), play: Arc::new(move |attempt| Box::pin(play(attempt))) };
-        let routes = Router::new().route("/consults", post(answer)).with_state(far.clone());
+        let routes = Router::new().fallback(answer).with_state(far.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         far
     }
@@ -78,6 +78,27 @@ pub fn over_http(name: &str, url: &str) -> HttpAgentSettings {
         token: None,
         max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
     }
+}
+
+/// A language model of this name behind an endpoint.
+pub fn model(name: &str, url: &str) -> LlmAgentSettings {
+    LlmAgentSettings {
+        card: AgentCard::new(name, "small", "Plays its part in a test, as a model would."),
+        base_url: url.to_owned(),
+        model: "small".to_owned(),
+        api_key: None,
+        persona: String::new(),
+        max_tokens: 100,
+        max_data_bytes: 16 * 1024,
+        max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
+        options: Map::new(),
+    }
+}
+
+/// A part of a model's answer as an event, and why the model stopped with it.
+pub fn spoken(words: &str, end: Option<&str>) -> String {
+    let chunk = json!({ "choices": [{ "index": 0, "delta": { "content": words }, "finish_reason": end }] });
+    format!("data: {chunk}\n\n")
 }
 
 /// An answer of this type.
