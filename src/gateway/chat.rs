@@ -123,7 +123,7 @@ async fn upgrade(
 ) -> Result<Response, Problem> {
     let bad = |words: String| Problem::new(StatusCode::BAD_REQUEST, words);
     chat.origin(&headers)?;
-    let Query(asked) = asked.map_err(|error| pages::unfit(&error))?;
+    let Query(asked) = asked?;
     let person = chat.person(asked.ticket.as_deref(), &headers)?;
     let socket = socket.map_err(|error| bad(format!("is no WebSocket handshake: {}", error.body_text())))?;
     let socket = socket.protocols([SUBPROTOCOL]);

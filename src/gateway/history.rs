@@ -91,7 +91,7 @@ impl History {
         topic: Topic,
         order: Order,
     ) -> Result<(Vec<Row>, Option<String>), Problem> {
-        let Query(asked) = asked.map_err(|error| asked::unfit(&error))?;
+        let Query(asked) = asked?;
         let user = self.access.whose(headers, asked.user.as_deref())?;
         let asked = asked.check()?;
         let reading = async {
@@ -120,7 +120,7 @@ async fn conversations(
     headers: HeaderMap,
     asked: Result<Query<Paged>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let Query(asked) = asked.map_err(|error| asked::unfit(&error))?;
+    let Query(asked) = asked?;
     let user = history.access.whose(&headers, asked.user.as_deref())?;
     let (limit, after) = asked.check()?;
     let reading = async {
@@ -161,7 +161,7 @@ async fn because(
     Path(id): Path<String>,
     asked: Result<Query<OfPerson>, QueryRejection>,
 ) -> Result<Json<Chain>, Problem> {
-    let Query(asked) = asked.map_err(|error| asked::unfit(&error))?;
+    let Query(asked) = asked?;
     let user = history.access.whose(&headers, asked.user.as_deref())?;
     let reading = async {
         // What is no id is no event's.

@@ -1,6 +1,7 @@
 //! What is wrong with a request, as every route says it: problem details of RFC 9457.
 
 use axum::{
+    extract::rejection::QueryRejection,
     http::{
         HeaderValue, Method, StatusCode, Uri,
         header::{CONTENT_TYPE, WWW_AUTHENTICATE},
@@ -32,6 +33,13 @@ impl Problem {
 
     pub(super) async fn no_such_method(method: Method, uri: Uri) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take {method}", uri.path()))
+    }
+}
+
+/// What an address asks for behind its `?` is not what the route takes.
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, rejection.body_text())
     }
 }
 

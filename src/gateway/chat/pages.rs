@@ -73,7 +73,7 @@ pub(super) async fn page(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let person = chat.access.person(&headers)?;
-    let Query(asked) = asked.map_err(|error| unfit(&error))?;
+    let Query(asked) = asked?;
     chat.page(&person, &asked).await.map(Json)
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn page_of(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
     let person = chat.access.person(&headers)?;
-    let Query(asked) = asked.map_err(|error| unfit(&error))?;
+    let Query(asked) = asked?;
     if user != person.user.as_str() {
         return Err(Problem::new(StatusCode::FORBIDDEN, "the token is somebody else's"));
     }
@@ -99,7 +99,7 @@ pub(super) async fn stream_of(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     chat.origin(&headers)?;
-    let Query(asked) = asked.map_err(|error| unfit(&error))?;
+    let Query(asked) = asked?;
     let person = chat.person(asked.ticket.as_deref(), &headers)?;
     let seat = chat.seat()?;
     // What a browser comes back with wins over the address that it came with first.
@@ -215,10 +215,6 @@ impl Chat {
         }
         Ok(Page { events, next: Behind { partition, next }.to_string(), more: next < end, gap })
     }
-}
-
-pub(super) fn unfit(asked: &QueryRejection) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, asked.body_text())
 }
 
 /// The place that a client names.

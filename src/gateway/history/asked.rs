@@ -2,7 +2,7 @@
 //! follows from the token.
 
 use auren_agents::{BiometricType, ConversationId, Timestamp};
-use axum::{extract::rejection::QueryRejection, http::StatusCode};
+use axum::http::StatusCode;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{Datelike as _, SecondsFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -62,7 +62,7 @@ impl Paged {
         let after = self.after.as_deref().map(place::<(String, String)>).transpose()?;
         let behind = |(at, id): (String, String)| {
             ConversationId::new(&id).map_err(|_| no_cursor())?;
-            Ok((moment("after", &at)?, id))
+            Ok::<_, Problem>((moment("after", &at)?, id))
         };
         Ok((limit(self.limit)?, after.map(behind).transpose()?))
     }
@@ -72,7 +72,7 @@ impl Spanned {
     /// The same, where it can be asked.
     pub(super) fn check(self) -> Result<Span, Problem> {
         let after = self.after.as_deref().map(place::<Place>).transpose()?;
-        let behind = |Place(at, partition, offset)| Ok(Place(moment("after", &at)?, partition, offset));
+        let behind = |Place(at, partition, offset)| Ok::<_, Problem>(Place(moment("after", &at)?, partition, offset));
         let after = after.map(behind).transpose()?;
         // Triggers' types have the same bounds.
         let kind = self.kind.map(|kind| match BiometricType::try_from(kind.clone()) {
@@ -99,10 +99,6 @@ impl Span {
 pub(super) fn cursor<P: Serialize>(place: &P) -> String {
     let json = serde_json::to_vec(place).expect("places are plain data");
     BASE64_URL_SAFE_NO_PAD.encode(json)
-}
-
-pub(super) fn unfit(asked: &QueryRejection) -> Problem {
-    bad(asked.body_text())
 }
 
 fn place<P: DeserializeOwned>(cursor: &str) -> Result<P, Problem> {
