@@ -56,6 +56,7 @@ pub mod import;
 pub mod intake;
 pub mod lane;
 pub mod phi;
+mod private_file;
 pub mod project;
 pub mod rehearsal;
 pub mod schema;

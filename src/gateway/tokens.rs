@@ -2,11 +2,7 @@
 //!
 //! Which algorithm is believed follows from the configuration and never from the token.
 
-use std::{
-    io::{self, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::{io, path::Path, time::Duration};
 
 use auren_agents::UserId;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -16,7 +12,10 @@ use jsonwebtoken::{
 use serde::{Deserialize, Serialize};
 
 use super::{GatewayError, Problem};
-use crate::config::{NodeProfile, Scope, SignatureKind, TokensSection};
+use crate::{
+    config::{NodeProfile, Scope, SignatureKind, TokensSection},
+    private_file,
+};
 
 /// What believes tokens, and makes them where it has the secret.
 #[derive(Debug)]
@@ -159,23 +158,9 @@ fn public_key(file: &Path, kind: SignatureKind) -> Result<(DecodingKey, Algorith
 
 /// The secret of a development node, which makes it at its first start.
 fn own_secret(file: &Path) -> io::Result<String> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
+    if !file.exists() {
+        private_file::create(file, &BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()))?;
     }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(file) {
-        Ok(mut made) => {
-            let secret = BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-            made.write_all(secret.as_bytes())?;
-            Ok(secret)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let secret = std::fs::read_to_string(file)?.trim().to_owned();
-            if secret.len() < 32 { Err(io::Error::other("holds fewer than 32 characters")) } else { Ok(secret) }
-        }
-        Err(error) => Err(error),
-    }
+    let secret = std::fs::read_to_string(file)?.trim().to_owned();
+    if secret.len() < 32 { Err(io::Error::other("holds fewer than 32 characters")) } else { Ok(secret) }
 }

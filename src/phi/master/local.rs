@@ -3,20 +3,19 @@
 //! The text is one key a line, or several with commas between them; **the first is the primary**, which wraps, and the
 //! others only unwrap. So a new key goes to the end on every node first, and to the front then.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{Master, version};
-use crate::phi::{
-    KeyError,
-    sealed::{self, KEY_ID},
+use crate::{
+    phi::{
+        KeyError,
+        sealed::{self, KEY_ID},
+    },
+    private_file,
 };
 
 /// Bytes of a master key.
@@ -99,7 +98,7 @@ impl Local {
             let mut key = Zeroizing::new([0; MASTER_KEY_BYTES]);
             rand::fill(key.as_mut_slice());
             let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_slice())));
-            if write_aside(file, &text, Place::New).map_err(|error| at(file, &error))? {
+            if private_file::create(file, &text).map_err(|error| at(file, &error))? {
                 tracing::warn!(file = %file.display(), "made a master key; keep it: without it no token opens");
             }
         }
@@ -157,7 +156,7 @@ impl Local {
             text.push_str(&format!("v{number}:{encoded}\n"));
             encoded.zeroize();
         }
-        write_aside(file, &text, Place::Taken).map(drop).map_err(|error| at(file, &error))
+        private_file::replace(file, &text).map_err(|error| at(file, &error))
     }
 
     fn key(&self, number: u32) -> Result<&[u8], KeyError> {
@@ -196,39 +195,6 @@ impl Master for Local {
 
 fn at(file: &Path, why: &impl ToString) -> KeyError {
     KeyError::File { file: file.to_owned(), why: why.to_string() }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Of two processes that write at once, the first one's text stays.
-    New,
-    /// What is there is replaced.
-    Taken,
-}
-
-/// Writes a file aside and puts it into place whole, so that nobody ever reads half a key. Says whether this text is the one that is there.
-fn write_aside(file: &Path, text: &str, place: Place) -> io::Result<bool> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-    }
-    let aside = file.with_extension(format!("{}.new", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut written = options.open(&aside)?;
-    written.write_all(text.as_bytes())?;
-    written.sync_all()?;
-    if place == Place::Taken {
-        return fs::rename(&aside, file).map(|()| true);
-    }
-    let linked = fs::hard_link(&aside, file);
-    fs::remove_file(&aside)?;
-    match linked {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]
