@@ -9,6 +9,16 @@ use super::Topic;
 /// Header names and values, in order.
 pub type Headers = Vec<(Cow<'static, str>, Bytes)>;
 
+/// Names of headers that nearly every record has.
+const USUAL_NAMES: [&str; 7] =
+    ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "content-type", "traceparent"];
+
+/// A header's name; the usual ones need no memory of their own.
+pub(super) fn header_name(name: &str) -> Cow<'static, str> {
+    let usual = USUAL_NAMES.iter().find(|usual| **usual == name);
+    usual.map_or_else(|| Cow::Owned(name.to_owned()), |usual| Cow::Borrowed(*usual))
+}
+
 /// A record as it was read.
 #[derive(Debug, Clone)]
 pub struct Record {

@@ -5,6 +5,7 @@ mod isolation;
 mod pace;
 mod phi;
 mod river;
+mod sessions;
 
 use clap::Subcommand;
 
@@ -14,6 +15,8 @@ use super::{Context, Exit};
 pub(super) enum Args {
     /// Triggers through the hub on Kafka, beside a bare transactional consume-transform-produce loop.
     River(river::Args),
+    /// What a person costs in memory, with a session in it and without.
+    Sessions(sessions::Args),
     /// What everybody else on a partition notices of one person whose agent takes half a minute.
     Isolation(isolation::Args),
     /// Tokens sealed and opened on one core, beside the cipher alone.
@@ -25,6 +28,7 @@ pub(super) enum Args {
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     match args {
         Args::River(args) => river::run(args, context).await,
+        Args::Sessions(args) => sessions::run(&args, context).await,
         Args::Isolation(args) => isolation::run(args, context).await,
         Args::Phi(args) => phi::run(args, context).await,
         Args::Detect(args) => detect::run(&args, context),

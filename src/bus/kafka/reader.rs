@@ -23,7 +23,7 @@ use super::{
     errors,
     probe::Probe,
 };
-use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, Topic};
+use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, Topic, record::header_name};
 
 /// Most records of one batch.
 const BATCH: usize = 1000;
@@ -250,23 +250,27 @@ impl Reading<'_> {
     }
 }
 
+/// A record as it was read: key, payload and the values of its headers share one buffer.
 pub(super) fn record(topic: Topic, message: &BorrowedMessage<'_>) -> Record {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers
-            .iter()
-            .map(|header| {
-                let value = header.value.map_or_else(Bytes::new, Bytes::copy_from_slice);
-                (header.key.to_owned().into(), value)
-            })
-            .collect()
+    let (key, payload) = (message.key(), message.payload());
+    let held: Vec<_> = message.headers().into_iter().flat_map(|headers| headers.iter()).collect();
+    let sizes = held.iter().filter_map(|header| header.value).chain(key).chain(payload).map(<[u8]>::len);
+    let mut buffer = Vec::with_capacity(sizes.sum());
+    let values = held.iter().map(|header| header.value).chain([key, payload]).flatten();
+    values.for_each(|value| buffer.extend_from_slice(value));
+    let mut rest = Bytes::from(buffer);
+    let headers = held.iter().map(|header| {
+        let value = header.value.map_or_else(Bytes::new, |value| rest.split_to(value.len()));
+        (header_name(header.key), value)
     });
+    let headers = headers.collect();
     Record {
         topic,
         partition: message.partition(),
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-        key: message.key().map(Bytes::copy_from_slice),
-        payload: message.payload().map(Bytes::copy_from_slice),
+        key: key.map(|key| rest.split_to(key.len())),
+        payload: payload.map(|_| rest),
         headers,
     }
 }
