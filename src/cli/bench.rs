@@ -1,5 +1,6 @@
 //! `auren bench`: how fast it is on this machine, beside what it could be compared with.
 
+mod contestant;
 mod detect;
 mod isolation;
 mod pace;
@@ -17,6 +18,8 @@ pub(super) enum Args {
     River(river::Args),
     /// What a person costs in memory, with a session in it and without.
     Sessions(sessions::Args),
+    /// One part of `river` as a process of its own, for tests/bench.
+    Contestant(contestant::Args),
     /// What everybody else on a partition notices of one person whose agent takes half a minute.
     Isolation(isolation::Args),
     /// Tokens sealed and opened on one core, beside the cipher alone.
@@ -29,6 +32,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     match args {
         Args::River(args) => river::run(args, context).await,
         Args::Sessions(args) => sessions::run(&args, context).await,
+        Args::Contestant(args) => contestant::run(args, context).await,
         Args::Isolation(args) => isolation::run(args, context).await,
         Args::Phi(args) => phi::run(args, context).await,
         Args::Detect(args) => detect::run(&args, context),

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 use auren::{
     app::{Hub, Running, connect, create_topics},
-    bus::{Outgoing, Read, ReadFrom, ReadUntil, SharedBus, Topic, kafka::Passthrough},
+    bus::{BusError, Outgoing, Read, ReadFrom, ReadUntil, SharedBus, Topic, kafka::Passthrough},
     config::{BusKind, Config, Role},
     consult::Agents,
     phi::Keys,
@@ -19,6 +19,7 @@ use auren_agents::{
     AgentId, ConsultId, ConversationEvent, ConversationId, ConversationMetadata, EventId, MessageType, Text,
     TriggerEvent, events,
 };
+use tokio::sync::oneshot;
 
 use super::pace::{Pace, SENTENCE, Sentence, percentile, spread, trigger};
 use crate::cli::{Context, Exit, context::aside};
@@ -73,11 +74,16 @@ enum Who {
     BuiltIn,
 }
 
-pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+pub(super) fn needs_kafka(config: &Config) -> anyhow::Result<()> {
     anyhow::ensure!(
-        context.config.bus.kind == BusKind::Kafka,
+        config.bus.kind == BusKind::Kafka,
         "the bench compares with a Kafka client: name a cluster with --brokers HOST:PORT"
     );
+    Ok(())
+}
+
+pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    needs_kafka(&context.config)?;
     let mut rates: Vec<(f64, f64)> = Vec::new();
     for round in 1..=args.rounds {
         let stage = Stage::set(&args, &context.config).await?;
@@ -133,24 +139,32 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 }
 
 /// Topics of one round's own.
-struct Stage {
+pub(super) struct Stage {
     config: Config,
     bus: SharedBus,
 }
 
 impl Stage {
     async fn set(args: &Args, config: &Config) -> anyhow::Result<Self> {
-        let (mut config, _) = aside(config, "bench");
+        let (config, _) = aside(config, "bench");
+        let stage = Self::given(args, config).await?;
+        create_topics(&stage.bus, &stage.config).await?;
+        Ok(stage)
+    }
+
+    /// On topics that are there.
+    pub(super) async fn given(args: &Args, mut config: Config) -> anyhow::Result<Self> {
+        config.http.address.clear();
+        config.redis.url = None;
         config.topics.partitions = args.partitions;
         config.node.roles = vec![Role::Converse];
         config.lanes.max_batch = args.max_batch;
         config.lanes.max_resident = usize::try_from(args.users).unwrap_or(usize::MAX).max(1);
         let bus = connect(&config).await?;
-        create_topics(&bus, &config).await?;
         Ok(Self { config, bus })
     }
 
-    async fn fill(&self, args: &Args) -> anyhow::Result<()> {
+    pub(super) async fn fill(&self, args: &Args) -> anyhow::Result<()> {
         let mut sent = 0;
         while sent < args.triggers {
             let end = (sent + CHUNK).min(args.triggers);
@@ -161,7 +175,7 @@ impl Stage {
         Ok(())
     }
 
-    async fn hub(&self, args: &Args) -> anyhow::Result<Running> {
+    pub(super) async fn hub(&self, args: &Args) -> anyhow::Result<Running> {
         let agents = match args.agents {
             Who::Sentence => Agents::none().with(Sentence("neuroscientist")).with(Sentence("coach")),
             Who::BuiltIn => Agents::built_in(),
@@ -190,6 +204,14 @@ impl Stage {
         };
         running.stop().await;
         Ok(rate)
+    }
+
+    /// The bare loop on a thread of its own, without end.
+    pub(super) fn bare(&self, args: &Args) -> oneshot::Receiver<Result<(), BusError>> {
+        let (settings, bare) = (self.config.kafka.settings(), passthrough(args));
+        let (ended, end) = oneshot::channel();
+        std::thread::spawn(move || ended.send(bare.run(&settings, u64::MAX, transform, |_| {})));
+        end
     }
 
     async fn bare_rate(&self, args: &Args) -> anyhow::Result<f64> {

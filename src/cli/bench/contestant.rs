@@ -1,0 +1,56 @@
+//! `auren bench contestant`: one part of `auren bench river` as a process of its own, on topics that somebody else makes.
+//!
+//! tests/bench runs AUREN beside other programs: it counts and times what all of them write in one way, from outside.
+
+use clap::ValueEnum;
+
+use super::river::{self, Stage};
+use crate::cli::{Context, Exit};
+
+const EXAMPLES: &str = "\
+Examples:
+  auren --brokers 127.0.0.1:9092 --set kafka.prefix=a. --set topics.partitions=8 topics create
+  auren --brokers 127.0.0.1:9092 --set kafka.prefix=a. bench contestant fill --triggers 100000
+  auren --brokers 127.0.0.1:9092 --set kafka.prefix=a. bench contestant hub
+
+`fill` ends when its triggers are acknowledged; the others go on until they are told to stop.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Args {
+    /// Which part.
+    part: Part,
+    #[command(flatten)]
+    river: river::Args,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Publish the triggers.
+    Fill,
+    /// Work them with the hub.
+    Hub,
+    /// Work them with the bare loop.
+    Passthrough,
+}
+
+pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    river::needs_kafka(&context.config)?;
+    let stage = Stage::given(&args.river, context.config.clone()).await?;
+    match args.part {
+        Part::Fill => stage.fill(&args.river).await?,
+        Part::Hub => {
+            let running = stage.hub(&args.river).await?;
+            context.interrupt.wait().await;
+            running.stop().await;
+        }
+        Part::Passthrough => {
+            let ended = stage.bare(&args.river);
+            tokio::select! {
+                ended = ended => ended??,
+                () = context.interrupt.wait() => {}
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
