@@ -7,6 +7,7 @@
 
 mod aside;
 mod course;
+mod deliveries;
 mod errors;
 mod facts;
 mod member;

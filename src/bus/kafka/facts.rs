@@ -9,7 +9,7 @@ use rdkafka::{
 };
 use tokio::runtime::Handle;
 
-use super::{KafkaSettings, errors, member, probe::Probe, transaction::Deliveries};
+use super::{KafkaSettings, deliveries::Deliveries, errors, member, probe::Probe};
 use crate::bus::{
     Begin, BusError, Cleanup, Copies, Facts, Guarantee, Join, Keeping, Override, Taken, Topic, co_partitioned,
 };

@@ -10,11 +10,14 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-use super::{KafkaSettings, errors, publisher::headers, transaction};
+use super::{KafkaSettings, deliveries::Deliveries, errors, publisher::headers, transaction};
 use crate::bus::{Begin, BusError, Guarantee, Join, Outgoing, Topic};
 
 /// How long it waits for records before it commits what it has.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Most records of a request: what the client does by itself, which is best where records come one by one.
+const REQUEST: &str = "10000";
 
 /// What to pass through.
 #[derive(Debug, Clone)]
@@ -53,7 +56,8 @@ impl Passthrough {
             let what = what.to_owned();
             move |error: rdkafka::error::KafkaError| errors::refused(&what, &error)
         };
-        let producers = [transaction::producer(&settings, &join, 0)?, transaction::producer(&settings, &join, 1)?];
+        let producer = |turn| transaction::producer(&settings, &join, turn, REQUEST);
+        let producers = [producer(0)?, producer(1)?];
         let consumer: BaseConsumer = super::member::config(&settings, &join).create().map_err(refused("a consumer"))?;
         let topic = settings.topic(self.topic);
         consumer.subscribe(&[&topic]).map_err(refused("subscribing"))?;
@@ -98,7 +102,7 @@ impl Passthrough {
 
     fn send(
         &self,
-        producer: &BaseProducer<transaction::Deliveries>,
+        producer: &BaseProducer<Deliveries>,
         settings: &KafkaSettings,
         output: &Outgoing,
         partition: i32,

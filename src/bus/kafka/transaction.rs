@@ -5,27 +5,28 @@
 //! 100 ms, so the queue is emptied by polling before it is called.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use rdkafka::{
-    ClientContext, Offset, TopicPartitionList,
+    Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer},
     error::KafkaError,
-    message::DeliveryResult,
-    producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig},
+    producer::{BaseProducer, BaseRecord, Producer, PurgeConfig},
     types::RDKafkaErrorCode,
 };
 
 use super::{
-    ASK_LIMIT, KafkaSettings, MESSAGE_MAX, errors,
+    ASK_LIMIT, KafkaSettings, MESSAGE_MAX,
+    deliveries::{Deliveries, REQUEST},
+    errors,
     member::{GroupConsumer, Held},
     probe::Probe,
     publisher::headers,
 };
-use crate::bus::{BusError, Cursor, Guarantee, Join, Topic, Transaction};
+use crate::bus::{BusError, Cursor, Guarantee, Join, Outgoing, Topic, Transaction};
 
 /// How long to wait where no delivery report is there. The client's own wait would burn the processor that the broker
 /// beside it needs: it counts in whole milliseconds, and none is too many.
@@ -115,48 +116,10 @@ impl Writer {
     }
 }
 
-/// Where the records of the open transaction went, by their index.
-#[derive(Default)]
-pub(super) struct Deliveries {
-    places: Mutex<Places>,
-}
-
-#[derive(Default)]
-struct Places {
-    cursors: Vec<Cursor>,
-    failure: Option<KafkaError>,
-}
-
-impl ClientContext for Deliveries {
-    fn error(&self, error: KafkaError, reason: &str) {
-        // What it means for a commit is that commit's answer.
-        tracing::debug!(%error, reason, "kafka producer");
-    }
-}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        let placed = match result {
-            Ok(message) => errors::placed(message),
-            Err((error, _)) => Err(error.clone()),
-        };
-        match placed {
-            Ok(cursor) => {
-                if let Some(place) = places.cursors.get_mut(index) {
-                    *place = cursor;
-                }
-            }
-            Err(error) => places.failure = Some(error),
-        }
-    }
-}
-
 impl Committer {
     pub(super) fn transactional(settings: &KafkaSettings, join: &Join) -> Result<Self, BusError> {
-        let producers = [producer(settings, join, 0)?, producer(settings, join, 1)?];
+        let request = REQUEST.to_string();
+        let producers = [producer(settings, join, 0, &request)?, producer(settings, join, 1, &request)?];
         Ok(Self::Transactional { producers, turn: 0 })
     }
 
@@ -192,10 +155,12 @@ impl Committer {
     }
 }
 
+/// A producer of one transaction after the other, whose requests take so many records.
 pub(super) fn producer(
     settings: &KafkaSettings,
     join: &Join,
     turn: usize,
+    request: &str,
 ) -> Result<BaseProducer<Deliveries>, BusError> {
     let id = format!("{}{}-{}-{turn}", settings.prefix, join.group, join.member);
     let timeout = settings.transaction_timeout.as_millis().to_string();
@@ -206,6 +171,7 @@ pub(super) fn producer(
             ("partitioner", "murmur2_random"),
             ("compression.type", "lz4"),
             ("linger.ms", "1"),
+            ("batch.num.messages", request),
             ("message.max.bytes", MESSAGE_MAX),
             ("queue.buffering.max.messages", "1000000"),
             ("queue.buffering.max.kbytes", "262144"),
@@ -256,37 +222,58 @@ fn write(
     held: Option<&Held>,
     deadline: Instant,
 ) -> Result<Vec<Cursor>, KafkaError> {
-    expect_deliveries(producer, transaction.outputs.len());
-    for (index, output) in transaction.outputs.iter().enumerate() {
-        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(writer.topic(output.topic), index);
-        record.partition = output.partition;
-        record.key = output.key.as_deref();
-        record.payload = output.payload.as_deref();
-        if !output.headers.is_empty() {
-            record = record.headers(headers(&output.headers));
-        }
-        while let Err((error, back)) = producer.send(record) {
-            let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-            if !full || Instant::now() > deadline {
-                return Err(error);
-            }
-            record = back;
-            hear(producer);
-        }
-    }
+    send(producer, writer, &transaction.outputs, deadline)?;
     while producer.in_flight_count() > 0 {
         if Instant::now() > deadline {
             return Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut));
         }
         hear(producer);
     }
-    let cursors = delivered(producer)?;
+    let cursors = producer.context().taken()?;
     tracing::trace!(delivered_left_us = deadline.saturating_duration_since(Instant::now()).as_micros(), "delivered");
     if let Some(held) = held {
         let left = deadline.saturating_duration_since(Instant::now());
         producer.send_offsets_to_transaction(&writer.offsets(transaction)?, &held.metadata, left)?;
     }
     Ok(cursors)
+}
+
+/// Hands the records to the client, as it can take them.
+fn send(
+    producer: &BaseProducer<Deliveries>,
+    writer: &Writer,
+    outputs: &[Outgoing],
+    deadline: Instant,
+) -> Result<(), KafkaError> {
+    let mut rows = producer.context().expect(outputs);
+    while !rows.is_sent() {
+        let Some(next) = producer.context().next(&mut rows) else {
+            if Instant::now() > deadline {
+                return Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut));
+            }
+            hear(producer);
+            continue;
+        };
+        for index in next {
+            let output = &outputs[*index];
+            let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(writer.topic(output.topic), *index);
+            record.partition = output.partition;
+            record.key = output.key.as_deref();
+            record.payload = output.payload.as_deref();
+            if !output.headers.is_empty() {
+                record = record.headers(headers(&output.headers));
+            }
+            while let Err((error, back)) = producer.send(record) {
+                let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                if !full || Instant::now() > deadline {
+                    return Err(error);
+                }
+                record = back;
+                hear(producer);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Aborts what is known not to be committed, so that nobody waits for it to time out. The producer is not used again.
@@ -310,20 +297,5 @@ pub(super) fn hear(producer: &BaseProducer<Deliveries>) {
     producer.poll(Duration::ZERO);
     if producer.in_flight_count() >= before {
         thread::sleep(DELIVERY_PAUSE);
-    }
-}
-
-fn expect_deliveries(producer: &BaseProducer<Deliveries>, count: usize) {
-    let mut places = producer.context().places.lock().unwrap_or_else(PoisonError::into_inner);
-    places.cursors.clear();
-    places.cursors.resize(count, Cursor { partition: -1, offset: -1 });
-    places.failure = None;
-}
-
-fn delivered(producer: &BaseProducer<Deliveries>) -> Result<Vec<Cursor>, KafkaError> {
-    let mut places = producer.context().places.lock().unwrap_or_else(PoisonError::into_inner);
-    match places.failure.take() {
-        Some(error) => Err(error),
-        None => Ok(std::mem::take(&mut places.cursors)),
     }
 }

@@ -56,9 +56,10 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Ex
     let each = |more: f64| (more - one) / f64::from(args.users);
     context.console.line(format_args!("{} users, {} triggers of each", args.users, args.triggers))?;
     context.console.line(format_args!("asleep:    {:>6.0} bytes a user (the saved state)", each(asleep)))?;
-    context
-        .console
-        .line(format_args!("in memory: {:>6.0} bytes a user (the session actor and the saved state)", each(resident)))?;
+    context.console.line(format_args!(
+        "in memory: {:>6.0} bytes a user (the session actor and the saved state)",
+        each(resident)
+    ))?;
     Ok(Exit::Done)
 }
 

@@ -1,0 +1,183 @@
+//! Where the records of an open transaction went, and how many of each partition are on their way.
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rdkafka::{ClientContext, error::KafkaError, message::DeliveryResult, producer::ProducerContext};
+
+use super::errors;
+use crate::bus::{Cursor, Outgoing};
+
+/// Records that go out as one request. They are sent at once when so many have come, and otherwise after `linger.ms`.
+pub(super) const REQUEST: usize = 500;
+
+/// What a transactional producer hears of its records, which are known by their index in the transaction.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    places: Mutex<Places>,
+}
+
+#[derive(Default)]
+struct Places {
+    cursors: Vec<Cursor>,
+    failure: Option<KafkaError>,
+    /// The row of each record.
+    rows: Vec<usize>,
+    /// How many of each row are on their way.
+    under_way: Vec<usize>,
+}
+
+/// The records of one partition, by their index, and how many have been handed to the client.
+struct Row {
+    records: Vec<usize>,
+    sent: usize,
+}
+
+/// A transaction's records, in the order in which they are handed to the client.
+///
+/// An idempotent client has one request of a partition under way, and while more of that partition waits its thread spins;
+/// on a busy hub that burnt as much as all sessions and agents together. So the next records of a partition are handed over
+/// when those before them are answered for.
+pub(super) struct Rows(Vec<Row>);
+
+impl Deliveries {
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins with the records of a transaction.
+    pub(super) fn expect(&self, outputs: &[Outgoing]) -> Rows {
+        let mut partitions: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (index, output) in outputs.iter().enumerate() {
+            partitions.entry((output.topic, output.partition)).or_default().push(index);
+        }
+        let rows: Vec<Row> = partitions.into_values().map(|records| Row { records, sent: 0 }).collect();
+        let mut places = self.places();
+        places.failure = None;
+        places.cursors.clear();
+        places.cursors.resize(outputs.len(), Cursor { partition: -1, offset: -1 });
+        places.under_way.clear();
+        places.under_way.resize(rows.len(), 0);
+        places.rows.clear();
+        places.rows.resize(outputs.len(), 0);
+        for (number, row) in rows.iter().enumerate() {
+            row.records.iter().for_each(|index| places.rows[*index] = number);
+        }
+        Rows(rows)
+    }
+
+    /// A record is not on its way any more.
+    fn answered(&self, index: usize, placed: Result<Cursor, KafkaError>) {
+        let mut places = self.places();
+        match placed {
+            Ok(cursor) => {
+                if let Some(place) = places.cursors.get_mut(index) {
+                    *place = cursor;
+                }
+            }
+            Err(error) => places.failure = Some(error),
+        }
+        let row = places.rows.get(index).copied();
+        if let Some(under_way) = row.and_then(|row| places.under_way.get_mut(row)) {
+            *under_way = under_way.saturating_sub(1);
+        }
+    }
+
+    /// Where the records went, once nothing is on its way any more.
+    pub(super) fn taken(&self) -> Result<Vec<Cursor>, KafkaError> {
+        let mut places = self.places();
+        match places.failure.take() {
+            Some(error) => Err(error),
+            None => Ok(std::mem::take(&mut places.cursors)),
+        }
+    }
+
+    /// The records to hand over next, which count as on their way from now on; none where all partitions that have more
+    /// wait for an answer.
+    pub(super) fn next<'a>(&self, rows: &'a mut Rows) -> Option<&'a [usize]> {
+        let mut places = self.places();
+        let free = |(number, row): &(usize, &mut Row)| row.sent < row.records.len() && places.under_way[*number] == 0;
+        let (number, row) = rows.0.iter_mut().enumerate().find(free)?;
+        let Range { start, end } = row.sent..row.records.len().min(row.sent + REQUEST);
+        places.under_way[number] = end - start;
+        row.sent = end;
+        Some(&row.records[start..end])
+    }
+}
+
+impl Rows {
+    /// Whether all have been handed over.
+    pub(super) fn is_sent(&self) -> bool {
+        self.0.iter().all(|row| row.sent == row.records.len())
+    }
+}
+
+impl ClientContext for Deliveries {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // What it means for a commit is that commit's answer.
+        tracing::debug!(%error, reason, "kafka producer");
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+        self.answered(
+            index,
+            match result {
+                Ok(message) => errors::placed(message),
+                Err((error, _)) => Err(error.clone()),
+            },
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Topic;
+
+    fn record(topic: Topic, partition: i32) -> Outgoing {
+        Outgoing { topic, partition: Some(partition), key: None, payload: None, headers: Vec::new() }
+    }
+
+    #[test]
+    fn the_next_records_of_a_partition_wait_until_those_before_them_are_answered_for() {
+        let deliveries = Deliveries::default();
+        let mut outputs = Vec::new();
+        for _ in 0..REQUEST + 1 {
+            outputs.extend([record(Topic::Events, 0), record(Topic::Events, 1), record(Topic::StateConverse, 0)]);
+        }
+        let mut rows = deliveries.expect(&outputs);
+        let mut sent = Vec::new();
+        while let Some(next) = deliveries.next(&mut rows) {
+            assert!(next.len() == REQUEST && next.is_sorted(), "a partition's records keep their order");
+            sent.extend_from_slice(next);
+        }
+        assert!(sent.len() == 3 * REQUEST && !rows.is_sent());
+        // The next one of a partition goes when the last of its first ones is answered for.
+        let answered: Vec<usize> = sent.iter().copied().filter(|index| index % 3 == 1).collect();
+        for (offset, index) in (0..).zip(&answered) {
+            assert_eq!(deliveries.next(&mut rows), None);
+            deliveries.answered(*index, Ok(Cursor { partition: 1, offset }));
+        }
+        assert_eq!(deliveries.next(&mut rows), Some(&[3 * REQUEST + 1][..]));
+        let cursors = deliveries.taken().unwrap();
+        assert_eq!(cursors[answered[7]], Cursor { partition: 1, offset: 7 });
+    }
+
+    #[test]
+    fn one_record_that_was_not_written_fails_the_transaction() {
+        let deliveries = Deliveries::default();
+        deliveries.expect(&[record(Topic::Events, 0), record(Topic::Events, 0)]);
+        deliveries.answered(0, Err(KafkaError::Canceled));
+        deliveries.answered(1, Ok(Cursor { partition: 0, offset: 0 }));
+        assert!(deliveries.taken().is_err());
+        deliveries.expect(&[]);
+        assert_eq!(deliveries.taken().unwrap(), []);
+    }
+}
