@@ -10,7 +10,8 @@
 //! 3. [`consult`]: the question an agent gets and the answer it gives;
 //! 4. [`agent`]: the trait to implement, and the actor that hosts it;
 //! 5. [`neuroscientist`] and [`coach`]: two agents that need no key and no network;
-//! 6. [`care`]: what is said before any advice, and what is never said.
+//! 6. [`care`]: what is said before any advice, and what is never said;
+//! 7. [`dialogue`]: what an agent is asked in a file, and what its answer must and must not say.
 //!
 //! ```
 //! use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult};
@@ -38,6 +39,7 @@ pub mod agent;
 pub mod care;
 pub mod coach;
 pub mod consult;
+pub mod dialogue;
 pub mod events;
 pub mod ids;
 pub mod neuroscientist;

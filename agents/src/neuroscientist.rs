@@ -55,15 +55,22 @@ impl Agent for Neuroscientist {
     }
 
     async fn consult(&self, consult: Consult) -> Result<Advice, AgentError> {
-        let reading = Reading::of(&consult);
+        Ok(self.advise(&consult))
+    }
+}
+
+impl Neuroscientist {
+    /// The answer, at once.
+    pub(crate) fn advise(self, consult: &Consult) -> Advice {
+        let reading = Reading::of(consult);
         let voice = Voice::of(&reading);
-        Ok(match (&consult.cause, Care::of(&reading)) {
+        match (&consult.cause, Care::of(&reading)) {
             (_, Some(care)) => answer::care(&reading, &voice, care),
             (Cause::Message { text, .. }, None) => answer::message(&reading, &voice, text),
             (Cause::Trigger { trigger_type, severity, .. }, None) => {
                 Explained::of(&reading, trigger_type, *severity).advice(&voice)
             }
-        })
+        }
     }
 }
 

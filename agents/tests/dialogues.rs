@@ -9,38 +9,23 @@ mod case;
 #[path = "dialogues/grid.rs"]
 mod grid;
 
-use std::{fs, path::Path};
-
-use case::{Case, File};
-
-fn cases() -> Vec<(String, Case)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("dialogues");
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let mut cases = Vec::new();
-    for path in files.into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "toml")) {
-        let file: File = toml::from_str(&fs::read_to_string(&path).unwrap())
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        cases.extend(file.case.into_iter().map(|case| (format!("{name}: {}", case.name), case)));
-    }
-    cases
-}
+use auren_agents::{UserId, dialogue};
 
 #[test]
 fn every_dialogue_says_what_it_should() {
-    let cases = cases();
+    let cases = dialogue::shipped();
     assert!(cases.len() >= 30, "only {} cases", cases.len());
+    let persons: Vec<_> = (0..24).map(|person| UserId::new(format!("person-{person}")).unwrap()).collect();
     let mut failures = Vec::new();
-    for (name, case) in &cases {
-        println!("## {name}\n{}\n", &*case.answer(&case.user).message);
+    for case in &cases {
+        println!("## {}\n{}\n", case.title(), &*case::answer(case, &case.user).message);
         // What is expected holds in every wording, and persons differ in theirs.
-        for person in std::iter::once(case.user.clone()).chain((0..24).map(|person| format!("person-{person}"))) {
-            let advice = case.answer(&person);
-            let mut faults = case.expect.faults(&advice);
+        for person in std::iter::once(&case.user).chain(&persons) {
+            let advice = case::answer(case, person);
+            let mut faults = case.faults(&advice);
             faults.extend(grid::faults(&advice));
             if !faults.is_empty() {
-                failures.push(format!("{name}\n  {}\n  said: {}", faults.join("\n  "), &*advice.message));
+                failures.push(format!("{}\n  {}\n  said: {}", case.title(), faults.join("\n  "), &*advice.message));
                 break;
             }
         }

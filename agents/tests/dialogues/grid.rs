@@ -2,11 +2,13 @@
 
 use auren_agents::{
     Advice, Agent, AgentId, Cause, Coach, Consult, ConsultId, ConversationId, EventId, Neuroscientist, Observation,
-    Parts, PastAdvice, Score, Text, Timestamp, TriggerType, UserId, care, events::BiometricType,
+    Parts, PastAdvice, Score, Text, Timestamp, TriggerType, UserId, care,
+    dialogue::{sentences, spoken},
+    events::BiometricType,
 };
 use std::{sync::Arc, time::Duration};
 
-use crate::case::{ask, seat, sentences};
+use crate::case::ask;
 
 /// Cheer, units, and moods that are diagnoses. Matched as whole words, or with `*` as beginnings of words. What nobody of the
 /// house says is not told here.
@@ -157,7 +159,7 @@ fn panel(template: &Consult, past: &mut Vec<PastAdvice>) -> [Advice; 2] {
     let found = ask(first.clone());
     let mut second = first.clone();
     second.agent = id("coach");
-    second.panel = vec![seat(&first.agent, &found)];
+    second.panel = vec![spoken(&first.agent, &found)];
     let planned = ask(second.clone());
     past.push(remember(&first, &found));
     past.push(remember(&second, &planned));
