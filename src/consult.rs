@@ -6,8 +6,10 @@
 //!
 //! Read the modules in this order: [`desk`] (one question), [`reception`] (who is let through), [`circuit`] (when nobody
 //! is), [`retry`] (asking again), [`health`] (what can be seen of it). [`http`] is agents in other processes, [`llm`]
-//! agents that are language models, and [`service`] how anybody outside is asked.
+//! agents that are language models, [`a2a`] agents that speak A2A, [`service`] how anybody outside is asked, and [`telling`]
+//! what of their words is told and shown.
 
+mod a2a;
 mod circuit;
 mod desk;
 mod health;
@@ -16,13 +18,15 @@ mod llm;
 mod reception;
 mod retry;
 mod service;
+mod telling;
 
 use std::{sync::Arc, time::Duration};
 
 use actix::{Actor, Recipient};
-use auren_agents::{Agent, AgentActor, AgentCard, Coach, Consult, Neuroscientist};
+use auren_agents::{Agent, AgentActor, AgentCard, AgentId, Coach, Consult, Neuroscientist};
 
 pub use self::http::{HttpAgent, HttpAgentSettings};
+pub use a2a::{A2aAgent, A2aAgentSettings};
 pub use desk::{AT_ONCE, Answered, Asked, Desk, Heard, Question, Unanswered};
 pub use health::{AgentHealth, AgentTotals, CircuitState};
 pub use llm::{LlmAgent, LlmAgentSettings};
@@ -113,7 +117,6 @@ impl Agents {
     /// [`ServiceError::Settings`] where no request can be made of the settings.
     pub fn with_http(self, settings: HttpAgentSettings) -> Result<Self, ServiceError> {
         let card = HttpAgent::open(&settings)?.card();
-        let settings = Arc::new(settings);
         // Each arbiter has connections of its own, as they live on the thread that opens them.
         Ok(self.with_recipient_from(card, move || AgentActor::new(HttpAgent::of(&settings)).start().recipient()))
     }
@@ -126,6 +129,21 @@ impl Agents {
         let settings = Arc::new(settings);
         let card = LlmAgent::open(&settings)?.card();
         Ok(self.with_recipient_from(card, move || AgentActor::new(LlmAgent::of(&settings)).start().recipient()))
+    }
+
+    /// These and an agent that speaks A2A. Nobody connects to it before it is asked.
+    ///
+    /// # Errors
+    /// [`ServiceError::Settings`] where no request can be made of the settings.
+    pub fn with_a2a(self, settings: A2aAgentSettings) -> Result<Self, ServiceError> {
+        let card = A2aAgent::open(&settings)?.card();
+        Ok(self.with_recipient_from(card, move || AgentActor::new(A2aAgent::of(&settings)).start().recipient()))
+    }
+
+    /// Starts the agent of this name on this arbiter, for a question that no hub asks; none where there is no such agent.
+    #[must_use]
+    pub fn start(&self, agent: &AgentId) -> Option<Recipient<Consult>> {
+        self.hosts.iter().find(|host| host.card.id == *agent).map(|host| (host.start)())
     }
 
     /// Their cards, in the order in which they were added.

@@ -83,6 +83,11 @@ pub fn with_configured(config: &Config, mut agents: Agents) -> Result<Agents, Hu
         let token = secret("token_file", agent.token.as_ref(), agent.token_file.as_deref()).map_err(wrong)?;
         agents = agents.with_http(agent.settings(name, token)).map_err(|error| wrong(error.to_string()))?;
     }
+    for (name, agent) in &config.agents.a2a {
+        let wrong = |why: String| ConfigError::Value { key: "agents.a2a", why: format!("of {name}: {why}") };
+        let token = secret("token_file", agent.token.as_ref(), agent.token_file.as_deref()).map_err(wrong)?;
+        agents = agents.with_a2a(agent.a2a(name, token)).map_err(|error| wrong(error.to_string()))?;
+    }
     for (name, agent) in &config.agents.llm {
         let wrong = |why: String| ConfigError::Value { key: "agents.llm", why: format!("of {name}: {why}") };
         let key = secret("api_key_file", agent.api_key.as_ref(), agent.api_key_file.as_deref()).map_err(wrong)?;

@@ -10,7 +10,7 @@ use super::{
     NodeProfile,
     sections::{Secret, text},
 };
-use crate::consult::{HttpAgentSettings, LlmAgentSettings};
+use crate::consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings};
 
 /// Agents outside the hub's own program.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,13 +20,15 @@ pub struct AgentsSection {
     pub http: BTreeMap<String, HttpAgentSection>,
     /// Those that are language models, by name.
     pub llm: BTreeMap<String, LlmAgentSection>,
+    /// Those that speak A2A, by name; what can be said of them is what can be said of an agent over HTTP.
+    pub a2a: BTreeMap<String, HttpAgentSection>,
 }
 
-/// An agent that is asked over HTTP.
+/// An agent that is asked over HTTP, with AUREN's own JSON or by A2A.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpAgentSection {
-    /// Where consults are sent.
+    /// Where consults are sent; of an A2A agent, the address below which its card is.
     pub url: String,
     /// What the agent is for, in a sentence.
     pub purpose: String,
@@ -41,6 +43,9 @@ pub struct HttpAgentSection {
     /// A file that holds the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
+    /// Whether it is left out where something calls for care, and answers that name a disease, a medicine or a dose are not
+    /// shown.
+    pub guarded: bool,
     /// Most bytes of one answer.
     pub max_answer_bytes: usize,
 }
@@ -54,6 +59,7 @@ impl Default for HttpAgentSection {
             topics: Vec::new(),
             token: None,
             token_file: None,
+            guarded: true,
             max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
         }
     }
@@ -121,8 +127,16 @@ impl HttpAgentSection {
             card: card(name, &self.version, &self.purpose, &self.topics),
             url: self.url.clone(),
             token,
+            guarded: self.guarded,
             max_answer_bytes: self.max_answer_bytes,
         }
+    }
+
+    /// The A2A agent of this name, with the token that was found for it.
+    #[must_use]
+    pub fn a2a(&self, name: &str, token: Option<String>) -> A2aAgentSettings {
+        let HttpAgentSettings { card, url, token, guarded, max_answer_bytes } = self.settings(name, token);
+        A2aAgentSettings { card, url, token, guarded, max_answer_bytes }
     }
 
     fn fault(&self, profile: NodeProfile) -> Option<&'static str> {
@@ -176,9 +190,14 @@ impl AgentsSection {
     pub(super) fn fault(&self, profile: NodeProfile) -> Option<(&'static str, String)> {
         let http = self.http.iter().map(|(name, agent)| ("agents.http", name, agent.fault(profile)));
         let llm = self.llm.iter().map(|(name, agent)| ("agents.llm", name, agent.fault(profile)));
-        http.chain(llm).find_map(|(key, name, fault)| {
-            let twice = self.http.contains_key(name) && self.llm.contains_key(name);
-            let twice = twice.then_some("an agent of the same name is in agents.llm");
+        let a2a = self.a2a.iter().map(|(name, agent)| ("agents.a2a", name, agent.fault(profile)));
+        http.chain(llm).chain(a2a).find_map(|(key, name, fault)| {
+            let others = [
+                ("agents.http", self.http.contains_key(name), "an agent of the same name is in agents.http"),
+                ("agents.llm", self.llm.contains_key(name), "an agent of the same name is in agents.llm"),
+                ("agents.a2a", self.a2a.contains_key(name), "an agent of the same name is in agents.a2a"),
+            ];
+            let twice = others.into_iter().find(|(other, there, _)| *other != key && *there).map(|(_, _, why)| why);
             let why = name_fault(name).or(twice).or(fault)?;
             Some((key, format!("of {name}: {why}")))
         })

@@ -256,6 +256,7 @@ mod tests {
             "[callers.NAME]",
             "[agents.http.NAME]",
             "[agents.llm.NAME]",
+            "[agents.a2a.NAME]",
             "url = \"redis",
             "url = \"postgres",
             "url = \"https",

@@ -5,12 +5,15 @@
 //! (`{"code": "unavailable"}` or `{"code": "refused"}`). An advice without a message says what the deltas said. Other
 //! events are passed over. `agents/README.md` tells authors all of it.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult, Text, events};
 use serde::Deserialize;
 
-use super::service::{Answer, Events, Service, ServiceError};
+use super::{
+    service::{Answer, Events, Service, ServiceError},
+    telling::{self, Telling},
+};
 
 /// An agent that is asked over HTTP.
 #[derive(Clone)]
@@ -21,6 +24,9 @@ pub struct HttpAgentSettings {
     pub url: String,
     /// What it knows the hub by: sent as `Authorization: Bearer …`.
     pub token: Option<String>,
+    /// Whether it is left out where something calls for care, and its words are looked at before they are shown: for agents
+    /// that do not answer for what they say themselves.
+    pub guarded: bool,
     /// Most bytes of one answer.
     pub max_answer_bytes: usize,
 }
@@ -40,6 +46,7 @@ impl fmt::Debug for HttpAgentSettings {
 #[derive(Debug)]
 pub struct HttpAgent {
     card: AgentCard,
+    guarded: bool,
     service: Result<Service, ServiceError>,
 }
 
@@ -49,27 +56,25 @@ impl HttpAgent {
     /// # Errors
     /// [`ServiceError::Settings`] where no request can be made of the settings.
     pub fn open(settings: &HttpAgentSettings) -> Result<Self, ServiceError> {
-        let HttpAgentSettings { card, url, token, max_answer_bytes } = settings;
-        let service = Service::open(url, token.as_deref(), *max_answer_bytes)?;
-        Ok(Self { card: card.clone(), service: Ok(service) })
+        let agent = Self::of(settings);
+        agent.service.as_ref().map_err(Clone::clone)?;
+        Ok(agent)
     }
 
     /// The same, that says with each question why no request can be made.
-    pub(super) fn of(settings: &Arc<HttpAgentSettings>) -> Self {
-        Self::open(settings).unwrap_or_else(|error| Self { card: settings.card.clone(), service: Err(error) })
+    pub(super) fn of(settings: &HttpAgentSettings) -> Self {
+        let HttpAgentSettings { card, url, token, guarded, max_answer_bytes } = settings;
+        let service = Service::open(url, token.as_deref(), *max_answer_bytes);
+        Self { card: card.clone(), guarded: *guarded, service }
     }
 
     async fn ask(&self, consult: &Consult) -> Result<Advice, ServiceError> {
         let service = self.service.as_ref().map_err(Clone::clone)?;
         let body = serde_json::to_vec(consult).map_err(|error| ServiceError::Settings(error.to_string()))?;
-        let advice = match service.ask(consult.id.as_str(), body).await? {
-            Answer::Json(json) => events::parse(&json).map_err(ServiceError::Unusable)?,
-            Answer::Events(events) => streamed(events, consult).await?,
-        };
-        if advice.message.trim().is_empty() {
-            return Err(ServiceError::unusable("message", "must not be empty"));
+        match service.ask(consult.id.as_str(), body).await? {
+            Answer::Json(json) => events::parse(&json).map_err(ServiceError::Unusable),
+            Answer::Events(events) => streamed(events, consult, self.guarded).await,
         }
-        Ok(advice)
     }
 }
 
@@ -79,10 +84,7 @@ impl Agent for HttpAgent {
     }
 
     async fn consult(&self, consult: Consult) -> Result<Advice, AgentError> {
-        self.ask(&consult).await.map_err(|error| {
-            tracing::warn!(agent = %consult.agent, consult = %consult.id, %error, "an agent over HTTP has no answer");
-            error.into()
-        })
+        telling::asked(&consult, self.guarded, self.ask(&consult)).await
     }
 }
 
@@ -106,19 +108,21 @@ enum Code {
 }
 
 /// Reads to the final advice, and no further.
-async fn streamed(mut events: Events, consult: &Consult) -> Result<Advice, ServiceError> {
+async fn streamed(mut events: Events, consult: &Consult, guarded: bool) -> Result<Advice, ServiceError> {
     let mut words = String::new();
+    let mut telling = Telling::of(consult, guarded);
     while let Some(event) = events.next().await? {
         let data = event.data.unwrap_or_default();
         let data = data.as_bytes();
         match event.event.as_deref() {
             Some("delta") => {
                 let Delta { text } = events::parse(data).map_err(ServiceError::Unusable)?;
-                consult.parts.tell(&text);
                 words.push_str(&text);
+                telling.hear(&words, false)?;
             }
             Some("advice") => {
                 let mut advice: Advice = events::parse(data).map_err(ServiceError::Unusable)?;
+                telling.hear(&words, true)?;
                 if advice.message.is_empty() {
                     advice.message = Text::cut(words);
                 }

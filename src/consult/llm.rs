@@ -9,11 +9,14 @@ mod prompt;
 
 use std::{fmt, sync::Arc};
 
-use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult, Text, care};
+use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult, Text};
 use serde_json::{Map, Value};
 
 use self::completion::Completion;
-use super::service::{Answer, Events, Service, ServiceError};
+use super::{
+    service::{Answer, Events, Service, ServiceError},
+    telling::{self, Telling},
+};
 
 /// An agent that is a language model.
 #[derive(Clone)]
@@ -92,31 +95,20 @@ impl Agent for LlmAgent {
     }
 
     async fn consult(&self, consult: Consult) -> Result<Advice, AgentError> {
-        if let Some(advice) = care::first(&consult) {
-            return Ok(advice);
-        }
-        self.ask(&consult).await.map_err(|error| {
-            tracing::warn!(agent = %consult.agent, consult = %consult.id, %error, "a language model has no answer");
-            error.into()
-        })
+        telling::asked(&consult, true, self.ask(&consult)).await
     }
 }
 
 /// Reads to the model's last word, and tells whole sentences that are fit to be told as they come.
 async fn streamed(mut events: Events, consult: &Consult) -> Result<Completion, ServiceError> {
     let mut completion = Completion::default();
-    let mut told = 0;
+    let mut telling = Telling::of(consult, true);
     while !completion.is_over() {
         let Some(event) = events.next().await? else {
             return Err(ServiceError::BrokenOff("the stream ended before the model had".to_owned()));
         };
         completion.take(event.data.unwrap_or_default().as_bytes())?;
-        let next = completion.sentences_from(told);
-        if !next.is_empty() {
-            completion::fit(next)?;
-            consult.parts.tell(next);
-            told += next.len();
-        }
+        telling.hear(completion.so_far(), completion.is_over())?;
     }
     Ok(completion)
 }

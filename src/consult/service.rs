@@ -8,9 +8,9 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::{
     HeaderValue, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName},
 };
-use reqwest::{Client, Response, Url, redirect::Policy};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect::Policy};
 use sse_stream::{Sse, SseByteStream};
 
 /// Who does not take a connection within this time is away; there is time for another attempt then.
@@ -84,6 +84,8 @@ pub(super) struct Service {
     client: Client,
     url: Url,
     authorization: Option<HeaderValue>,
+    /// What else each request says of itself.
+    header: Option<(HeaderName, HeaderValue)>,
     max_bytes: usize,
 }
 
@@ -115,20 +117,36 @@ impl Service {
             client = client.tls_certs_only([]);
         }
         let client = client.build().map_err(|error| ServiceError::Settings(told(error)))?;
-        Ok(Self { client, url, authorization: authorization.transpose()?, max_bytes })
+        Ok(Self { client, url, authorization: authorization.transpose()?, header: None, max_bytes })
+    }
+
+    /// The same, with a header in each request.
+    pub(super) fn saying(mut self, name: &'static str, value: &'static str) -> Self {
+        self.header = Some((HeaderName::from_static(name), HeaderValue::from_static(value)));
+        self
     }
 
     /// Asks. The key is the same for each attempt at one question, so that who has answered it already may say so again.
     pub(super) async fn ask(&self, key: &str, body: Vec<u8>) -> Result<Answer, ServiceError> {
-        let mut request = self
-            .client
-            .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, "application/json, text/event-stream")
-            .header("Idempotency-Key", key)
-            .body(body);
+        let request = self.client.post(self.url.clone());
+        let request = request.header(CONTENT_TYPE, "application/json").header("Idempotency-Key", key);
+        self.answer(request.header(ACCEPT, "application/json, text/event-stream").body(body)).await
+    }
+
+    /// Gets what is there.
+    pub(super) async fn get(&self) -> Result<Vec<u8>, ServiceError> {
+        match self.answer(self.client.get(self.url.clone()).header(ACCEPT, "application/json")).await? {
+            Answer::Json(json) => Ok(json),
+            Answer::Events(_) => Err(ServiceError::ContentType("text/event-stream".to_owned())),
+        }
+    }
+
+    async fn answer(&self, mut request: RequestBuilder) -> Result<Answer, ServiceError> {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
+        }
+        if let Some((name, value)) = &self.header {
+            request = request.header(name, value.clone());
         }
         let response = request.send().await.map_err(|error| ServiceError::Unreachable(told(error)))?;
         if !response.status().is_success() {

@@ -1,5 +1,6 @@
 //! What the river does, from readings to conversations: every behaviour is one function, and a test of its own on each bus.
 
+mod a2a_agents;
 mod agents;
 mod bad_input;
 mod erase;
@@ -54,11 +55,16 @@ macro_rules! behaviours {
                 an_agent_far_away_is_told_what_the_others_are_told_and_nothing_else,
                 an_answer_that_is_streamed_is_its_last_word,
                 whatever_an_agent_far_away_does_wrong_its_panel_goes_on_and_the_log_has_one_word,
+                a_guarded_agent_is_left_out_of_what_calls_for_care_and_names_no_disease,
                 an_agent_far_away_speaks_to_whom_it_was_asked_about_and_to_nobody_else,
                 an_agent_far_away_that_is_gone_for_a_moment_is_asked_again_under_the_same_key,
                 a_question_that_nobody_waits_for_any_more_is_taken_back,
                 the_token_of_an_agent_far_away_may_be_in_a_file,
                 what_is_told_of_a_failure_repeats_neither_question_nor_answer;
+            a2a_agents: an_a2a_agent_of_the_official_sdk_sits_on_a_panel_with_the_coach,
+                an_a2a_agent_is_asked_in_words_and_data_and_its_parts_are_told,
+                an_a2a_task_that_nobody_waits_for_any_more_is_taken_back,
+                whatever_an_a2a_agent_does_wrong_its_panel_goes_on_and_the_log_has_one_word;
             llm_agents: a_language_model_sits_on_a_panel_with_the_coach,
                 whatever_a_language_model_does_wrong_its_panel_goes_on_and_the_log_has_one_word,
                 a_built_in_expert_answers_in_the_place_of_a_model_that_is_away,

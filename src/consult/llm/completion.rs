@@ -1,14 +1,15 @@
 //! A model's words, as they come from an endpoint: whole, or in parts. Pure.
 
-use auren_agents::{care, events};
+use auren_agents::events;
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::consult::ServiceError;
+use crate::consult::{
+    ServiceError,
+    telling::{ENDS, fit},
+};
 
 /// What marks the end of a stream.
 const DONE: &[u8] = b"[DONE]";
-/// What ends a sentence.
-const ENDS: [char; 5] = ['.', '!', '?', '…', '。'];
 /// Most bytes that a model may say: as many as an advice takes.
 const WORDS_MAX: usize = 16 * 1024;
 
@@ -16,8 +17,6 @@ const WORDS_MAX: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Completion {
     words: String,
-    /// Where the last sentence ends that is known to be whole.
-    whole: usize,
     end: Option<End>,
     usage: Option<Usage>,
 }
@@ -91,7 +90,7 @@ impl Completion {
             if spoken.tool_calls.is_some_and(|calls| !calls.is_empty()) {
                 return Err(tool());
             }
-            self.say(&spoken.content.unwrap_or_default());
+            self.words.push_str(&spoken.content.unwrap_or_default());
             if self.words.len() > WORDS_MAX {
                 return Err(ServiceError::TooLong(WORDS_MAX));
             }
@@ -115,20 +114,9 @@ impl Completion {
         self.usage
     }
 
-    /// What was said from here on, to the end of the last sentence that is known to be whole.
-    pub(super) fn sentences_from(&self, from: usize) -> &str {
-        &self.words[from..if self.is_over() { self.words.len() } else { self.whole }]
-    }
-
-    fn say(&mut self, words: &str) {
-        // The mark that ends a sentence may have come before the white space that shows it.
-        let from = self.words.floor_char_boundary(self.words.len().saturating_sub('…'.len_utf8()));
-        self.words.push_str(words);
-        let new = &self.words[from..];
-        let mut ends = new.rmatch_indices(ENDS).map(|(at, end)| at + end.len());
-        if let Some(end) = ends.find(|end| new[*end..].starts_with(char::is_whitespace)) {
-            self.whole = from + end;
-        }
+    /// What was said so far.
+    pub(super) fn so_far(&self) -> &str {
+        &self.words
     }
 
     /// All that was said; where the model was cut short, to its last whole sentence.
@@ -144,14 +132,6 @@ impl Completion {
         fit(words)?;
         Ok(words.to_owned())
     }
-}
-
-/// That nothing of it names a disease, a medicine or a dose.
-pub(super) fn fit(words: &str) -> Result<(), ServiceError> {
-    if care::is_fit(words) {
-        return Ok(());
-    }
-    Err(ServiceError::unusable("answer", "must name no disease, no medicine and no dose"))
 }
 
 fn tool() -> ServiceError {
@@ -184,12 +164,7 @@ mod tests {
     fn words_come_in_parts_and_end_where_the_model_says_so() {
         let parts = [json!({ "choices": [{ "delta": { "role": "assistant" } }] }), delta("Sleep well. The", None)];
         let completion = after(&parts).unwrap();
-        assert_eq!((completion.sentences_from(0), completion.is_over()), ("Sleep well.", false));
-        assert_eq!(completion.sentences_from(11), "", "the next one may go on");
-        let mut completion = after(&["Well…", " Or", " not. 7", ".5 ", "hours"].map(|part| delta(part, None))).unwrap();
-        assert_eq!(completion.sentences_from(0), "Well… Or not.");
-        completion.take(delta("", Some("stop")).to_string().as_bytes()).unwrap();
-        assert_eq!(completion.sentences_from("Well… Or not.".len()), " 7.5 hours");
+        assert_eq!((completion.so_far(), completion.is_over()), ("Sleep well. The", false));
         assert_eq!(said(&[delta("Sleep", None), delta(" well. ", Some("stop"))]), "Sleep well.");
         let usage = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 2 } });
         assert_eq!(after(&[usage]).unwrap().usage().unwrap().prompt_tokens, 7);

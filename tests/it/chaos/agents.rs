@@ -31,15 +31,17 @@ async fn halting(begins: String, ends: String) -> Far {
     .await
 }
 
-/// A panel of the agent in Python, two that halt, and the coach; the hub is killed at each that halts.
+/// A panel of the agent in Python, three that halt, and the coach; the hub is killed at each that halts.
 async fn is_answered_once_although_its_hub_is_killed(mut day: Day, bus: SharedBus) {
     let python = Python::start();
     let begins = "event: delta\ndata: {\"text\":\"Xylophone \"}\n\n".to_owned();
     let far =
         halting(begins, "event: delta\ndata: {\"text\":\"music.\"}\n\nevent: advice\ndata: {}\n\n".to_owned()).await;
     let companion = halting(spoken("Quokkas ", None), spoken("sleep.", Some("stop"))).await;
+    let narwhal = Python::a2a("tests/a2a/halting.py");
     for (key, value) in [
         ("agents.http.sleeper.url", &*python.url),
+        ("agents.a2a.narwhal.url", &narwhal.url),
         ("agents.http.far.url", &far.url),
         ("agents.llm.companion.base_url", &companion.url),
         ("agents.llm.companion.model", "small"),
@@ -51,7 +53,7 @@ async fn is_answered_once_although_its_hub_is_killed(mut day: Day, bus: SharedBu
     }
     let mut ear = Ear::on(&*bus);
     let mut node = day.node("n1");
-    let mut asks = trigger("u-1", "t-1", &["sleeper", "far", "companion", "coach"]);
+    let mut asks = trigger("u-1", "t-1", &["sleeper", "far", "companion", "narwhal", "coach"]);
     asks["message"] = "zanzibar".into();
     bus.publish_all(vec![keyed(Topic::Triggers, "u-1", &asks.to_string())]).await.unwrap();
     for halts in [&far, &companion] {
@@ -59,25 +61,33 @@ async fn is_answered_once_although_its_hub_is_killed(mut day: Day, bus: SharedBu
         node.kill();
         node = day.node("n1");
     }
-    let panel = ["sleeper", "far", "companion", "coach"];
-    assert_eq!(speakers(ear.until(|heard| heard.len() >= 4).await), panel);
+    narwhal.says(1).await;
+    node.kill();
+    node = day.node("n1");
+    let panel = ["sleeper", "far", "companion", "narwhal", "coach"];
+    assert_eq!(speakers(ear.until(|heard| heard.len() >= 5).await), panel);
     // Whatever comes later changes nothing.
     bus.publish_all(vec![wire::outgoing(&message("u-1", "m-1", 0, "Good night", Some("sleeper")))]).await.unwrap();
-    let said = ear.until(|heard| heard.len() >= 6).await;
-    assert_eq!(speakers(&said[..4]), panel);
-    assert_eq!(speakers(&said[4..]), ["user", "sleeper"]);
-    assert_eq!((&*said[1].content, &*said[2].content), ("Xylophone music.", "Quokkas sleep."));
+    let said = ear.until(|heard| heard.len() >= 7).await;
+    assert_eq!(speakers(&said[..5]), panel);
+    assert_eq!(speakers(&said[5..]), ["user", "sleeper"]);
+    let contents: Vec<_> = said[1..4].iter().map(|event| &*event.content).collect();
+    assert_eq!(contents, ["Xylophone music.", "Quokkas sleep.", "Narwhals dream."]);
     for halts in [&far, &companion] {
         let asked = halts.asked();
-        // Whose answer was not committed yet when the hub was killed the next time is asked a third time.
-        assert!((2..=3).contains(&asked.len()), "{} times", asked.len());
+        // Whose answer was not committed yet when the hub was killed the next time is asked once more.
+        assert!((2..=4).contains(&asked.len()), "{} times", asked.len());
         let key = |asked: &Attempt| asked.headers["idempotency-key"].clone();
         assert!(asked.iter().all(|again| key(again) == key(&asked[0])), "it is the same question");
     }
+    let asked = narwhal.says(2).await;
+    assert!(asked.iter().all(|again| *again == said[3].metadata.consult_id.clone().unwrap().as_str()), "{asked:?}");
     node.terminate();
     let log = node.said();
     assert!(log.contains("partitions taken") && log.contains("TRACE"));
-    for word in ["zanzibar", "Xylophone", "Quokkas", "Good night", "call your local", "You are one of several"] {
+    for word in
+        ["zanzibar", "Xylophone", "Quokkas", "Narwhals", "Good night", "call your local", "You are one of several"]
+    {
         assert!(!log.contains(word), "{word:?} is in the log");
     }
 }

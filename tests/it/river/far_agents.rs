@@ -14,7 +14,7 @@ use auren::{
     config::{HttpAgentSection, Role},
     consult::{Agents, HttpAgent, HttpAgentSettings},
 };
-use auren_agents::{Advice, Agent, AgentError, Consult, Parts, events};
+use auren_agents::{Advice, Agent, AgentError, Consult, ConversationEvent, Parts, events};
 use axum::{body::Body, response::Response};
 use futures::stream;
 use serde_json::{Value, json};
@@ -39,12 +39,19 @@ fn json_of(advice: &Value) -> Response {
     response("application/json", advice.to_string())
 }
 
-pub async fn an_agent_in_python_sits_on_a_panel_with_the_coach(river: River) {
+pub async fn an_agent_in_python_sits_on_a_panel_with_the_coach(mut river: River) {
     let python = Python::start();
     // As somebody configures it who has nothing but the binary.
-    let mut river = river.roles(&[Role::Converse]);
     let sleeper = HttpAgentSection { url: python.url.clone(), topics: vec!["night".to_owned()], ..Default::default() };
     river.config.agents.http.insert("sleeper".to_owned(), sleeper);
+    let said = sleeper_sits_on_a_panel(river).await;
+    assert_eq!(&*said[1].content, "About hrv drop: sleep on it. I know of 0 nights.");
+}
+
+/// The agent `sleeper` of the configuration, whose topic is `night`, between the neuroscientist and the coach, and then
+/// alone: what was said.
+pub async fn sleeper_sits_on_a_panel(river: River) -> Vec<ConversationEvent> {
+    let river = river.roles(&[Role::Converse]);
     let hub = river.hub().await;
     river.json(Topic::Triggers, "u-1", &trigger("u-1", "t-1", &["neuroscientist", "sleeper", "coach"])).await;
     settled(&hub).await;
@@ -52,11 +59,11 @@ pub async fn an_agent_in_python_sits_on_a_panel_with_the_coach(river: River) {
     settled(&hub).await;
     let said = river.said().await;
     assert_eq!(speakers(&said), ["neuroscientist", "sleeper", "coach", "user", "sleeper"]);
-    assert_eq!(&*said[1].content, "About hrv drop: sleep on it. I know of 0 nights.");
     assert_eq!(said[1].metadata.reasons.iter().map(|why| &**why).collect::<Vec<_>>(), ["neuroscientist spoke before."]);
     assert_eq!(said[1].metadata.agent_version.as_deref(), Some("1"));
     assert_eq!(said[2].metadata.panel.clone().unwrap().read.len(), 2, "the coach has read both");
     hub.stop().await;
+    said
 }
 
 pub async fn an_agent_far_away_is_told_what_the_others_are_told_and_nothing_else(river: River) {
@@ -176,6 +183,30 @@ fn everything() -> Vec<Wrong> {
 pub async fn whatever_an_agent_far_away_does_wrong_its_panel_goes_on_and_the_log_has_one_word(river: River) {
     let agents = |url: &str| Agents::none().with_http(over_http("far", url)).unwrap();
     each_has_one_final_word(river, agents, everything()).await;
+}
+
+pub async fn a_guarded_agent_is_left_out_of_what_calls_for_care_and_names_no_disease(river: River) {
+    let far = Far::plays(|attempt| async move {
+        let unfit = attempt.body["cause"]["id"] == "m-2";
+        json_of(&json!({ "message": "Sleep.", "reasons": [if unfit { "It is diabetes." } else { "It is late." }] }))
+    })
+    .await;
+    let mut settings = over_http("far", &far.url);
+    settings.guarded = true;
+    let river = with(river, settings);
+    let hub = river.hub().await;
+    let words = ["I have had chest pain since noon", "And now?", "And tomorrow?"];
+    for (number, words) in (1..).zip(words) {
+        river.send(&[message("u-1", &format!("m-{number}"), number, words, Some("far"))]).await;
+        settled(&hub).await;
+    }
+    let said = river.said().await;
+    assert_eq!(speakers(&said), ["user", "far", "user", "far: agent_failed", "user", "far"]);
+    assert!(said[1].content.contains("emergency number now"), "{}", &*said[1].content);
+    assert_eq!(&*said[5].content, "Sleep.");
+    let asked: Vec<_> = far.asked().iter().map(|attempt| attempt.body["cause"]["id"].clone()).collect();
+    assert_eq!(asked, ["m-2", "m-2", "m-3"], "what may pass is asked twice");
+    hub.stop().await;
 }
 
 pub async fn an_agent_far_away_speaks_to_whom_it_was_asked_about_and_to_nobody_else(river: River) {

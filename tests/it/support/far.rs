@@ -7,9 +7,10 @@ use std::{
     pin::Pin,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
+    thread,
 };
 
-use auren::consult::{HttpAgentSettings, LlmAgentSettings};
+use auren::consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings};
 use auren_agents::AgentCard;
 use axum::{
     Router,
@@ -40,6 +41,10 @@ pub struct Far {
 }
 
 async fn answer(State(far): State<Far>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    // Whoever speaks A2A looks here first; it is no question.
+    if uri.path().ends_with("/.well-known/agent-card.json") {
+        return response("application/json", far.a2a_card().to_string());
+    }
     let attempt = Attempt { path: uri.path().to_owned(), headers, body: serde_json::from_slice(&body).unwrap() };
     far.asked.lock().unwrap().push(attempt.clone());
     (far.play)(attempt).await
@@ -56,6 +61,12 @@ impl Far {
         let routes = Router::new().fallback(answer).with_state(far.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         far
+    }
+
+    fn a2a_card(&self) -> Value {
+        let interface =
+            json!({ "url": format!("{}/a2a", self.url), "protocolBinding": "JSONRPC", "protocolVersion": "1.0" });
+        json!({ "name": "far", "supportedInterfaces": [interface], "capabilities": { "streaming": true } })
     }
 
     /// What was asked so far.
@@ -76,8 +87,32 @@ pub fn over_http(name: &str, url: &str) -> HttpAgentSettings {
         card: AgentCard::new(name, "3", "Plays its part in a test, far away."),
         url: url.to_owned(),
         token: None,
+        guarded: false,
         max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
     }
+}
+
+/// An agent of this name that speaks A2A.
+pub fn over_a2a(name: &str, url: &str) -> A2aAgentSettings {
+    let HttpAgentSettings { card, url, token, guarded, max_answer_bytes } = over_http(name, url);
+    A2aAgentSettings { card, url, token, guarded, max_answer_bytes }
+}
+
+/// What an A2A agent sends next.
+pub fn sent(result: &Value) -> String {
+    format!("data: {}\n\n", json!({ "jsonrpc": "2.0", "id": "c", "result": result }))
+}
+
+/// A piece of an A2A agent's answer.
+pub fn artifact(text: &str) -> String {
+    sent(
+        &json!({ "artifactUpdate": { "artifact": { "artifactId": "a", "parts": [{ "text": text }] }, "append": true } }),
+    )
+}
+
+/// How an A2A agent's task stands.
+pub fn stands(state: &str) -> String {
+    sent(&json!({ "statusUpdate": { "status": { "state": format!("TASK_STATE_{state}") } } }))
 }
 
 /// A language model of this name behind an endpoint.
@@ -120,19 +155,50 @@ pub fn stream_of(
     response("text/event-stream", Body::from_stream(stream::iter(pieces).chain(then)))
 }
 
-/// The example in Python, as a process. Dropped, it is killed.
+/// An agent in Python, as a process. Dropped, it is killed.
 pub struct Python {
     child: Child,
     pub url: String,
+    /// What it printed behind its address, line by line.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Python {
+    /// The example that needs nothing but Python.
     pub fn start() -> Self {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("agents/examples/python/agent.py");
-        let mut child = Command::new("python3").arg(file).arg("0").stdout(Stdio::piped()).spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Self { child, url: url.trim().to_owned() }
+        Self::run(Path::new("python3"), "agents/examples/python/agent.py")
+    }
+
+    /// One that is made with the official SDK of A2A.
+    pub fn a2a(file: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let cache = std::env::var_os("AUREN_TEST_CACHE").map_or_else(|| root.join("tests/services/.cache"), Into::into);
+        let python = cache.join("venv/bin/python");
+        let there = Command::new(&python).args(["-c", "import a2a, uvicorn"]).status().is_ok_and(|end| end.success());
+        assert!(
+            there,
+            "{} is missing or has no A2A SDK: tests/run installs it, and so does `python3 -m venv` with `pip install -r \
+             tests/services/requirements.txt`",
+            python.display()
+        );
+        Self::run(&python, file)
+    }
+
+    fn run(python: &Path, file: &str) -> Self {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        let mut child = Command::new(python).arg(file).arg("0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let url = lines.next().expect("it says where it listens").unwrap();
+        let said: Arc<Mutex<Vec<String>>> = Arc::default();
+        let says = Arc::clone(&said);
+        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| says.lock().unwrap().push(line)));
+        Self { child, url, said }
+    }
+
+    /// Waits until it has printed so many lines.
+    pub async fn says(&self, count: usize) -> Vec<String> {
+        super::until("the agent in Python is asked", || async { self.said.lock().unwrap().len() >= count }).await;
+        self.said.lock().unwrap().clone()
     }
 }
 
