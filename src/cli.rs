@@ -3,6 +3,7 @@
 //!
 //! A command gets a [`Context`] (configuration, console, interrupt) and returns an [`Exit`], or the error that ended it.
 
+mod agents;
 mod audit;
 mod bench;
 mod config;
@@ -16,6 +17,7 @@ mod exit;
 mod import;
 mod input;
 mod interrupt;
+mod node;
 mod phi;
 mod project;
 mod rules;
@@ -124,6 +126,9 @@ enum Command {
     /// Check, try, explain and push the rules that make triggers.
     #[command(subcommand)]
     Rules(rules::Args),
+    /// Begin, list, try and evaluate agents.
+    #[command(subcommand)]
+    Agents(agents::Args),
     /// Write the JSON Schema of every record.
     #[command(subcommand)]
     Schema(schema::Args),
@@ -172,6 +177,7 @@ impl Args {
             Command::Tail(_) | Command::Simulate(_) | Command::Bench(_) | Command::Dlq(_) => false,
             Command::Erase(_) | Command::Audit(_) | Command::Phi(_) => false,
             Command::Verify(_) | Command::Why(_) | Command::Project(_) | Command::Token(_) => false,
+            Command::Agents(_) => false,
             Command::Import(_) | Command::Rules(_) | Command::Schema(_) | Command::Config(_) => false,
         }
     }
@@ -212,6 +218,7 @@ async fn dispatch(command: Command, source: &Source, context: &mut Context) -> a
         Command::Simulate(args) => simulate::run(args, context).await,
         Command::Import(args) => import::run(args, context).await,
         Command::Rules(args) => rules::run(args, context).await,
+        Command::Agents(args) => agents::run(args, context).await,
         Command::Schema(args) => schema::run(args, context),
         Command::Config(args) => config::run(args, source, context),
     }

@@ -1,5 +1,6 @@
 //! `auren bench`: how fast it is on this machine, beside what it could be compared with.
 
+mod agents;
 mod contestant;
 mod detect;
 mod isolation;
@@ -22,6 +23,8 @@ pub(super) enum Args {
     Contestant(contestant::Args),
     /// What everybody else on a partition notices of one person whose agent takes half a minute.
     Isolation(isolation::Args),
+    /// Consults through a panel of the built-in agents, beside a bare question to an actor.
+    Agents(agents::Args),
     /// Tokens sealed and opened on one core, beside the cipher alone.
     Phi(phi::Args),
     /// Events through the rules, with no bus: how fast they are judged, and how much is remembered.
@@ -34,6 +37,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Args::Sessions(args) => sessions::run(&args, context).await,
         Args::Contestant(args) => contestant::run(args, context).await,
         Args::Isolation(args) => isolation::run(args, context).await,
+        Args::Agents(args) => agents::run(&args, context).await,
         Args::Phi(args) => phi::run(args, context).await,
         Args::Detect(args) => detect::run(&args, context),
     }

@@ -4,9 +4,11 @@
 // What only serves a test is outside the attribute that exempts tests.
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
+mod agents_cli;
 mod bus;
 mod chaos;
 mod cli;
+mod first_agent;
 mod gateway;
 mod guarantee;
 mod keyring;

@@ -1,0 +1,32 @@
+//! `auren agents`: who can be asked, trying them before a hub does, and beginning one of one's own.
+
+mod ask;
+mod eval;
+mod list;
+mod new;
+mod registry;
+
+use clap::Subcommand;
+
+use super::{Context, Exit};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Args {
+    /// Write the folder of an agent in Rust, ready to be built, tested and run.
+    New(new::Args),
+    /// List the agents that a node of this configuration has.
+    List(list::Args),
+    /// Ask one agent once, without a bus.
+    Try(ask::Args),
+    /// Ask agents what stands in dialogues, and score their answers.
+    Eval(eval::Args),
+}
+
+pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
+    match args {
+        Args::New(args) => new::run(&args, context),
+        Args::List(args) => list::run(&args, context).await,
+        Args::Try(args) => ask::run(args, context).await,
+        Args::Eval(args) => eval::run(&args, context).await,
+    }
+}
