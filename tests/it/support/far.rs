@@ -186,7 +186,13 @@ impl Python {
 
     fn run(python: &Path, file: &str) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-        let mut child = Command::new(python).arg(file).arg("0").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(python)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .arg(file)
+            .arg("0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let url = lines.next().expect("it says where it listens").unwrap();
         let said: Arc<Mutex<Vec<String>>> = Arc::default();
