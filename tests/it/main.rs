@@ -4,6 +4,7 @@
 // What only serves a test is outside the attribute that exempts tests.
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
+mod browser;
 mod bus;
 mod chaos;
 mod cli;
