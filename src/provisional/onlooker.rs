@@ -123,6 +123,9 @@ impl Onlooker {
         news.borrow_and_update();
         let scenes = board.scenes();
         let Some(scene) = scenes.get(&self.user) else { return told };
+        // What the board has forgotten is not remembered here, once the client knows how it ended.
+        let stands = |known: &Known| scene.answers.iter().any(|answer| answer.consult == known.consult);
+        self.known.retain(|known| known.state != Some(State::Done) || stands(known));
         for answer in &scene.answers {
             let index = self.known.iter().position(|known| known.consult == answer.consult);
             let index = match index {

@@ -5,18 +5,21 @@ use std::{net::SocketAddr, time::Duration};
 
 use auren::{
     app::Running,
-    bus::{Topic, key_partition},
+    bus::{Begin, Topic, key_partition},
+    client::EventConsumer,
     config::{CallerSection, Scope},
 };
+use auren_agents::InboxAction;
 use futures::SinkExt as _;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
     Kind, River,
     chatter::{Chatter, Heard, token, token_for},
-    event, http, keyed, on_system, settled, trigger, until,
+    event, http, keyed, on_system, settled, trigger, until, within,
 };
 
 const BOTH: &[&str] = &["neuroscientist", "coach"];
@@ -87,6 +90,19 @@ async fn what_is_sent_is_acknowledged_and_both_agents_are_heard(kind: Kind) {
         inbox.contains("\"kind\":\"stop\"") && inbox.contains("\"kind\":\"seen\"")
     })
     .await;
+    // A clinic's program hears what has been seen.
+    let (mark, mut marks) = mpsc::unbounded_channel();
+    let clinic =
+        EventConsumer::new(river.stage.bus.clone(), "clinic").begin(Begin::Earliest).on_inbox(move |received| {
+            if let InboxAction::Seen { cursor, .. } = received.event.action {
+                let _ = mark.send((received.event.user_id, cursor));
+            }
+            async { Ok(()) }
+        });
+    let clinic = clinic.start().unwrap();
+    let (who, place) = within(marks.recv()).await.unwrap();
+    assert_eq!((who.as_str(), &*place), ("u-1", &*second.cursor));
+    within(clinic.stop()).await.unwrap();
     hub.stop().await;
     assert_eq!(chatter.closed().await, 4000);
 }
