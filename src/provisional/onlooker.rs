@@ -159,7 +159,7 @@ impl Onlooker {
             if settled {
                 let said = scene.answers.iter().find(|answer| answer.run == known.run);
                 let holds = event.message_type == MessageType::SpecialistResponse
-                    && said.is_none_or(|answer| answer.standing == Standing::Answered);
+                    && said.is_some_and(|answer| answer.standing == Standing::Answered);
                 if !holds {
                     known.withdraw(&mut told);
                 }

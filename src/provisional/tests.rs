@@ -103,6 +103,12 @@ fn what_does_not_hold_is_taken_back_before_the_next_asking_is_told() {
     let third = board.voice(&consult);
     third.parts().tell("Rest");
     assert_eq!(short(onlooker.look()), ["7.2 coach gone", "7 coach answering", "7.3/0 coach: Rest"]);
+    // Nor does an event follow from an asking before the one that was answered.
+    drop(third);
+    let fourth = board.voice(&consult);
+    fourth.parts().tell("Sleep");
+    fourth.answered();
+    assert_eq!(short(onlooker.settle(&event(&consult))), ["7.3 coach gone"]);
     // Two agents of one turn are told apart.
     let other = board.voice(&self::consult("neuroscientist", 7));
     other.thinks();
