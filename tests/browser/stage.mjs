@@ -1,6 +1,6 @@
 // What a scenario stands on: a node as a process, an agent that says what the scenario says, and a browser.
 //
-// AUREN_TEST_SCREENSHOTS=FOLDER keeps pictures there; AUREN_TEST_WEB=1 takes the page's files from the checkout instead of the
+// CHROMIUM names another browser than Debian's; AUREN_TEST_SCREENSHOTS=FOLDER keeps pictures there; AUREN_TEST_WEB=1 takes the page's files from the checkout instead of the
 // binary, for whoever works on them.
 
 import assert from "node:assert/strict";
@@ -89,7 +89,8 @@ export class Stage {
     const args = ["--no-sandbox"];
     // A page that does not come from the node's address is not let near it.
     if (process.env.AUREN_TEST_WEB) args.push("--disable-features=LocalNetworkAccessChecks");
-    stage.browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args });
+    const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+    stage.browser = await chromium.launch({ executablePath, args });
     return stage;
   }
 
