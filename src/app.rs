@@ -46,6 +46,7 @@ use crate::{
     lane::{LaneStats, Parking, Processor, Worker, WorkerSettings},
     phi::{KeyError, Keys},
     project::{self, ProjectError, ProjectStats},
+    provisional::Provisional,
     wire,
 };
 
@@ -124,7 +125,15 @@ impl Hub {
         let projector = history.as_ref().map(|(_, stats)| Arc::clone(stats));
         let watches =
             Watches { roles: watched.clone(), agents: agents.clone(), projector: projector.clone(), chat: None, facts };
-        let inside = gateway::Inside { bus: &bus, keys: keys.as_ref(), watches, stopping: stopped.clone() };
+        // Who looks on comes over HTTP.
+        let provisional = if config.http.address.is_empty() { Provisional::hidden() } else { Provisional::shown() };
+        let inside = gateway::Inside {
+            bus: &bus,
+            keys: keys.as_ref(),
+            watches,
+            provisional: provisional.clone(),
+            stopping: stopped.clone(),
+        };
         let gateway = gateway::open(&config, inside).await?;
         let (ended, ends) = mpsc::channel(config.node.roles.len() * config.lanes.threads_per_role);
         let mut running = Running {
@@ -183,8 +192,8 @@ impl Hub {
                         spawn.on(&arbiter, move || detect);
                     }
                     Role::Converse => {
-                        let (talk, agents) = (talk.clone(), agents.clone());
-                        spawn.on(&arbiter, move || Converse::new(talk, agents.open_desk()));
+                        let (talk, agents, provisional) = (talk.clone(), agents.clone(), provisional.clone());
+                        spawn.on(&arbiter, move || Converse::new(talk, agents.open_desk(), provisional));
                     }
                     Role::Project => unreachable!("it has no lanes"),
                 }

@@ -30,7 +30,8 @@
 //! 6. [`phi`], [`wearable`], [`intake`] and [`erase`]: a measured value, how it becomes a sealed reading, and how a
 //!    person is forgotten;
 //! 7. [`enrich`], [`seen`] and [`detect`]: readings become metadata, metadata becomes triggers;
-//! 8. [`consult`] and [`converse`]: who can be asked, and how a person's conversation goes;
+//! 8. [`consult`] and [`converse`]: who can be asked, and how a person's conversation goes; [`provisional`] shows answers
+//!    while they are made;
 //! 9. [`guarantee`] and [`gateway`]: which guarantee is in force, and the node's own HTTP server that tells of it;
 //! 10. [`project`]: events as rows in PostgreSQL, and why something was said;
 //! 11. [`config`] and [`app`]: settings, wiring, and the order of starting and stopping;
@@ -58,6 +59,7 @@ pub mod lane;
 pub mod phi;
 mod private_file;
 pub mod project;
+pub mod provisional;
 pub mod rehearsal;
 pub mod schema;
 pub mod seen;

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 /// Whom an agent may tell parts of its answer while it makes it.
 ///
 /// Parts are for whoever looks on: they may be withdrawn, and what counts is the [`Advice`](crate::Advice) that the agent
-/// answers with at last, which holds all of its words. Hubs do not show parts yet, so an agent that has none to tell misses
-/// nothing.
+/// answers with at last, which holds all of its words. In a chat a person sees them come, until the answer replaces them; an
+/// agent that has none to tell is seen thinking.
 #[derive(Clone, Default)]
 pub struct Parts(Option<Arc<Tell>>);
 

@@ -89,10 +89,37 @@ export interface ClientOptions {
   token: string | (() => string | Promise<string>);
   /** Where to begin where the store has nothing: the oldest that is kept (the default), or behind a place. */
   after?: Cursor;
+  /** Begin with so many of the newest events instead (at most 500). */
+  recent?: number;
   /** Where cursor and unsent messages are kept; in memory by default. */
   store?: Store;
   /** Another WebSocket than the platform's. */
   WebSocket?: new (url: string, protocol: string) => WebSocket;
+}
+
+/** What an agent is about, and what it has said so far. It may be withdrawn, until its event replaces it. */
+export interface Provisional {
+  /** The turn it answers, which `stop` names. */
+  turn: number;
+  agent: string;
+  /** `done` until its event comes. */
+  state: "thinking" | "answering" | "done";
+  /** Which asking of the question its text is of. */
+  attempt: number;
+  text: string;
+}
+
+/** Some events, oldest first. */
+export interface Page {
+  events: Placed[];
+  /** Behind them: where to go on with `after`. */
+  next: Cursor;
+  /** Where to go on with `before`; none where nothing older is kept. */
+  prev?: Cursor;
+  /** Whether there is more behind them already. */
+  more: boolean;
+  /** Where it begins instead of the place asked for, when older events are not kept any more. */
+  gap?: Cursor;
 }
 
 /** Why a client has ended, or why a message was not taken. */
@@ -106,6 +133,8 @@ export type Notice =
   | { type: "state"; state: State }
   /** A message has become unsent, or is no longer. */
   | { type: "unsent"; unsent: readonly Unsent[] }
+  /** What agents say before it is committed has changed. */
+  | { type: "provisional"; provisional: readonly Provisional[] }
   /** What lies between the two places is not kept any more. */
   | { type: "gap"; after: Cursor; resumes_at: Cursor }
   /** Something that was asked for was not done. */
@@ -114,8 +143,12 @@ export type Notice =
 export class AurenClient {
   constructor(options: ClientOptions);
   readonly state: State;
-  /** The place of the last event. */
-  readonly cursor: Cursor;
+  /** The place of the last event; none before the first connection with `recent`. */
+  readonly cursor: Cursor | undefined;
+  /** Whether there are older events than those it began with. Known with `recent` only. */
+  readonly older: boolean;
+  /** What agents say before it is committed, as far as this connection was told. */
+  readonly provisional: readonly Provisional[];
   /** Messages that the log is not known to have, oldest first. */
   readonly unsent: readonly Unsent[];
   /** Connects, and comes back whenever the connection is lost, until `close`. */
@@ -126,6 +159,10 @@ export class AurenClient {
   stop(turn: number): void;
   /** Says that everything up to a place (the last event, where none is named) has been seen. */
   seen(cursor?: Cursor): void;
+  /** Events behind a place, or before one (`latest` for the newest). The client's own place stays. */
+  page(asked?: { after?: Cursor; before?: Cursor | "latest"; limit?: number }): Promise<Page>;
+  /** What an event rests on, step by step (`GET /v1/why`); rejects with code 404 where the hub keeps no history. */
+  why(event_id: string): Promise<unknown>;
   /** Every event from now on, in order, each once; returns what ends it. */
   onEvent(listener: (placed: Placed) => void): () => void;
   /** Every notice; returns what ends it. */
@@ -143,7 +180,11 @@ export function webStorage(key: string, storage?: Storage): Store;
 export interface Snapshot {
   readonly state: State;
   readonly events: readonly Placed[];
+  /** What agents say before it is committed; show it behind the events. */
+  readonly provisional: readonly Provisional[];
   readonly unsent: readonly Unsent[];
+  /** Whether `loadOlder` has more to load. */
+  readonly older: boolean;
   /** Whether older events are not kept any more. */
   readonly gap: boolean;
   readonly error: AurenError | undefined;
@@ -153,6 +194,8 @@ export interface Snapshot {
 export interface Conversation {
   subscribe(changed: () => void): () => void;
   snapshot(): Snapshot;
+  /** Puts older events before those that are shown: 50, unless something else is said. */
+  loadOlder(count?: number): Promise<void>;
 }
 
 /** Gathers a client's newest events (400 by default). Make it before `connect`. */

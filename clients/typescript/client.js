@@ -1,6 +1,7 @@
 // A client of auren.v1. Its place is the cursor of the last event: after any interruption it comes back behind it, and
 // where `prev` of an event is not that cursor, one is missing and it comes back at once. A message is sent again under its
-// own id until the log has it.
+// own id until the log has it. What agents say before it is committed is `provisional`: of this connection, by turn and agent,
+// until the event of the same turn and agent replaces it.
 
 const PAUSE_MS = 500;
 const PAUSE_MAX_MS = 15_000;
@@ -22,9 +23,12 @@ export class AurenClient {
   #store;
   #Socket;
   #after;
+  #recent;
+  #older = false;
   #state = "connecting";
   #cursor;
   #unsent = new Map();
+  #provisional = new Map();
   #asked = [];
   #socket;
   #attempt = 0;
@@ -37,7 +41,7 @@ export class AurenClient {
   #notices = new Set();
   #ends = new Set();
 
-  constructor({ url, token, after = "earliest", store, WebSocket = globalThis.WebSocket }) {
+  constructor({ url, token, recent, after = recent ? undefined : "earliest", store, WebSocket = globalThis.WebSocket }) {
     if (!WebSocket) throw new AurenError("this platform has no WebSocket: pass one as the option WebSocket", "no_websocket");
     this.#urls = [url].flat().map((each) => each.replace(/\/+$/, ""));
     if (!this.#urls.length || this.#urls.some((each) => !/^https?:\/\//.test(each))) {
@@ -47,6 +51,7 @@ export class AurenClient {
     this.#store = store;
     this.#Socket = WebSocket;
     this.#after = after;
+    this.#recent = recent;
     this.#cursor = after;
   }
 
@@ -60,6 +65,14 @@ export class AurenClient {
 
   get unsent() {
     return [...this.#unsent.values()].map(({ message }) => message);
+  }
+
+  get provisional() {
+    return [...this.#provisional.values()].map(({ seq, ...shown }) => shown);
+  }
+
+  get older() {
+    return this.#older;
   }
 
   connect() {
@@ -85,9 +98,18 @@ export class AurenClient {
   }
 
   seen(cursor = this.#cursor) {
-    if (!cursor.includes(":")) return;
+    if (!cursor?.includes(":")) return;
     this.#asked = this.#asked.filter(({ type }) => type !== "seen");
     this.#ask({ type: "seen", cursor });
+  }
+
+  page({ before, after, limit } = {}) {
+    const asked = Object.entries({ before, after, limit }).filter(([, value]) => value !== undefined);
+    return this.#fetch(this.#url(), `/v1/conversations/events?${new URLSearchParams(asked)}`);
+  }
+
+  why(event_id) {
+    return this.#fetch(this.#url(), `/v1/why/${encodeURIComponent(event_id)}`);
   }
 
   onEvent(listener) {
@@ -140,10 +162,12 @@ export class AurenClient {
   async #open() {
     if (this.#state === "closed") return;
     this.#be("connecting");
-    const url = this.#urls[this.#attempt % this.#urls.length];
+    const url = this.#url();
     let ticket;
     try {
-      ticket = await this.#ticket(url);
+      if (this.#cursor === undefined) await this.#beginRecent();
+      // Browsers cannot send a token with a WebSocket.
+      ({ ticket } = await this.#fetch(url, "/v1/ws-ticket", "POST"));
     } catch (error) {
       return error instanceof AurenError ? this.#end(error) : this.#later();
     }
@@ -158,11 +182,24 @@ export class AurenClient {
     socket.onerror = () => {};
   }
 
-  /** A ticket of this node: browsers cannot send a token with a WebSocket. */
-  async #ticket(url) {
+  /** The newest events, and the place behind them. */
+  async #beginRecent() {
+    const { events, next, prev } = await this.page({ before: "latest", limit: this.#recent });
+    if (this.#state === "closed") return;
+    this.#older = prev !== undefined;
+    this.#cursor = next;
+    for (const placed of events) tell(this.#events, placed);
+    this.#save();
+  }
+
+  #url() {
+    return this.#urls[this.#attempt % this.#urls.length];
+  }
+
+  async #fetch(url, path, method = "GET") {
     const headers = { authorization: `Bearer ${await this.#token()}` };
-    const answer = await fetch(`${url}/v1/ws-ticket`, { method: "POST", headers });
-    if (answer.ok) return (await answer.json()).ticket;
+    const answer = await fetch(url + path, { method, headers });
+    if (answer.ok) return answer.json();
     if (answer.status >= 500 || answer.status === 429) throw new Error(`the node answers ${answer.status}`);
     const problem = await answer.json().catch(() => ({}));
     throw new AurenError(problem.detail ?? `the node answers ${answer.status}`, answer.status);
@@ -214,6 +251,11 @@ export class AurenClient {
       case "hello":
         this.#cursor = frame.cursor;
         this.#attempt = 0;
+        // This connection tells them from the beginning.
+        if (this.#provisional.size) {
+          this.#provisional.clear();
+          this.#provisionalChanged();
+        }
         this.#guard(frame.heartbeat_ms);
         this.#be("open");
         for (const { message } of this.#unsent.values()) this.#say({ type: "send", ...message });
@@ -224,11 +266,20 @@ export class AurenClient {
         if (frame.prev !== this.#cursor) return this.#again();
         const { cursor, event } = frame;
         this.#cursor = cursor;
+        const settles = ({ turn, agent }) => turn === event.metadata.turn && agent === event.specialist_id;
+        const settled = [...this.#provisional.values()].some(settles);
+        for (const [key, shown] of this.#provisional) if (settles(shown)) this.#provisional.delete(key);
         tell(this.#events, { cursor, event });
+        if (settled) this.#provisionalChanged();
         // Only now: whoever is reloaded in between hears it again.
         this.#save();
         break;
       }
+      case "status":
+      case "delta":
+      case "reset":
+        this.#hearProvisional(frame);
+        break;
       case "ack":
         this.#settle(frame.client_id)?.resolve?.({ client_id: frame.client_id, cursor: frame.cursor });
         break;
@@ -240,6 +291,24 @@ export class AurenClient {
       case "error":
         this.#refused(frame);
     }
+  }
+
+  #hearProvisional({ type, turn, agent, attempt, seq, text, state }) {
+    const key = `${turn} ${agent}`;
+    let shown = this.#provisional.get(key) ?? { turn, agent, state: "thinking", attempt: 0, seq: 0, text: "" };
+    if (type === "status") shown = { ...shown, state };
+    else if (type === "reset") shown = { ...shown, attempt: 0, seq: 0, text: "" };
+    else if (seq === 0) shown = { ...shown, attempt, seq: 1, text };
+    else if (shown.attempt === attempt && shown.seq === seq) shown = { ...shown, seq: seq + 1, text: shown.text + text };
+    else return;
+    // Who is done and has left nothing to read is no longer there.
+    if (shown.state === "done" && !shown.text) this.#provisional.delete(key);
+    else this.#provisional.set(key, shown);
+    this.#provisionalChanged();
+  }
+
+  #provisionalChanged() {
+    this.#tell({ type: "provisional", provisional: this.provisional });
   }
 
   /** The log has it, or it is never taken. */
@@ -338,22 +407,41 @@ export function webStorage(key, storage = globalThis.localStorage) {
 
 export function conversation(client, { limit = 400 } = {}) {
   const listeners = new Set();
-  let now = { state: client.state, events: [], unsent: client.unsent, gap: false, error: undefined };
+  let room = limit;
+  let now = {
+    state: client.state, events: [], provisional: [], unsent: client.unsent, older: false, gap: false, error: undefined,
+  };
   const change = (changed) => {
     const events = changed.events ?? now.events;
     // A message whose event is shown is not shown as unsent beside it until its acknowledgement comes.
     const shown = new Set(events.map(({ event }) => event.metadata.client_id));
     const unsent = client.unsent.filter(({ client_id }) => !shown.has(client_id));
-    now = { ...now, state: client.state, unsent, ...changed };
+    now = { ...now, state: client.state, unsent, provisional: client.provisional, ...changed };
     tell(listeners);
   };
-  client.onEvent((placed) => change({ events: [...now.events, placed].slice(-limit) }));
+  client.onEvent((placed) => {
+    const all = [...now.events, placed];
+    const first = now.events.length === 0;
+    change({ events: all.slice(-room), older: (first ? client.older : now.older) || all.length > room });
+  });
   client.onNotice((notice) => {
     if (notice.type === "gap") change({ gap: true });
     else if (notice.type === "error") change({ error: notice.error });
     else change(notice.state === "open" ? { error: undefined } : {});
   });
-  return { subscribe: (changed) => listen(listeners, changed), snapshot: () => now };
+  return {
+    subscribe: (changed) => listen(listeners, changed),
+    snapshot: () => now,
+    async loadOlder(count = 50) {
+      const before = now.events[0]?.cursor;
+      if (before === undefined) return;
+      const { events, prev } = await client.page({ before, limit: count });
+      // Somebody else has loaded them meanwhile.
+      if (now.events[0]?.cursor !== before) return;
+      room += events.length;
+      change({ events: [...events, ...now.events], older: prev !== undefined });
+    },
+  };
 }
 
 function listen(listeners, listener) {

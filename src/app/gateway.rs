@@ -12,6 +12,7 @@ use crate::{
     intake::Intake,
     phi::Keys,
     project::database::Readers,
+    provisional::Provisional,
 };
 
 /// What the parts answer with.
@@ -20,6 +21,8 @@ pub(super) struct Inside<'a> {
     /// There where a role or a caller needs them.
     pub(super) keys: Option<&'a Keys>,
     pub(super) watches: Watches,
+    /// What agents say before it is committed.
+    pub(super) provisional: Provisional,
     pub(super) stopping: watch::Receiver<bool>,
 }
 
@@ -33,9 +36,11 @@ pub(super) async fn open(config: &Config, inside: Inside<'_>) -> Result<Option<G
 }
 
 fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Result<Vec<Part>, HubError> {
-    let Inside { bus, keys, mut watches, stopping } = inside;
+    let Inside { bus, keys, mut watches, provisional, stopping } = inside;
     let node = &config.node.id;
-    let chat = access.has_people().then(|| Chat::new(access.clone(), Arc::clone(bus), &config.chat, stopping.clone()));
+    let chat = access
+        .has_people()
+        .then(|| Chat::new(access.clone(), Arc::clone(bus), provisional, &config.chat, stopping.clone()));
     if chat.is_none() {
         tracing::warn!("there is no chat: in earnest it needs tokens.secret or tokens.public_key_file");
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
-use auren_agents::{BiometricEvent, ConversationEvent, Rejected, TriggerEvent, events, events::Rejection};
+use auren_agents::{BiometricEvent, ConversationEvent, InboxRecord, Rejected, TriggerEvent, events, events::Rejection};
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use tokio::{
@@ -71,6 +71,7 @@ struct Handlers {
     biometric: Option<Handler<BiometricEvent>>,
     trigger: Option<Handler<TriggerEvent>>,
     conversation: Option<Handler<ConversationEvent>>,
+    inbox: Option<Handler<InboxRecord>>,
     rejected: OnRejected,
 }
 
@@ -87,7 +88,8 @@ impl EventConsumer {
             max_batch: BATCH,
         };
         let rejected = Box::new(|rejected: RejectedRecord| log(&rejected));
-        Self { bus, join, handlers: Handlers { biometric: None, trigger: None, conversation: None, rejected } }
+        let handlers = Handlers { biometric: None, trigger: None, conversation: None, inbox: None, rejected };
+        Self { bus, join, handlers }
     }
 
     /// A consumer on a Kafka cluster. It connects when it is started.
@@ -150,6 +152,18 @@ impl EventConsumer {
         R: Future<Output = Result<(), HandlerError>> + Send + 'static,
     {
         self.handlers.conversation = Some(Box::new(move |received| Box::pin(handler(received))));
+        self
+    }
+
+    /// Reads `conversations.inbox` with this handler: what people say, stop, and have seen. A mark that something has been
+    /// seen ([`InboxAction::Seen`](auren_agents::InboxAction)) names a place in `conversations.events`.
+    #[must_use]
+    pub fn on_inbox<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(Received<InboxRecord>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.handlers.inbox = Some(Box::new(move |received| Box::pin(handler(received))));
         self
     }
 
@@ -260,6 +274,7 @@ impl Handlers {
             (Topic::Biometrics, self.biometric.is_some()),
             (Topic::Triggers, self.trigger.is_some()),
             (Topic::Events, self.conversation.is_some()),
+            (Topic::Inbox, self.inbox.is_some()),
         ];
         wanted.into_iter().filter_map(|(topic, wanted)| wanted.then_some(topic)).collect()
     }
@@ -269,6 +284,7 @@ impl Handlers {
             Topic::Biometrics => self.call(self.biometric.as_ref(), record).await,
             Topic::Triggers => self.call(self.trigger.as_ref(), record).await,
             Topic::Events => self.call(self.conversation.as_ref(), record).await,
+            Topic::Inbox => self.call(self.inbox.as_ref(), record).await,
             // No other topic is read.
             _ => Ok(()),
         }

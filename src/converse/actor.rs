@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, rc::Rc, task::Poll};
 use actix::{
     Actor, ActorFuture, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, SpawnHandle, WrapFuture, fut,
 };
-use auren_agents::{ConsultId, UserId};
+use auren_agents::{Consult, ConsultId, UserId};
 
 use super::{
     memory::Memory,
@@ -15,6 +15,7 @@ use crate::{
     config::Role,
     consult::{AT_ONCE, Answered, Asked, Desk, Heard},
     lane::{Effects, Lates, Processor, Refusal, Stimulus},
+    provisional::{Provisional, Voice},
     wire,
 };
 
@@ -23,13 +24,14 @@ use crate::{
 pub struct Converse {
     settings: Rc<TalkSettings>,
     desk: Desk,
+    provisional: Provisional,
 }
 
 impl Converse {
-    /// Converses with the agents of this arbiter's desk.
+    /// Converses with the agents of this arbiter's desk; what they say before it is committed goes on this board.
     #[must_use]
-    pub fn new(settings: TalkSettings, desk: Desk) -> Self {
-        Self { settings: Rc::new(settings), desk }
+    pub fn new(settings: TalkSettings, desk: Desk, provisional: Provisional) -> Self {
+        Self { settings: Rc::new(settings), desk, provisional }
     }
 }
 
@@ -89,18 +91,20 @@ impl Session {
             return Box::pin(fut::ready(self.effects(outcome)));
         }
         // In the order in which they were opened: a person's earlier turn is answered before the later one.
-        let consult = outcome.asks.remove(0);
+        let mut consult = outcome.asks.remove(0);
         let id = consult.id.clone();
+        let voice = self.voice(&mut consult);
         let asked = at_once(self.role.desk.ask(consult)).into_actor(self);
         Box::pin(asked.then(move |answer, session: &mut Session, ctx| {
             match answer {
                 Ok(Heard::Answered(answered)) => {
+                    end(voice, &answered);
                     let next = session.talk.answered(answered, &session.role.settings);
                     outcome.said.extend(next.said);
                     outcome.asks.extend(next.asks);
                 }
-                Ok(again @ Heard::Again(_)) => session.aside.push((id, ctx.spawn(session.heard_aside(again)))),
-                Err(asked) => session.aside.push((id, ctx.spawn(session.parked(asked)))),
+                Ok(again @ Heard::Again(_)) => session.aside.push((id, ctx.spawn(session.heard_aside(again, voice)))),
+                Err(asked) => session.aside.push((id, ctx.spawn(session.parked(asked, voice)))),
             }
             session.go_on(outcome)
         }))
@@ -118,19 +122,32 @@ impl Session {
         });
     }
 
-    /// Awaits an answer aside, for as many attempts as there are.
-    fn parked(&self, asked: Asked) -> Parked {
-        Box::pin(asked.into_actor(self).then(|heard, session: &mut Session, _| session.heard_aside(heard)))
+    /// The voice of one asking, which the consult brings to its agent.
+    fn voice(&self, consult: &mut Consult) -> Voice {
+        let voice = self.role.provisional.voice(consult);
+        consult.parts = voice.parts();
+        voice
     }
 
-    fn heard_aside(&self, heard: Heard) -> Parked {
+    /// Awaits an answer aside, for as many attempts as there are. Let go of, it takes back what was said meanwhile.
+    fn parked(&self, asked: Asked, voice: Voice) -> Parked {
+        voice.thinks();
+        Box::pin(asked.into_actor(self).then(|heard, session: &mut Session, _| session.heard_aside(heard, voice)))
+    }
+
+    fn heard_aside(&self, heard: Heard, voice: Voice) -> Parked {
         match heard {
             Heard::Answered(answered) => {
+                end(voice, &answered);
                 let (lates, user) = (self.lates.clone(), self.talk.user.clone());
                 Box::pin(async move { lates.bring(user, answered).await }.into_actor(self))
             }
             Heard::Again(question) => match self.talk.question(&question.consult, &self.role.settings) {
-                Some(consult) => self.parked(self.role.desk.ask_again(question, consult)),
+                Some(mut consult) => {
+                    drop(voice);
+                    let voice = self.voice(&mut consult);
+                    self.parked(self.role.desk.ask_again(question, consult), voice)
+                }
                 // The turn was stopped meanwhile.
                 None => Box::pin(fut::ready(())),
             },
@@ -144,6 +161,13 @@ impl Session {
             state: if outcome.changed { Some(memory.save()?) } else { None },
             open: !memory.open.is_empty(),
         })
+    }
+}
+
+/// What was said holds where it became an answer.
+fn end(voice: Voice, answered: &Answered) {
+    if answered.outcome.is_ok() {
+        voice.answered();
     }
 }
 

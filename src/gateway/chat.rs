@@ -1,10 +1,11 @@
 //! Chat for frontends: a WebSocket (`auren.v1`), the same events as a page and as a stream, tickets for browsers, and the
 //! chat page itself.
 //!
-//! [`feed`] follows the log once for the node, [`listener`] is one client's place in it, [`protocol`] the frames,
-//! [`socket`] one WebSocket, [`pages`] HTTP without one, [`tickets`] what a browser connects with, [`web`] the page. The person
-//! is the token's `sub` everywhere.
+//! [`feed`] follows the log once for the node, [`listener`] is one client's place in it, [`protocol`] the frames and
+//! [`asyncapi`] the document of them, [`socket`] one WebSocket, [`pages`] HTTP without one, [`tickets`] what a browser
+//! connects with, [`web`] the page. The person is the token's `sub` everywhere.
 
+mod asyncapi;
 mod feed;
 mod listener;
 mod pages;
@@ -37,7 +38,7 @@ use self::{
     tickets::{TICKET_LIFE, Tickets},
 };
 use super::{Access, Part, Problem, tokens::Person};
-use crate::{bus::SharedBus, config::ChatSection};
+use crate::{bus::SharedBus, config::ChatSection, provisional::Provisional};
 
 /// What a socket reads at once. Most sockets are idle, and the usual 128 KiB are for others.
 const READ_BYTES: usize = 4 * 1024;
@@ -49,6 +50,7 @@ pub struct Chat {
     tickets: Tickets,
     settings: ChatSection,
     feed: Arc<Feed>,
+    provisional: Provisional,
     stats: Arc<Stats>,
     seats: Arc<Semaphore>,
     stopping: watch::Receiver<bool>,
@@ -62,13 +64,21 @@ struct Asked {
 }
 
 impl Chat {
-    /// Chat on this bus with the people whom `access` knows, until `stopping` says so.
+    /// Chat on this bus with the people whom `access` knows, until `stopping` says so. They also see what stands on this
+    /// board.
     #[must_use]
-    pub fn new(access: Access, bus: SharedBus, settings: &ChatSection, stopping: watch::Receiver<bool>) -> Self {
+    pub fn new(
+        access: Access,
+        bus: SharedBus,
+        provisional: Provisional,
+        settings: &ChatSection,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         let stats = Arc::new(Stats::default());
         let feed = Feed::new(bus, settings, Arc::clone(&stats), stopping.clone());
         let seats = Arc::new(Semaphore::new(settings.max_sockets));
-        Self { access, tickets: Tickets::default(), settings: settings.clone(), feed, stats, seats, stopping }
+        let (tickets, settings) = (Tickets::default(), settings.clone());
+        Self { access, tickets, settings, feed, provisional, stats, seats, stopping }
     }
 
     /// What it counts.
@@ -80,6 +90,7 @@ impl Chat {
     #[must_use]
     pub fn part(self) -> Part {
         let routes = Router::new()
+            .route("/asyncapi.json", get(asyncapi::show))
             .route("/v1/ws", get(upgrade))
             .route("/v1/ws-ticket", post(ticket))
             .route("/v1/conversations/events", get(pages::page))

@@ -261,6 +261,7 @@ impl Collector for Chatting {
         for (name, help, value) in [
             ("auren_chat_frames_received", "Frames that clients sent", count.received),
             ("auren_chat_events_sent", "Events sent over WebSockets", count.events),
+            ("auren_chat_deltas_sent", "Parts of answers sent before they were committed", count.deltas),
             ("auren_chat_log_reads", "Reads of the log for clients whose place memory did not reach", count.log_reads),
         ] {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

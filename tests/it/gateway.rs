@@ -1,7 +1,9 @@
 //! The node's HTTP server: whether it lives, whether it is ready, what it has done, and how it says no.
 
+mod asyncapi;
 mod chat;
 mod history;
+mod provisional;
 mod typescript;
 
 use std::{

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, unreachable_pub)]
 
 mod agents_cli;
+mod browser;
 mod bus;
 mod chaos;
 mod cli;

@@ -28,7 +28,7 @@ use super::{
     stats::Stats,
 };
 use crate::{
-    bus::{BusError, Read, ReadFrom, ReadUntil, Topic},
+    bus::{BusError, Cursor, Read, ReadFrom, ReadUntil, Topic},
     gateway::{Problem, server, tokens::Person},
 };
 
@@ -36,12 +36,16 @@ use crate::{
 const PAGE_MAX: usize = 500;
 /// Most records of the log that one page looks through.
 const SCAN_MAX: i64 = 50_000;
+/// How many of them a page that goes back looks through first; each further step is twice as long.
+const STEP_BACK: i64 = 1_000;
 
 /// What is asked for.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     after: Option<String>,
+    /// The newest events before this place, or the newest of all (`latest`), instead of those behind one.
+    before: Option<String>,
     limit: Option<usize>,
     ticket: Option<String>,
 }
@@ -52,6 +56,9 @@ pub(super) struct Page {
     events: Vec<Placed>,
     /// Where the next page begins.
     next: String,
+    /// Where a page goes on that goes back; none where nothing older is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev: Option<String>,
     /// Whether there is more already.
     more: bool,
     /// Where the page began instead, when older events are not kept any more.
@@ -64,6 +71,8 @@ pub(super) struct Page {
 struct Placed {
     cursor: String,
     event: ConversationEvent,
+    #[serde(skip)]
+    offset: i64,
 }
 
 /// `GET /v1/conversations/events`.
@@ -174,47 +183,122 @@ fn written(told: &Told) -> Event {
     Event::default().event("event").id(told.cursor.to_string()).data(json)
 }
 
+/// Where a partition of the log begins and ends.
+struct Kept {
+    partition: i32,
+    first: i64,
+    end: i64,
+}
+
 impl Chat {
     async fn page(&self, person: &Person, asked: &Asked) -> Result<Page, Problem> {
         let limit = asked.limit.unwrap_or(100).clamp(1, PAGE_MAX);
         let partition = self.feed.partition(&person.user).await.map_err(away)?;
         let marks = self.feed.bus.watermarks(Topic::Events).await.map_err(away)?;
         let (first, end) = marks.get(&partition).copied().unwrap_or_default();
-        let asked = match place(asked.after.as_deref())?.unwrap_or(After::Earliest) {
+        let kept = Kept { partition, first, end };
+        let _permit = self.feed.reads.acquire().await.map_err(|_| away(BusError::Closed))?;
+        match (&asked.after, asked.before.as_deref()) {
+            (None, Some(before)) => self.page_back(person, &kept, before, limit).await,
+            (after, None) => self.page_on(person, &kept, after.as_deref(), limit).await,
+            (Some(_), Some(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "name one place: after, or before")),
+        }
+    }
+
+    /// The oldest events behind a place.
+    async fn page_on(&self, person: &Person, kept: &Kept, after: Option<&str>, limit: usize) -> Result<Page, Problem> {
+        let Kept { partition, first, end } = *kept;
+        let asked = match place(after)?.unwrap_or(After::Earliest) {
             After::Now => end,
             After::Earliest => first,
-            After::Place(cursor) if cursor.partition != partition => {
-                return Err(problem(NoListener::BadCursor("it is in another partition than your events")));
-            }
-            After::Place(cursor) if cursor.offset >= end => {
-                return Err(problem(NoListener::BadCursor("nothing has been written there yet")));
-            }
-            After::Place(cursor) => cursor.offset + 1,
+            After::Place(cursor) => kept.offset(cursor).map_err(|why| bad_place("after", why))? + 1,
         };
-        let mut next = asked.max(first);
+        let next = asked.max(first);
         let gap = (next > asked).then(|| Behind { partition, next }.to_string());
-        let _permit = self.feed.reads.acquire().await.map_err(|_| away(BusError::Closed))?;
-        let (stop, mut events) = (end.min(next.saturating_add(SCAN_MAX)), Vec::new());
-        let (topic, from) = (Topic::Events, ReadFrom::Offset(next));
+        let stop = end.min(next.saturating_add(SCAN_MAX));
+        let (events, next) = self.own(person, partition, next, stop, Some(limit)).await?;
+        Ok(Page { events, next: Behind { partition, next }.to_string(), prev: None, more: next < end, gap })
+    }
+
+    /// The newest events before a place. The log is read forwards only, so it is read in steps that go back.
+    async fn page_back(&self, person: &Person, kept: &Kept, before: &str, limit: usize) -> Result<Page, Problem> {
+        let Kept { partition, first, end } = *kept;
+        let until = if before == "latest" {
+            end
+        } else {
+            let cursor =
+                before.parse().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("before: {error}")))?;
+            kept.offset(cursor).map_err(|why| bad_place("before", why))?
+        };
+        let floor = first.max(until.saturating_sub(SCAN_MAX));
+        let (mut events, mut low, mut step) = (Vec::new(), until.max(first), STEP_BACK);
+        while low > floor && events.len() < limit {
+            let from = floor.max(low.saturating_sub(step));
+            let (mut older, _) = self.own(person, partition, from, low, None).await?;
+            older.append(&mut events);
+            events = older;
+            (low, step) = (from, step.saturating_mul(2));
+        }
+        if events.len() >= limit {
+            events.drain(..events.len() - limit);
+            low = events.first().map_or(low, |placed| placed.offset);
+        }
+        let prev = (low > first).then(|| Cursor { partition, offset: low }.to_string());
+        let next = Behind { partition, next: until }.to_string();
+        Ok(Page { events, next, prev, more: until < end, gap: None })
+    }
+
+    /// The events of a person between two offsets, and where it ended: so many from the first on, or else the newest ones.
+    async fn own(
+        &self,
+        person: &Person,
+        partition: i32,
+        from: i64,
+        stop: i64,
+        limit: Option<usize>,
+    ) -> Result<(Vec<Placed>, i64), Problem> {
+        let (mut next, mut events) = (from, Vec::new());
+        let (topic, from) = (Topic::Events, ReadFrom::Offset(from));
         let mut batches = self.feed.bus.read(Read { topic, partitions: vec![partition], from, until: ReadUntil::End });
         self.stats.log_read();
         'log: while next < stop {
             let Some(batch) = batches.recv().await else {
-                next = end;
+                next = stop;
                 break;
             };
             for record in batch.map_err(away)? {
-                if record.offset >= stop || events.len() == limit {
+                if record.offset >= stop || limit == Some(events.len()) {
                     break 'log;
                 }
                 next = record.offset + 1;
-                if let Some(told) = told(&record, person.user.as_str()) {
-                    events.push(Placed { cursor: told.cursor.to_string(), event: Arc::unwrap_or_clone(told.event) });
+                if let Some(Told { cursor, event }) = told(&record, person.user.as_str()) {
+                    let event = Arc::unwrap_or_clone(event);
+                    events.push(Placed { cursor: cursor.to_string(), event, offset: cursor.offset });
+                    if events.len() == 2 * PAGE_MAX {
+                        events.drain(..PAGE_MAX);
+                    }
                 }
             }
         }
-        Ok(Page { events, next: Behind { partition, next }.to_string(), more: next < end, gap })
+        Ok((events, next))
     }
+}
+
+impl Kept {
+    /// The offset of a place that a client names.
+    fn offset(&self, cursor: Cursor) -> Result<i64, &'static str> {
+        if cursor.partition != self.partition {
+            return Err("it is in another partition than your events");
+        }
+        if cursor.offset >= self.end {
+            return Err("nothing has been written there yet");
+        }
+        Ok(cursor.offset)
+    }
+}
+
+fn bad_place(name: &str, why: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, format!("{name}: {why}"))
 }
 
 /// The place that a client names.
@@ -225,7 +309,7 @@ pub(super) fn place(after: Option<&str>) -> Result<Option<After>, Problem> {
 
 fn problem(why: NoListener) -> Problem {
     match why {
-        NoListener::BadCursor(why) => Problem::new(StatusCode::BAD_REQUEST, format!("after: {why}")),
+        NoListener::BadCursor(why) => bad_place("after", why),
         NoListener::TooMany => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many sockets and streams of yours"),
         NoListener::Bus(error) => away(error),
     }

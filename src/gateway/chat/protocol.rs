@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::bus::Cursor;
+use crate::{bus::Cursor, provisional::State};
 
 /// The subprotocol that both sides name.
 pub(super) const SUBPROTOCOL: &str = "auren.v1";
@@ -63,6 +63,37 @@ pub(super) enum ServerFrame<'a> {
         prev: &'a str,
         /// The event.
         event: &'a ConversationEvent,
+    },
+    /// What an agent is about. Like `delta` and `reset` it is of the moment, and stands in no log.
+    Status {
+        /// The turn it answers.
+        turn: u64,
+        /// Who.
+        agent: &'a AgentId,
+        /// What it does.
+        state: State,
+    },
+    /// More of an answer that is being made, and may be withdrawn. The event of the same turn and agent replaces all of it.
+    Delta {
+        /// The turn it answers.
+        turn: u64,
+        /// Which asking of the question, from 1.
+        attempt: u32,
+        /// The how manieth part of this attempt on this connection, from 0.
+        seq: u64,
+        /// Who speaks.
+        agent: &'a AgentId,
+        /// What follows the part before.
+        text: &'a str,
+    },
+    /// What was told of an attempt does not hold: it failed, was stopped, or is made anew.
+    Reset {
+        /// The turn.
+        turn: u64,
+        /// The attempt.
+        attempt: u32,
+        /// Who spoke.
+        agent: &'a AgentId,
     },
     /// The log has a message, and will never lose it.
     Ack {

@@ -2,7 +2,8 @@
 //! reasons to end.
 //!
 //! What a client sends is written in order, as many at once as have come while the log was busy. Events are no queue here:
-//! a socket that is slow stays behind in the log and holds up nobody.
+//! a socket that is slow stays behind in the log and holds up nobody. Nor is what agents say before it is committed: the
+//! socket looks on, and is told what it has not been told whenever it can take it.
 
 use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use crate::{
     bus::{BusError, Cursor, Outgoing},
     client,
     gateway::{server::told, tokens::Person},
+    provisional::{News, Onlooker},
     wire,
 };
 
@@ -67,6 +69,7 @@ struct Session<'a> {
     published: Vec<Option<Text<128>>>,
     pace: Pace,
     heard: Instant,
+    onlooker: Onlooker,
 }
 
 /// Serves a socket until it ends.
@@ -81,6 +84,7 @@ pub(super) async fn serve(chat: Arc<Chat>, person: Person, after: Result<After, 
         published: Vec::new(),
         pace: Pace::new(chat.settings.frames_per_second),
         heard: Instant::now(),
+        onlooker: chat.provisional.look_on(&person.user),
     };
     let Err(end) = session.live(after).await;
     if let End::Close(why) = end {
@@ -130,6 +134,10 @@ impl Session<'_> {
                         return Err(End::Close(Close::LogAway));
                     }
                 },
+                () = self.onlooker.changed() => {
+                    let news = self.onlooker.look();
+                    self.tell_provisional(news).await?;
+                }
             }
         }
     }
@@ -167,6 +175,8 @@ impl Session<'_> {
             }
             Next::Events(events) => {
                 for told in events {
+                    let withdrawn = self.onlooker.settle(&told.event);
+                    self.tell_provisional(withdrawn).await?;
                     let (cursor, prev) = (told.cursor.to_string(), self.behind.to_string());
                     self.say(&ServerFrame::Event { cursor: &cursor, prev: &prev, event: &told.event }).await?;
                     self.behind = Behind { partition: told.cursor.partition, next: told.cursor.offset + 1 };
@@ -178,6 +188,21 @@ impl Session<'_> {
                 Ok(())
             }
         }
+    }
+
+    async fn tell_provisional(&mut self, news: Vec<News>) -> Step {
+        for news in news {
+            let frame = match &news {
+                News::Status { turn, agent, state } => ServerFrame::Status { turn: *turn, agent, state: *state },
+                News::Delta { turn, attempt, seq, agent, text } => {
+                    self.chat.stats.delta();
+                    ServerFrame::Delta { turn: *turn, attempt: *attempt, seq: *seq, agent, text }
+                }
+                News::Reset { turn, attempt, agent } => ServerFrame::Reset { turn: *turn, attempt: *attempt, agent },
+            };
+            self.say(&frame).await?;
+        }
+        Ok(())
     }
 
     async fn hear(&mut self, frame: Option<Result<Message, axum::Error>>) -> Step {

@@ -16,6 +16,7 @@ pub(crate) struct Stats {
     open: AtomicU64,
     received: AtomicU64,
     events: AtomicU64,
+    deltas: AtomicU64,
     log_reads: AtomicU64,
     closed: Mutex<BTreeMap<Close, u64>>,
 }
@@ -27,6 +28,7 @@ pub(crate) struct Count {
     pub(crate) open: u64,
     pub(crate) received: u64,
     pub(crate) events: u64,
+    pub(crate) deltas: u64,
     pub(crate) log_reads: u64,
     /// By close code.
     pub(crate) closed: Vec<(u16, u64)>,
@@ -56,6 +58,10 @@ impl Stats {
         self.events.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn delta(&self) {
+        self.deltas.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn log_read(&self) {
         self.log_reads.fetch_add(1, Relaxed);
     }
@@ -70,6 +76,7 @@ impl Stats {
             open: self.open.load(Relaxed),
             received: self.received.load(Relaxed),
             events: self.events.load(Relaxed),
+            deltas: self.deltas.load(Relaxed),
             log_reads: self.log_reads.load(Relaxed),
             closed: Close::ALL.iter().map(|why| (why.code(), closed.get(why).copied().unwrap_or(0))).collect(),
         }

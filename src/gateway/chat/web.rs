@@ -1,4 +1,5 @@
-//! The chat page: files that the binary has in itself, with a policy that lets them load nothing from elsewhere.
+//! The chat page: files that the binary has in itself, with a policy that lets them load nothing from elsewhere. It speaks to
+//! the node by the client for frontends (`clients/typescript`).
 
 use axum::{
     Router,
@@ -13,11 +14,14 @@ use axum::{
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 pub(super) fn routes() -> Router {
     Router::new()
         .route("/", get(async || file("text/html; charset=utf-8", include_str!("../web/chat.html"))))
         .route("/chat.css", get(async || file("text/css; charset=utf-8", include_str!("../web/chat.css"))))
-        .route("/chat.js", get(async || file("text/javascript; charset=utf-8", include_str!("../web/chat.js"))))
+        .route("/chat.js", get(async || file(SCRIPT, include_str!("../web/chat.js"))))
+        .route("/client.js", get(async || file(SCRIPT, include_str!("../../../clients/typescript/client.js"))))
 }
 
 fn file(kind: &'static str, text: &'static str) -> Response {

@@ -1,11 +1,16 @@
-// The chat page: history by pages, then a WebSocket from the last cursor on. After a cut it comes back behind the last
-// event shown; `prev` tells whether one is missing, and a message is sent again under its own id until it is acknowledged.
+// The chat page: the client for frontends, and what it tells as elements. Events are shown once and stay; what agents say
+// before it is committed stands behind them, and goes when its event comes.
+
+import { AurenClient, conversation } from "/client.js";
 
 const at = (id) => document.getElementById(id);
-const KEPT = 400;
-const unsent = new Map();
-const shown = new Set();
-let token = null, cursor = null, socket = null, pause = 500, turn = 0, leaving = false;
+const AGENTS = ["neuroscientist", "coach"];
+const RECENT = 50;
+/** Gone, or never to come back like that: the conversation is read anew. */
+const NO_PLACE = 4504;
+
+let client = null, told = null;
+let items = new Map(), failed = new Map(), shownEvents, marked;
 
 function element(name, text, className) {
   const made = document.createElement(name);
@@ -14,209 +19,304 @@ function element(name, text, className) {
   return made;
 }
 
-function banner(text) {
-  at("banner").hidden = !text;
-  at("banner").textContent = text || "";
+function bubble(className, speaker, beside, text) {
+  const item = element("li", undefined, className), article = element("article"), by = element("div", undefined, "by");
+  by.append(element("strong", speaker), beside);
+  article.append(by, element("p", text));
+  item.append(article);
+  return item;
 }
 
-function follows(list) {
-  return list.scrollHeight - list.scrollTop - list.clientHeight < 80;
-}
+const percent = (part) => `${Math.round(part * 100)} %`;
+const words = (name) => name.replaceAll("_", " ");
 
-function put(item) {
-  const list = at("said"), stick = follows(list);
-  list.append(item);
-  while (list.children.length > KEPT) list.firstElementChild.remove();
-  if (stick) list.scrollTop = list.scrollHeight;
+// ── an event ──
+
+function facts(event, chain) {
+  const about = event.metadata, list = [], cause = chain?.cause?.about ?? {};
+  if (about.cause_type === "trigger") {
+    const severity = about.severity === undefined ? "" : `, severity ${percent(about.severity)}`;
+    list.push(["Noticed", words(about.trigger_type || "something") + severity]);
+    if (cause.message) list.push(["That is", cause.message]);
+  } else {
+    list.push(["Answers", "your message"]);
+  }
+  for (const reason of about.reasons ?? []) list.push(["Because", reason]);
+  for (const { subject, statement } of about.findings ?? []) list.push([words(subject), statement]);
+  for (const { about: measured, at: when } of chain?.biometrics ?? []) {
+    if (measured?.type) list.push(["Rests on", `${words(measured.type)}${when ? `, ${moment(when)}` : ""}`]);
+  }
+  if (about.confidence !== undefined) list.push(["How sure", percent(about.confidence)]);
+  if (about.panel?.seats > 1) list.push(["Speaker", `${about.panel.seat} of ${about.panel.seats}`]);
+  return list.flatMap(([name, value]) => [element("dt", name), element("dd", value)]);
 }
 
 function why(event) {
-  const about = event.metadata, facts = [];
-  if (about.cause_type === "trigger") {
-    const name = (about.trigger_type || "a trigger").replaceAll("_", " ");
-    facts.push(["Noticed", name + (about.severity === undefined ? "" : `, severity ${Math.round(about.severity * 100)} %`)]);
-  } else {
-    facts.push(["Answers", "your message"]);
-  }
-  for (const reason of about.reasons || []) facts.push(["Because", reason]);
-  if (about.confidence !== undefined) facts.push(["How sure", `${Math.round(about.confidence * 100)} %`]);
-  if (about.panel) facts.push(["Speaker", `${about.panel.seat} of ${about.panel.seats}`]);
-  facts.push(["Turn", String(about.turn)]);
-  const list = element("dl");
-  for (const [name, value] of facts) list.append(element("dt", name), element("dd", value));
-  const details = element("details");
+  const details = element("details"), list = element("dl");
+  list.append(...facts(event));
   details.append(element("summary", "Why am I seeing this?"), list);
+  // Where the hub keeps a history it knows the whole chain; where not, the event says what it says.
+  details.addEventListener("toggle", () => {
+    client.why(event.event_id).then((chain) => list.replaceChildren(...facts(event, chain)), () => {});
+  }, { once: true });
   return details;
 }
 
-function show(event) {
-  if (shown.has(event.event_id)) return;
-  shown.add(event.event_id);
-  const about = event.metadata, own = event.message_type === "user_input";
-  if (own && about.client_id) {
-    unsent.delete(about.client_id);
-    document.querySelector(`li[data-client="${CSS.escape(about.client_id)}"]`)?.remove();
-  }
-  const names = ["neuroscientist", "coach"].filter((name) => name === event.specialist_id);
-  const item = element("li", undefined, [own ? "user" : "", event.message_type, ...names].join(" ").trim());
-  const article = element("article"), by = element("div", undefined, "by");
-  const speaker = own ? "You" : event.specialist_id === "auren" ? "AUREN" : event.specialist_id;
-  const time = element("time", new Date(event.timestamp).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }));
+const moment = (time) => new Date(time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+const day = (event) => new Date(event.timestamp).toLocaleDateString([], { dateStyle: "full" });
+
+function message(event) {
+  const own = event.message_type === "user_input", agent = AGENTS.includes(event.specialist_id) ? event.specialist_id : "";
+  const time = element("time", new Date(event.timestamp).toLocaleTimeString([], { timeStyle: "short" }));
   time.dateTime = event.timestamp;
-  by.append(element("strong", speaker), time);
-  article.append(by, element("p", event.content));
-  if (!own) article.append(why(event));
-  item.append(article);
-  put(item);
-  turn = Math.max(turn, about.turn || 0);
-  at("stop").disabled = turn === 0;
+  const speaker = own ? "You" : event.specialist_id === "auren" ? "AUREN" : event.specialist_id;
+  const item = bubble(`${own ? "user" : agent} ${event.message_type}`.trim(), speaker, time, event.content);
+  if (!own && event.message_type !== "system_message") item.firstElementChild.append(why(event));
+  item.dataset.day = day(event);
+  return item;
 }
 
-function deliver(frame) {
-  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
+// ── the whole ──
+
+function follows() {
+  const scroll = at("scroll");
+  return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
 }
 
-function say() {
-  const text = at("text").value.trim();
-  if (!text) return;
-  const frame = { type: "send", client_id: crypto.randomUUID ? crypto.randomUUID() : `${Date.now()}-${Math.random()}`, text };
-  if (at("to").value) frame.to = at("to").value;
-  unsent.set(frame.client_id, frame);
-  const item = element("li", undefined, "user waiting"), article = element("article"), by = element("div", undefined, "by");
-  item.dataset.client = frame.client_id;
-  by.append(element("strong", "You"), element("span", "sending", "state"));
-  article.append(by, element("p", text));
-  item.append(article);
-  put(item);
-  at("said").scrollTop = at("said").scrollHeight;
-  at("text").value = "";
-  deliver(frame);
+function toEnd() {
+  at("scroll").scrollTop = at("scroll").scrollHeight;
+  at("newest").hidden = true;
 }
 
-function hear(frame) {
-  switch (frame.type) {
-    case "hello":
-      cursor = frame.cursor;
-      pause = 500;
-      banner("");
-      for (const message of unsent.values()) deliver(message);
-      break;
-    case "event":
-      // A frame is missing: come back behind the last one that was shown.
-      if (frame.prev !== cursor) return socket.close();
-      cursor = frame.cursor;
-      show(frame.event);
-      break;
-    case "ack": {
-      unsent.delete(frame.client_id);
-      const state = document.querySelector(`li[data-client="${CSS.escape(frame.client_id)}"] .state`);
-      if (state) state.textContent = "sent";
-      break;
+/** Puts what is not shown yet where it belongs; returns whether there was something at the end. */
+function showEvents(events) {
+  const list = at("said");
+  const shown = new Map();
+  let before = null, news = false;
+  for (let index = events.length - 1; index >= 0; index -= 1) {
+    const { cursor, event } = events[index];
+    let item = items.get(cursor);
+    if (!item) {
+      item = message(event);
+      list.insertBefore(item, before);
+      news ||= before === null;
+      agentHeard(event);
     }
-    case "gap":
-      cursor = frame.resumes_at;
-      put(element("li", "Older messages are not kept any more.", "system_message"));
-      break;
-    case "error":
-      if (frame.client_id && !frame.retry_after_ms) {
-        unsent.delete(frame.client_id);
-        const state = document.querySelector(`li[data-client="${CSS.escape(frame.client_id)}"] .state`);
-        if (state) state.textContent = `not sent: ${frame.message}`;
-      } else if (frame.client_id) {
-        setTimeout(() => unsent.has(frame.client_id) && deliver(unsent.get(frame.client_id)), frame.retry_after_ms);
-      } else {
-        banner(frame.message);
-      }
+    shown.set(cursor, item);
+    before = item;
   }
+  for (const [cursor, item] of items) if (!shown.has(cursor)) item.remove();
+  items = shown;
+  showDays(list);
+  return news;
 }
 
-async function ask(path, method) {
-  const answer = await fetch(path, { method, headers: { authorization: `Bearer ${token}` } });
-  if (answer.status === 401 || answer.status === 403) throw Object.assign(new Error((await answer.json()).detail), { refused: true });
-  if (!answer.ok) throw new Error(`the server says ${answer.status}`);
-  return answer.json();
-}
-
-async function past() {
-  for (;;) {
-    const page = await ask(`/v1/conversations/events?limit=500${cursor ? `&after=${cursor}` : ""}`, "GET");
-    for (const { event } of page.events) show(event);
-    cursor = page.next;
-    if (!page.more) return;
+/** A day's name before its first message. What stands there already is left, or it would be read out again. */
+function showDays(list) {
+  let last, name = null;
+  for (const item of [...list.children]) {
+    if (item.className === "day") {
+      name?.remove();
+      name = item;
+      continue;
+    }
+    const begins = item.dataset.day !== last;
+    if (name && !(begins && name.textContent === item.dataset.day)) name.remove(), name = null;
+    if (begins && !name) item.before(element("li", item.dataset.day, "day"));
+    [last, name] = [item.dataset.day, null];
   }
+  name?.remove();
 }
 
-function later(words) {
-  banner(`${words} Trying again.`);
-  const wait = pause * (0.5 + Math.random());
-  pause = Math.min(pause * 2, 15000);
-  setTimeout(connect, wait);
-}
-
-async function connect() {
-  if (leaving) return;
-  try {
-    if (cursor === null) await past();
-    const { ticket } = await ask("/v1/ws-ticket", "POST");
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    socket = new WebSocket(`${scheme}://${location.host}/v1/ws?ticket=${ticket}&after=${cursor}`, "auren.v1");
-    socket.onmessage = ({ data }) => hear(JSON.parse(data));
-    socket.onclose = ({ code, reason }) => {
-      if (leaving) return;
-      if (code === 4504) { cursor = null; return later("The conversation is read anew."); }
-      if (code >= 4500) return banner(`The connection has ended: ${reason}.`);
-      later("The connection is lost.");
-    };
-  } catch (error) {
-    if (error.refused) return signIn(error.message);
-    later("The server cannot be reached.");
+function showSpeaking({ provisional, unsent }) {
+  const list = at("speaking"), wanted = new Map();
+  for (const { client_id, text } of unsent) wanted.set(client_id, () => bubble("user waiting", "You", element("span", "sending"), text));
+  for (const [client_id, { text, why }] of failed) {
+    wanted.set(client_id, () => bubble("user waiting", "You", element("span", `not sent: ${why}`), text));
   }
+  for (const { turn, agent, text } of provisional) {
+    const known = AGENTS.includes(agent) ? agent : "";
+    wanted.set(`${turn} ${agent}`, () => bubble(`provisional ${known}`, agent, element("span", "", "dots"), text));
+  }
+  for (const item of [...list.children]) if (!wanted.has(item.dataset.key)) item.remove();
+  const kept = new Map([...list.children].map((item) => [item.dataset.key, item]));
+  for (const [key, make] of wanted) {
+    const item = kept.get(key) ?? make();
+    item.dataset.key = key;
+    list.append(item);
+  }
+  for (const { turn, agent, text } of provisional) {
+    const words = [...list.children].find((item) => item.dataset.key === `${turn} ${agent}`).querySelector("p");
+    if (words.textContent !== text) words.textContent = text;
+  }
+  list.hidden = !wanted.size;
+}
+
+/** Without a connection nobody knows. */
+function showBusy({ state, provisional }) {
+  const busy = state === "open" ? provisional.filter(({ state }) => state !== "done") : [];
+  const said = busy.map(({ agent, state }) => `The ${agent} is ${state}.`).join(" ");
+  if (at("busy").textContent !== said) at("busy").textContent = said;
+  at("stop").hidden = !busy.length;
+}
+
+function banner(text) {
+  if (at("banner").textContent !== text) at("banner").textContent = text;
+  at("banner").hidden = !text;
+}
+
+function show() {
+  const now = told.snapshot(), stick = follows(), scroll = at("scroll");
+  const fromEnd = scroll.scrollHeight - scroll.scrollTop;
+  const first = items.size === 0;
+  const news = now.events !== shownEvents && showEvents(now.events);
+  shownEvents = now.events;
+  showSpeaking(now);
+  showBusy(now);
+  at("older").hidden = !now.older;
+  at("nothing").hidden = now.state !== "open" || now.events.length > 0 || !at("speaking").hidden;
+  if (stick || first) toEnd();
+  else if (news) at("newest").hidden = false;
+  // Older events come in above what is being read.
+  else scroll.scrollTop = scroll.scrollHeight - fromEnd;
+  if (now.state === "waiting") banner("The connection is lost. Trying again…");
+  else banner(now.gap ? "Some older messages are not kept any more." : "");
+  mark();
+}
+
+/** Says what has been seen, a moment later. */
+function mark() {
+  const seen = told.snapshot().events.at(-1)?.cursor;
+  if (document.visibilityState !== "visible" || !follows() || !seen || marked === seen) return;
+  marked = seen;
+  setTimeout(() => marked === seen && client?.state === "open" && client.seen(seen), 500);
+}
+
+function agentHeard({ message_type, specialist_id }) {
+  if (message_type !== "specialist_response") return;
+  const to = at("to");
+  if (![...to.options].some(({ value }) => value === specialist_id)) to.append(new Option(specialist_id, specialist_id));
+}
+
+// ── coming and going ──
+
+/** Messages that are not sent yet survive a reload of the page; its place does not, as it shows the newest anew. */
+const unsentOf = (user) => ({
+  load: () => JSON.parse(sessionStorage.getItem(`unsent ${user}`) ?? "null"),
+  save: ({ unsent }) => sessionStorage.setItem(`unsent ${user}`, JSON.stringify({ unsent })),
+});
+
+function open(token, user) {
+  client = new AurenClient({ url: location.origin, token, recent: RECENT, store: unsentOf(user) });
+  told = conversation(client);
+  told.subscribe(show);
+  const mine = client;
+  client.onNotice((notice) => {
+    if (mine !== client || notice.type !== "error" || client.state !== "closed") return;
+    const { code, message } = notice.error;
+    if (code === NO_PLACE) return leave(), begin(token);
+    if (code === 401 || code === 403) return signIn(message);
+    banner(`The connection has ended: ${message}.`);
+  });
+  client.connect();
+}
+
+function leave() {
+  const old = client;
+  client = null;
+  old?.close();
+  items = new Map();
+  failed = new Map();
+  [shownEvents, marked] = [undefined, undefined];
+  at("said").replaceChildren();
+  at("speaking").replaceChildren();
+  showBusy({});
+  for (const id of ["older", "newest", "nothing"]) at(id).hidden = true;
 }
 
 function signIn(refused) {
+  leave();
   sessionStorage.removeItem("token");
   at("sign-in").hidden = false;
-  for (const id of ["said", "writing", "leave"]) at(id).hidden = true;
-  at("refused").textContent = refused || "";
+  for (const id of ["scroll", "writing", "leave"]) at(id).hidden = true;
+  at("refused").textContent = refused;
   at("who").textContent = "";
   banner("");
   at("token").focus();
 }
 
-function begin(given) {
-  token = given.trim();
-  let user = "";
-  try { user = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub; } catch { return signIn("That is no token."); }
+function begin(token) {
+  let user;
+  try {
+    user = JSON.parse(atob(token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).sub;
+  } catch {
+    return signIn("That is no token.");
+  }
   sessionStorage.setItem("token", token);
   at("who").textContent = user;
+  at("token").value = "";
   at("sign-in").hidden = true;
-  for (const id of ["said", "writing", "leave"]) at(id).hidden = false;
-  leaving = false;
-  connect();
+  for (const id of ["scroll", "writing", "leave"]) at(id).hidden = false;
+  open(token, user);
   at("text").focus();
 }
 
-at("send").addEventListener("click", say);
+function say() {
+  const text = at("text").value.trim();
+  if (!text || !client) return;
+  const sent = client.send(text, at("to").value ? { to: at("to").value } : {});
+  const { client_id } = client.unsent.at(-1);
+  sent.catch(({ message, code }) => {
+    if (code === "closed") return;
+    failed.set(client_id, { text, why: message });
+    show();
+  });
+  at("text").value = "";
+  grow();
+  show();
+  toEnd();
+}
+
+function grow() {
+  const text = at("text");
+  text.style.height = "auto";
+  text.style.height = `${text.scrollHeight + 2}px`;
+}
+
+async function loadOlder() {
+  if (loadOlder.busy || at("older").hidden) return;
+  loadOlder.busy = true;
+  try {
+    await told.loadOlder(RECENT);
+  } catch (error) {
+    banner(`Earlier messages cannot be read now: ${error.message}`);
+  }
+  loadOlder.busy = false;
+}
+
+for (const name of AGENTS) at("to").append(new Option(name, name));
+at("writing").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), say()));
+at("sign-in").querySelector("form").addEventListener("submit", (event) => (event.preventDefault(), begin(at("token").value.trim())));
+at("text").addEventListener("input", grow);
 at("text").addEventListener("keydown", (key) => {
-  if (key.key === "Enter" && !key.shiftKey && !key.isComposing) { key.preventDefault(); say(); }
+  if (key.key === "Enter" && !key.shiftKey && !key.isComposing) key.preventDefault(), say();
 });
-at("stop").addEventListener("click", () => deliver({ type: "stop", turn }));
-at("enter").addEventListener("click", () => begin(at("token").value));
-at("token").addEventListener("keydown", (key) => { if (key.key === "Enter") begin(at("token").value); });
-at("leave").addEventListener("click", () => {
-  leaving = true;
-  socket?.close();
-  cursor = null; turn = 0;
-  unsent.clear(); shown.clear();
-  at("said").replaceChildren();
-  signIn("");
+at("stop").addEventListener("click", () => {
+  for (const { turn, state } of client.provisional) if (state !== "done") client.stop(turn);
+  at("text").focus();
 });
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && cursor?.includes(":")) deliver({ type: "seen", cursor });
+at("older").addEventListener("click", loadOlder);
+at("newest").addEventListener("click", () => (toEnd(), mark()));
+at("scroll").addEventListener("scroll", () => {
+  if (at("scroll").scrollTop < 40) loadOlder();
+  if (follows()) at("newest").hidden = true, mark();
 });
+at("leave").addEventListener("click", () => signIn(""));
+document.addEventListener("visibilitychange", () => client && mark());
 
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 // The token does not stay in the address bar.
 if (given) window.history.replaceState(null, "", location.pathname);
 const kept = given || sessionStorage.getItem("token");
-if (kept) begin(kept); else signIn("");
+if (kept) begin(kept.trim());
+else signIn("");

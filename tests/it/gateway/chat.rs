@@ -5,18 +5,21 @@ use std::{net::SocketAddr, time::Duration};
 
 use auren::{
     app::Running,
-    bus::{Topic, key_partition},
+    bus::{Begin, Topic, key_partition},
+    client::EventConsumer,
     config::{CallerSection, Scope},
 };
+use auren_agents::InboxAction;
 use futures::SinkExt as _;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::{
     Kind, River,
     chatter::{Chatter, Heard, token, token_for},
-    event, http, keyed, on_system, settled, trigger, until,
+    event, http, keyed, on_system, settled, trigger, until, within,
 };
 
 const BOTH: &[&str] = &["neuroscientist", "coach"];
@@ -87,6 +90,19 @@ async fn what_is_sent_is_acknowledged_and_both_agents_are_heard(kind: Kind) {
         inbox.contains("\"kind\":\"stop\"") && inbox.contains("\"kind\":\"seen\"")
     })
     .await;
+    // A clinic's program hears what has been seen.
+    let (mark, mut marks) = mpsc::unbounded_channel();
+    let clinic =
+        EventConsumer::new(river.stage.bus.clone(), "clinic").begin(Begin::Earliest).on_inbox(move |received| {
+            if let InboxAction::Seen { cursor, .. } = received.event.action {
+                let _ = mark.send((received.event.user_id, cursor));
+            }
+            async { Ok(()) }
+        });
+    let clinic = clinic.start().unwrap();
+    let (who, place) = within(marks.recv()).await.unwrap();
+    assert_eq!((who.as_str(), &*place), ("u-1", &*second.cursor));
+    within(clinic.stop()).await.unwrap();
     hub.stop().await;
     assert_eq!(chatter.closed().await, 4000);
 }
@@ -131,6 +147,7 @@ async fn cut_at_random_nothing_is_missing_and_nothing_comes_twice(kind: Kind) {
         let reading = async {
             for _ in 0..most {
                 match chatter.next().await {
+                    Heard::Frame(frame) if frame["type"] != "event" => {}
                     Heard::Frame(frame) => heard.push(placed(&frame)),
                     end => panic!("{end:?}"),
                 }
@@ -452,6 +469,23 @@ async fn pages_and_streams_have_the_same_cursors(kind: Kind) {
         }
     }
     assert_eq!(paged, all);
+    let (mut back, mut before) = (Vec::new(), Some("latest".to_owned()));
+    while let Some(place) = before {
+        let line = format!("GET /v1/conversations/events?limit=4&before={place}");
+        let page = http::send(address, &line, &[("Authorization", &bearer)], "").await.json();
+        let older: Vec<_> = page["events"].as_array().unwrap().iter().map(placed).collect();
+        assert!(older.len() == 4 || page["prev"].is_null(), "{page}");
+        if place == "latest" {
+            assert_eq!((&page["next"], page["more"].as_bool()), (&json!(after), Some(false)));
+        }
+        back.splice(0..0, older);
+        before = page["prev"].as_str().map(ToOwned::to_owned);
+    }
+    assert_eq!(back, all);
+    for bad in ["before=7:1", "before=x", "before=latest&after=earliest"] {
+        let line = format!("GET /v1/conversations/events?{bad}");
+        assert_eq!(http::send(address, &line, &[("Authorization", &bearer)], "").await.status, 400, "{bad}");
+    }
     // A stream that comes back with the id of the third event begins with the fourth. Its token ends it.
     let short = token_for(&river.config, "u-1", "chat", Duration::from_secs(8));
     let headers = [("Authorization", &*format!("Bearer {short}")), ("Last-Event-ID", &all[2].0)];

@@ -21,6 +21,7 @@ use axum::{
 };
 use futures::{Stream, StreamExt as _, stream};
 use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
 
 /// One attempt to ask.
 #[derive(Debug, Clone)]
@@ -153,6 +154,51 @@ pub fn stream_of(
 ) -> Response {
     let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::copy_from_slice(piece.as_bytes()))).collect();
     response("text/event-stream", Body::from_stream(stream::iter(pieces).chain(then)))
+}
+
+/// An agent far away that streams what a test says, when it says so.
+#[derive(Clone)]
+pub struct Talker {
+    pub far: Far,
+    lines: Arc<Mutex<Vec<mpsc::UnboundedSender<Line>>>>,
+}
+
+type Line = Result<Bytes, std::io::Error>;
+
+impl Talker {
+    pub async fn listens() -> Self {
+        let lines: Arc<Mutex<Vec<_>>> = Arc::default();
+        let given = Arc::clone(&lines);
+        let far = Far::plays(move |_| {
+            let (line, heard) = mpsc::unbounded_channel::<Line>();
+            given.lock().unwrap().push(line);
+            let heard = stream::unfold(heard, async |mut heard| Some((heard.recv().await?, heard)));
+            async move { response("text/event-stream", Body::from_stream(heard)) }
+        })
+        .await;
+        Self { far, lines }
+    }
+
+    /// Says an event to the question of this number, from 0.
+    pub fn says(&self, question: usize, event: &str, data: &Value) {
+        // Who has hung up hears nothing.
+        let _ = self.lines.lock().unwrap()[question].send(Ok(format!("event: {event}\ndata: {data}\n\n").into()));
+    }
+
+    /// Says a part of the answer.
+    pub fn part(&self, question: usize, text: &str) {
+        self.says(question, "delta", &json!({ "text": text }));
+    }
+
+    /// Breaks off.
+    pub fn breaks(&self, question: usize) {
+        let _ = self.lines.lock().unwrap()[question].send(Err(std::io::Error::other("the test wants it")));
+    }
+
+    /// Whether whoever asked has hung up.
+    pub fn is_left(&self, question: usize) -> bool {
+        self.lines.lock().unwrap()[question].is_closed()
+    }
 }
 
 /// An agent in Python, as a process. Dropped, it is killed.
