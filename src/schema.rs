@@ -67,7 +67,7 @@ fn of<T: JsonSchema>(name: &'static str) -> RecordSchema {
 }
 
 /// Descriptions come from Rust's documentation, whose links lead nowhere from a schema and whose lines are the source's.
-fn as_prose(value: &mut Value) {
+pub(crate) fn as_prose(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, field) in fields {

@@ -2,6 +2,9 @@
 
 mod chat;
 mod history;
+mod openapi;
+mod ops;
+mod ops_page;
 mod typescript;
 
 use std::{

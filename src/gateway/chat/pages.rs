@@ -10,6 +10,7 @@ use axum::{
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures::{Stream, stream};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{
@@ -38,17 +39,17 @@ const PAGE_MAX: usize = 500;
 const SCAN_MAX: i64 = 50_000;
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(in crate::gateway) struct Asked {
     after: Option<String>,
     limit: Option<usize>,
     ticket: Option<String>,
 }
 
 /// A page of a person's events.
-#[derive(Debug, Serialize)]
-pub(super) struct Page {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::gateway) struct Page {
     events: Vec<Placed>,
     /// Where the next page begins.
     next: String,
@@ -60,7 +61,7 @@ pub(super) struct Page {
 }
 
 /// An event and its place.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Placed {
     cursor: String,
     event: ConversationEvent,

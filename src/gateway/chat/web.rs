@@ -20,7 +20,8 @@ pub(super) fn routes() -> Router {
         .route("/chat.js", get(async || file("text/javascript; charset=utf-8", include_str!("../web/chat.js"))))
 }
 
-fn file(kind: &'static str, text: &'static str) -> Response {
+/// A file of a page, by its media type.
+pub(in crate::gateway) fn file(kind: &'static str, text: &'static str) -> Response {
     let head = [
         (CONTENT_TYPE, kind),
         (CONTENT_SECURITY_POLICY, POLICY),
