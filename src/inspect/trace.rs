@@ -53,7 +53,7 @@ impl Trace {
         for path in names {
             let found = path.split('.').try_fold(&value, |value, name| value.get(name));
             if let Some(found) = found.and_then(plain) {
-                about.insert(path.replace('.', "_"), found);
+                about.insert(name(path), found);
             }
         }
         for (name, header) in HEADERS {
@@ -123,7 +123,6 @@ fn fields(topic: Topic) -> (&'static str, &'static str, &'static [&'static str])
             "event_id",
             &[
                 "specialist_id",
-                "conversation_id",
                 "metadata.turn",
                 "metadata.cause",
                 "metadata.cause_type",
@@ -135,6 +134,11 @@ fn fields(topic: Topic) -> (&'static str, &'static str, &'static [&'static str])
         Topic::System => ("event_type", "event_id", &["node"]),
         Topic::Rules | Topic::StateEnrich | Topic::StateDetect | Topic::StateConverse => ("", "", &[]),
     }
+}
+
+/// What a field is called: `turn` for `metadata.turn`, `rule` for `rule.id`.
+fn name(path: &str) -> String {
+    path.trim_start_matches("metadata.").trim_end_matches(".id").replace('.', "_")
 }
 
 /// A value that is short by nature: a word, a number, a list of words.
@@ -197,6 +201,7 @@ mod tests {
         let trace = Trace::of(&record(Topic::Triggers, &payload));
         assert_eq!((trace.kind.as_deref(), trace.id.as_deref()), (Some("hrv_drop"), Some("t")));
         assert_eq!(trace.about["severity"], 0.5);
+        assert_eq!(Trace::of(&record(Topic::Events, &payload)).about["cause"], "c");
         assert_eq!(Trace::of(&record(Topic::TriggersDlq, &payload)).kind.as_deref(), Some("broken_json"));
     }
 
