@@ -2,7 +2,7 @@
 // selection and scrolling stay too. Records come as server-sent events, which are read by `fetch`, because that can send
 // the token in a header.
 
-const NODE_MS = 2000, LOG_MS = 4000, ROWS_MAX = 300, REPLAYABLE = "Send again";
+const NODE_MS = 2000, LOG_MS = 4000, LETTERS_MS = 8000, ROWS_MAX = 300, REPLAYABLE = "Send again";
 const at = (id) => document.getElementById(id);
 let token = null, timers = [], tail = null, sent = new Map();
 
@@ -476,7 +476,8 @@ function begin(given) {
   at("board").hidden = at("leave").hidden = false;
   at("token").value = "";
   every(NODE_MS, node);
-  for (const look of [groups, topics, triggers, letters]) every(LOG_MS, look);
+  for (const look of [groups, topics, triggers]) every(LOG_MS, look);
+  every(LETTERS_MS, letters);
 }
 
 at("enter").addEventListener("submit", (event) => { event.preventDefault(); begin(at("token").value); });
