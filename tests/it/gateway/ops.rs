@@ -9,11 +9,14 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{
-    Kind, River,
-    chatter::token_for,
-    http::{self, Answer},
-    keyed, message, mission_trigger, on_system, settled, stop, trigger, until, within,
+use crate::{
+    river::rules::{every_mood, moods},
+    support::{
+        Kind, River,
+        chatter::token_for,
+        http::{self, Answer},
+        keyed, message, mission_trigger, on_system, settled, stop, trigger, until, within,
+    },
 };
 
 /// Every route that only shows something.
@@ -432,16 +435,60 @@ fn a_busy_topic_is_told_in_part_and_the_rest_is_counted() {
 }
 
 #[test]
-fn rules_are_counted_and_a_pushed_one_is_shown() {
+fn a_rule_is_counted_in_the_shadow_and_goes_on_when_others_change() {
     on_system(async {
         let console = Console::open(Kind::Embedded, "ops").await;
-        let text = detect::shipped().into_iter().find(|rule| rule.file.contains("stress_rising")).unwrap().text;
-        console.river.stage.publish(vec![detect::pushing("stress_rising", Some(&text), detect::Mode::Shadow)]).await;
-        let shadowed = || async {
-            let node = console.get("/v1/ops/node").await;
-            named(&node["rules"], "rule", "stress_rising")["shadow"] == true
+        let push = async |id: &str, version: u32, mode: detect::Mode| {
+            let text = every_mood(version).replace("every_mood", id);
+            console.river.stage.publish(vec![detect::pushing(id, Some(&text), mode)]).await;
+            let shown = || async {
+                let node = console.get("/v1/ops/node").await;
+                let rules = node["rules"].as_array().unwrap();
+                let pushed = json!([id, version, mode == detect::Mode::Shadow]);
+                rules.iter().any(|rule| json!([rule["rule"], rule["version"], rule["shadow"]]) == pushed)
+            };
+            until("the pushed rule is in force", shown).await;
         };
-        until("the pushed rule is in the shadow", shadowed).await;
+        let spoken = async |id: &str| {
+            let node = console.get("/v1/ops/node").await;
+            named(&node["rules"], "rule", id)["spoken"].as_u64().unwrap()
+        };
+        push("every_mood", 1, detect::Mode::Shadow).await;
+        console.river.stage.publish(moods(0, 3)).await;
+        settled(&console.hub).await;
+        assert_eq!(spoken("every_mood").await, 3);
+        assert_eq!(console.river.stage.all(Topic::Triggers).await.len(), 0, "it is in the shadow");
+        push("another", 1, detect::Mode::Live).await;
+        console.river.stage.publish(moods(3, 5)).await;
+        settled(&console.hub).await;
+        assert_eq!((spoken("every_mood").await, spoken("another").await), (5, 2));
+        // What speaks is another rule than what was only counted.
+        push("every_mood", 1, detect::Mode::Live).await;
+        assert_eq!((spoken("every_mood").await, spoken("another").await), (0, 2));
+        console.hub.stop().await;
+    });
+}
+
+#[test]
+fn lanes_show_their_owners_on_every_node() {
+    on_system(async {
+        let console = Console::open(Kind::Kafka, "ops").await;
+        let second = console.river.node("node-2").await;
+        let shared = || async {
+            let groups = console.get("/v1/ops/groups").await;
+            let of = |role| named(&groups["groups"], "role", role)["holders"].clone();
+            let expected = |role| {
+                json!([
+                    { "member": format!("node-1-{role}-0"), "partitions": [0] },
+                    { "member": format!("node-2-{role}-0"), "partitions": [1] },
+                ])
+            };
+            ["enrich", "detect", "converse"].iter().all(|role| of(role) == expected(role))
+        };
+        until("the two nodes share the lanes", shared).await;
+        let node = console.get("/v1/ops/node").await;
+        assert_eq!(named(&node["roles"], "role", "converse")["workers"][0]["partitions"], json!([0]));
+        second.stop().await;
         console.hub.stop().await;
     });
 }
