@@ -23,7 +23,7 @@ const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", arg
 async function open(signed) {
   const context = await browser.newContext({ viewport: SIZES.desktop });
   const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(60_000);
   // What the page's own policy forbids is told there, too.
   page.on("pageerror", (error) => problems.push(error.stack));
   page.on("console", (said) => said.type() === "error" && !/status of 40\d/.test(said.text()) && problems.push(said.text()));

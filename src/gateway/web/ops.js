@@ -2,7 +2,7 @@
 // selection and scrolling stay too. Records come as server-sent events, which are read by `fetch`, because that can send
 // the token in a header.
 
-const NODE_MS = 2000, LOG_MS = 4000, LETTERS_MS = 8000, ROWS_MAX = 300, REPLAYABLE = "Send again";
+const NODE_MS = 2000, LOG_MS = 4000, LETTERS_MS = 8000, TOLD_MS = 10_000, ROWS_MAX = 300, REPLAYABLE = "Send again";
 const at = (id) => document.getElementById(id);
 let token = null, timers = [], tail = null, sent = new Map();
 
@@ -324,6 +324,7 @@ async function replay(key, letter, button) {
     const answer = await ask(`/v1/ops/dead-letters/${letter.topic}/${letter.cursor}/replay`, "POST");
     sent.set(key, `sent to ${answer.sent}`);
     banner(`Sent again: it is at ${answer.sent} in ${answer.topic}.`, true);
+    setTimeout(() => at("banner").className && banner(""), TOLD_MS);
   } catch (error) {
     if (error.status === 409) sent.set(key, "sent before");
     else button.disabled = false;
