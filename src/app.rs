@@ -25,6 +25,7 @@
 mod builder;
 mod gateway;
 mod open;
+mod rules;
 mod settle;
 mod witness;
 
@@ -39,7 +40,7 @@ use crate::{
     config::{BusKind, Config, ConfigError, Role},
     consult::{Agents, Hosted},
     converse::{Converse, TalkSettings},
-    detect::{Detect, Feed, Problem, Rules, shipped, with_folder},
+    detect::{Detect, Problem},
     enrich::Enrich,
     gateway::{Gateway, GatewayError, RoleWatch, Watches},
     guarantee,
@@ -123,8 +124,16 @@ impl Hub {
         let agents = agents.hosted(config.converse.consults());
         let history = open::project(&config).map(|settings| (settings, Arc::new(ProjectStats::default())));
         let projector = history.as_ref().map(|(_, stats)| Arc::clone(stats));
-        let watches =
-            Watches { roles: watched.clone(), agents: agents.clone(), projector: projector.clone(), chat: None, facts };
+        let rules =
+            if config.node.roles.contains(&Role::Detect) { Some(rules::in_force(&bus, &config).await?) } else { None };
+        let watches = Watches {
+            roles: watched.clone(),
+            agents: agents.clone(),
+            projector: projector.clone(),
+            chat: None,
+            rules: rules.clone().map(rules::seen),
+            facts,
+        };
         // Who looks on comes over HTTP.
         let provisional = if config.http.address.is_empty() { Provisional::hidden() } else { Provisional::shown() };
         let inside = gateway::Inside {
@@ -147,11 +156,6 @@ impl Hub {
             ends,
             arbiters: Vec::new(),
             working: 0,
-        };
-        let rules = if config.node.roles.contains(&Role::Detect) {
-            Some(Running::rules(&running.bus, &config).await?)
-        } else {
-            None
         };
         let talk = TalkSettings {
             cards,
@@ -316,15 +320,6 @@ impl Running {
             gateway.stop().await;
         }
         tracing::info!(node = %self.node, "hub stopped");
-    }
-
-    /// The rules in force, which change as others are pushed.
-    async fn rules(bus: &SharedBus, config: &Config) -> Result<watch::Receiver<Arc<Rules>>, HubError> {
-        let feed = Feed::read(bus, with_folder(shipped(), config.detect.folder())?).await?;
-        let compiled = Rules::compile(&feed.texts()).map_err(|problems| problems[0].clone())?;
-        let (sender, rules) = watch::channel(Arc::new(compiled));
-        tokio::spawn(feed.follow(Arc::clone(bus), sender));
-        Ok(rules)
     }
 
     /// Says on `system.events` what happens to this node. Nothing depends on it.

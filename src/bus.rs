@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 pub mod embedded;
 mod error;
 mod facts;
+mod holder;
 pub mod kafka;
 mod partition;
 mod record;
@@ -22,6 +23,7 @@ mod waiting;
 
 pub use error::BusError;
 pub use facts::{Copies, Facts, Keeping, Override, Taken};
+pub use holder::Holder;
 pub use partition::{key_partition, murmur2};
 pub use record::{Cursor, Headers, Outgoing, Record};
 pub use topic::{Cleanup, Topic, TopicInfo, TopicSpec};
@@ -66,6 +68,12 @@ pub trait Bus: std::fmt::Debug + Send + Sync + 'static {
 
     /// The offset each partition of a topic is committed up to, for a consumer group.
     async fn committed(&self, group: &str, topic: Topic) -> Result<BTreeMap<i32, i64>, BusError>;
+
+    /// Who works which partitions in a consumer group, as far as the bus can tell. On the embedded bus only the members of
+    /// this process are seen.
+    async fn holders(&self, _group: &str) -> Result<Vec<Holder>, BusError> {
+        Ok(Vec::new())
+    }
 
     /// What the bus is seen to be able to do. Whoever asks waits for several answers of it; nothing is changed.
     ///

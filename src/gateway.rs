@@ -4,13 +4,16 @@
 //! its unit. [`server`] takes connections with small buffers and ends them in order ([`linger`]), and [`problem`] is how
 //! every route says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes
 //! measured values in, [`people`] opens and erases them, [`chat`] is for frontends, and [`history`] shows what happened.
+//! [`console`] is for operators, and [`openapi`] describes all of it.
 //! Nothing outside this folder names axum, hyper or the Prometheus client.
 
 mod access;
 mod chat;
+mod console;
 mod history;
 mod linger;
 mod metrics;
+pub mod openapi;
 mod ops;
 mod people;
 mod problem;
@@ -34,6 +37,7 @@ pub(crate) use self::problem::Problem;
 pub use self::{
     access::Access,
     chat::Chat,
+    console::{Console, RuleSeen, RulesWatch},
     history::History,
     ops::{Ops, RoleWatch, Watches},
     people::People,

@@ -37,7 +37,7 @@ pub use parked::Parking;
 pub use refusal::Refusal;
 pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulus};
 pub use snapshots::{SnapshotError, SnapshotSettings};
-pub use stats::{LaneStats, Totals};
+pub use stats::{LaneStats, Standing, Totals, WorkerSeen};
 pub use worker::{Worker, WorkerSettings};
 
 /// Something of each user. A trigger looks here five times, so the hash is a quick one; it is seeded at random, as ids come

@@ -35,7 +35,8 @@
 //! 9. [`guarantee`] and [`gateway`]: which guarantee is in force, and the node's own HTTP server that tells of it;
 //! 10. [`project`]: events as rows in PostgreSQL, and why something was said;
 //! 11. [`config`] and [`app`]: settings, wiring, and the order of starting and stopping;
-//! 12. [`simulate`], [`import`] and [`demo`]: invented wearers, CSV files, and a fixed data set; [`rehearsal`] tries rules on
+//! 12. [`inspect`]: looking at topics, groups and dead letters from beside the log;
+//! 13. [`simulate`], [`import`] and [`demo`]: invented wearers, CSV files, and a fixed data set; [`rehearsal`] tries rules on
 //!     them.
 //!
 //! Two ways in: [`client`] to speak with a hub that runs elsewhere, [`app::Hub`] to run one with agents of your own.
@@ -54,6 +55,7 @@ pub mod erase;
 pub mod gateway;
 pub mod guarantee;
 pub mod import;
+pub mod inspect;
 pub mod intake;
 pub mod lane;
 pub mod phi;

@@ -8,7 +8,7 @@ use super::HubError;
 use crate::{
     bus::SharedBus,
     config::Config,
-    gateway::{Access, Chat, Gateway, History, Ops, Part, People, Readings, Watches},
+    gateway::{self, Access, Chat, Console, Gateway, History, Ops, Part, People, Readings, Watches},
     intake::Intake,
     phi::Keys,
     project::database::Readers,
@@ -45,8 +45,12 @@ fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Result<Vec<Part
         tracing::warn!("there is no chat: in earnest it needs tokens.secret or tokens.public_key_file");
     }
     watches.chat = chat.as_ref().map(Chat::stats);
-    let mut parts = vec![Ops::new(node, Arc::clone(bus), watches, stopping).part()];
+    let console = access
+        .has_anybody()
+        .then(|| Console::new(node, Arc::clone(bus), access.clone(), watches.clone(), stopping.clone()).part());
+    let mut parts = vec![Ops::new(node, Arc::clone(bus), watches, stopping).part(), gateway::openapi::part()];
     parts.extend(chat.map(Chat::part));
+    parts.extend(console);
     if let Some(keys) = keys.filter(|_| access.has_anybody()) {
         parts.push(Readings::new(Intake::new(Arc::clone(bus), keys.clone()), access.clone()).part());
         let (bus, keys, caps) = (Arc::clone(bus), keys.clone(), config.detokenize.clone());

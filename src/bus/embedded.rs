@@ -38,8 +38,8 @@ use tokio::{
 
 use self::{compact::Compactor, file::Opener, group::Groups, job::Job, log::Numbered, tide::Tide, writer::Writer};
 use super::{
-    Bus, BusError, Cleanup, Copies, Cursor, Facts, Join, Keeping, Member, Outgoing, Read, Record, Topic, TopicInfo,
-    TopicSpec, co_partitioned,
+    Bus, BusError, Cleanup, Copies, Cursor, Facts, Holder, Join, Keeping, Member, Outgoing, Read, Record, Topic,
+    TopicInfo, TopicSpec, co_partitioned,
 };
 
 /// One SQLite file as a bus.
@@ -201,6 +201,10 @@ impl Bus for EmbeddedBus {
                 .map_err(|error| errors::storage(&hub.file, &error))
         })
         .await
+    }
+
+    async fn holders(&self, group: &str) -> Result<Vec<Holder>, BusError> {
+        Ok(self.hub.groups.holders(group))
     }
 
     async fn facts(&self) -> Result<Facts, BusError> {

@@ -10,6 +10,7 @@ mod course;
 mod deliveries;
 mod errors;
 mod facts;
+mod holders;
 mod member;
 mod passthrough;
 mod probe;
@@ -35,7 +36,9 @@ use tokio::sync::mpsc;
 
 pub use self::passthrough::Passthrough;
 use self::{aside::Aside, probe::Probe, publisher::Publisher};
-use super::{Bus, BusError, Cleanup, Cursor, Facts, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec};
+use super::{
+    Bus, BusError, Cleanup, Cursor, Facts, Holder, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec,
+};
 
 /// How long one question to the brokers may take.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
@@ -219,6 +222,11 @@ impl Bus for KafkaBus {
             Ok(committed)
         })
         .await
+    }
+
+    async fn holders(&self, group: &str) -> Result<Vec<Holder>, BusError> {
+        let group = format!("{}{group}", self.settings.prefix);
+        self.ask(move |probe| probe.holders(&group)).await
     }
 
     async fn facts(&self) -> Result<Facts, BusError> {

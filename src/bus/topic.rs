@@ -105,6 +105,12 @@ impl Topic {
         }
     }
 
+    /// Whether it holds dead letters.
+    #[must_use]
+    pub fn is_dead_letters(self) -> bool {
+        Self::ALL.iter().any(|living| living.dead_letters() == Some(self))
+    }
+
     /// How the topic forgets.
     #[must_use]
     pub fn cleanup(self) -> Cleanup {

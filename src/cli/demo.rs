@@ -2,20 +2,22 @@
 
 mod story;
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use auren::{
     app::{Hub, Running, connect, create_topics},
     bus::{Read, ReadFrom, ReadUntil, Topic},
-    config::{BusKind, Config},
+    config::{BusKind, CallersSection, Config, TokensSection},
     demo::{DataSet, publish_readings},
+    gateway::Tokens,
     phi::Keys,
     simulate::{Settings, Simulation},
     wearable::Row,
     wire,
 };
-use auren_agents::{ConversationEvent, events};
+use auren_agents::{ConversationEvent, UserId, events};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{NaiveDate, TimeDelta};
 
 use self::story::{Question, Story};
@@ -23,6 +25,9 @@ use super::{Context, Exit, context::aside};
 
 /// Days that go by at full speed before the show: without them nobody has a usual range.
 const PAST_DAYS: u32 = 21;
+
+/// How long the links hold.
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +63,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let stage = Stage::set(&context.config).await?;
+    let stage = Stage::set(&context.config, !args.once && !args.json).await?;
     let shown =
         async { if args.once { once(args.json, &stage, context).await } else { watch(&args, &stage, context).await } };
     let end = shown.await;
@@ -94,6 +99,12 @@ async fn watch(args: &Args, stage: &Stage, context: &mut Context) -> anyhow::Res
             running.bus().describe(),
             args.day_ms
         ))?;
+        if let Some(address) = running.http_address() {
+            for line in stage.pages(address, simulation.user(0))? {
+                context.console.line(line)?;
+            }
+            context.console.flush()?;
+        }
     }
     let read =
         Read { topic: Topic::Events, partitions: Vec::new(), from: ReadFrom::Earliest, until: ReadUntil::Follow };
@@ -147,8 +158,17 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(config: &Config) -> anyhow::Result<Self> {
-        let (config, folder) = aside(config, "demo");
+    /// With pages to look at it has an HTTP server of its own, on a free port of this machine, which believes its own tokens.
+    async fn set(config: &Config, pages: bool) -> anyhow::Result<Self> {
+        let (mut config, folder) = aside(config, "demo");
+        if pages {
+            config.http.address = "127.0.0.1:0".to_owned();
+            config.tokens = TokensSection {
+                secret: Some(BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()).into()),
+                ..TokensSection::default()
+            };
+            config.callers = CallersSection::default();
+        }
         if config.bus.kind == BusKind::Kafka {
             create_topics(&connect(&config).await?, &config).await?;
         }
@@ -158,6 +178,19 @@ impl Stage {
     async fn start(&self) -> anyhow::Result<Running> {
         let hub = Hub::builder().config(self.config.clone()).keys(self.keys.clone()).build().await?;
         Ok(hub.start().await?)
+    }
+
+    /// Where there is something to see in a browser, signed in.
+    fn pages(&self, address: SocketAddr, wearer: Option<&UserId>) -> anyhow::Result<Vec<String>> {
+        let Some(tokens) = Tokens::open(&self.config.tokens, self.config.node.profile)? else { return Ok(Vec::new()) };
+        let link = |user: &str, scope: &str, page: &str| {
+            let token = tokens.make(user, scope, TOKEN_LIFE)?;
+            Some(format!("http://{address}/{page}#token={token}"))
+        };
+        let ops = link("operator", "ops", "ops").map(|link| format!("The operators' page: {link}"));
+        let chat = wearer.and_then(|wearer| link(wearer.as_str(), "chat", ""));
+        let chat = chat.map(|link| format!("What the first wearer is told: {link}"));
+        Ok([ops, chat].into_iter().flatten().collect())
     }
 
     fn clear(self) {

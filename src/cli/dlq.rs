@@ -1,13 +1,14 @@
 //! `auren dlq`: what nobody could use, why, and sending it again once the cause is mended.
 
-use std::collections::BTreeMap;
-
 use auren::{
-    bus::{Cursor, Read, ReadFrom, ReadUntil, Topic},
+    bus::{Cursor, ReadFrom, Topic},
+    inspect::{
+        letters::{self, Count, Counts, Wanted},
+        written,
+    },
     lane::DeadLetter,
 };
 use auren_agents::UserId;
-use chrono::{DateTime, SecondsFormat};
 use clap::{
     Subcommand,
     builder::{PossibleValuesParser, TypedValueParser as _},
@@ -105,25 +106,18 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 async fn list(topic: Option<Topic>, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let topics = match topic {
         Some(topic) => vec![topic],
-        None => Topic::ALL.iter().copied().filter(|topic| topic.dead_letters().is_some()).collect(),
+        None => letters::topics().collect(),
     };
     let mut none = true;
     for topic in topics {
-        let mut counts: BTreeMap<(String, String), (usize, i64)> = BTreeMap::new();
-        for letter in letters(topic, context).await? {
-            let (count, newest) = counts.entry((letter.class, letter.group)).or_default();
-            *count += 1;
-            *newest = letter.record.timestamp_ms.max(*newest);
-        }
-        none &= counts.is_empty();
-        for ((class, group), (count, newest)) in counts {
-            let newest = written(newest);
+        let mut counts = Counts::default();
+        each(topic, context, |letter| counts.add(&letter)).await?;
+        for counted in counts.all() {
+            none = false;
             if json {
-                let topic = topic.name();
-                context.console.json(
-                    &json!({ "topic": topic, "class": class, "group": group, "count": count, "newest": newest }),
-                )?;
+                context.console.json(&counted)?;
             } else {
+                let Count { topic, class, group, count, newest } = counted;
                 context.console.line(format_args!("{topic:<22} {class:<20} {count:>8}  newest {newest}  {group}"))?;
             }
         }
@@ -135,7 +129,7 @@ async fn list(topic: Option<Topic>, json: bool, context: &mut Context) -> anyhow
 }
 
 async fn show(which: &Which, payload: bool, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
-    for letter in which.of(letters(which.topic, context).await?) {
+    for letter in which.letters(context).await? {
         let DeadLetter { cursor, stood, class, error, record, .. } = &letter;
         let key = record.key.as_deref().map(String::from_utf8_lossy);
         let held = record.payload.as_deref().filter(|_| payload).map(String::from_utf8_lossy);
@@ -160,7 +154,7 @@ async fn show(which: &Which, payload: bool, json: bool, context: &mut Context) -
 }
 
 async fn replay(which: &Which, yes: bool, context: &mut Context) -> anyhow::Result<Exit> {
-    let letters = which.of(letters(which.topic, context).await?);
+    let letters = which.letters(context).await?;
     let (again, left): (Vec<_>, Vec<_>) =
         letters.iter().map(|letter| (letter, letter.again())).partition(|(_, again)| again.is_some());
     if !left.is_empty() {
@@ -197,56 +191,41 @@ async fn replay(which: &Which, yes: bool, context: &mut Context) -> anyhow::Resu
 }
 
 impl Which {
-    fn of(&self, letters: Vec<DeadLetter>) -> Vec<DeadLetter> {
-        let key = self.user.as_ref().map(|user| user.as_str().as_bytes());
-        let wanted = |letter: &DeadLetter| {
-            (self.class.is_empty() || self.class.contains(&letter.class))
-                && (key.is_none() || letter.record.key.as_deref() == key)
-                && self.at.is_none_or(|at| letter.cursor == at)
-        };
-        letters.into_iter().filter(wanted).take(self.max.unwrap_or(usize::MAX)).collect()
+    /// Those that are wanted, in the order in which they were written to each partition.
+    async fn letters(&self, context: &mut Context) -> anyhow::Result<Vec<DeadLetter>> {
+        let wanted = Wanted { class: self.class.clone(), user: self.user.clone(), at: self.at };
+        let mut letters = Vec::new();
+        each(self.topic, context, |letter| letters.extend(Some(letter).filter(|letter| wanted.is(letter)))).await?;
+        letters.sort_by_key(|letter| letter.cursor);
+        letters.truncate(self.max.unwrap_or(usize::MAX));
+        Ok(letters)
     }
 }
 
-/// The dead letters of a topic, in the order in which they were written to each partition.
-async fn letters(topic: Topic, context: &mut Context) -> anyhow::Result<Vec<DeadLetter>> {
+/// Every dead letter of a topic.
+async fn each(topic: Topic, context: &mut Context, take: impl FnMut(DeadLetter)) -> anyhow::Result<()> {
     let bus = open_bus(&context.config).await?;
-    let Some(dlq) = topic.dead_letters() else { return Ok(Vec::new()) };
-    let read = Read { topic: dlq, partitions: Vec::new(), from: ReadFrom::Earliest, until: ReadUntil::End };
-    let mut batches = bus.read(read);
-    let (mut letters, mut foreign) = (Vec::new(), 0_usize);
-    while let Some(batch) = batches.recv().await {
-        for record in batch? {
-            match DeadLetter::of(record) {
-                Some(letter) => letters.push(letter),
-                None => foreign += 1,
-            }
-        }
-    }
+    let foreign = letters::each(&bus, topic, ReadFrom::Earliest, take).await?;
     if foreign > 0 {
-        context
-            .console
-            .note(format_args!("{foreign} records of {dlq} are no dead letters of AUREN and were passed over"));
+        let words = "are no dead letters of AUREN and were passed over";
+        context.console.note(format_args!("{foreign} records of the dead letters of {topic} {words}"));
     }
-    letters.sort_by_key(|letter| letter.cursor);
-    Ok(letters)
+    Ok(())
 }
 
 fn topics() -> impl clap::builder::TypedValueParser<Value = Topic> {
-    let names = Topic::ALL.iter().filter(|topic| topic.dead_letters().is_some()).map(|topic| topic.name());
+    let names = letters::topics().map(|topic| topic.name());
     PossibleValuesParser::new(names).map(|name| Topic::named(&name).expect("the parser takes no other names"))
-}
-
-fn written(timestamp_ms: i64) -> String {
-    let at = DateTime::from_timestamp_millis(timestamp_ms).unwrap_or_default();
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use auren::{app::connect, bus::Outgoing};
+    use auren::{
+        app::connect,
+        bus::{Outgoing, Read, ReadUntil},
+    };
 
     use super::*;
     use crate::cli::context::tests::bench;

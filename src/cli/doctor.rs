@@ -9,6 +9,7 @@ use auren::{
     client::{TopicManager, TopicState},
     config::{BusKind, Config, PrivacyProfile, Role},
     guarantee::{Condition, InForce, Level},
+    inspect::lag::{self, GroupSeen},
 };
 use serde::Serialize;
 
@@ -204,14 +205,7 @@ async fn bus(config: &Config, snapshots: Option<bool>, findings: &mut Vec<Findin
 }
 
 async fn group(bus: &SharedBus, role: Role) -> Result<Finding, BusError> {
-    let (mut behind, mut begun) = (0, false);
-    for topic in role.inputs() {
-        let committed = bus.committed(role.group(), *topic).await?;
-        for (partition, (low, high)) in bus.watermarks(*topic).await? {
-            begun |= committed.contains_key(&partition);
-            behind += high - committed.get(&partition).copied().unwrap_or(low);
-        }
-    }
+    let GroupSeen { begun, behind, .. } = lag::group(bus, role).await?;
     let check = format!("group {}", role.group());
     Ok(if begun || behind == 0 {
         good(check, format!("{behind} behind"))

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use auren::schema::{self, RecordSchema};
+use auren::{gateway::openapi, schema};
 use clap::Subcommand;
 
 use super::{Console, Context, Exit};
@@ -20,7 +20,7 @@ With --check it exits with 1 where a file is missing or out of date.
 
 JSON Schema, draft 2020-12, one file a topic: health.biometrics.schema.json, triggers.detected.schema.json, ... \
 plain-reading.schema.json for what `auren send reading` takes, and consult.schema.json and advice.schema.json for what \
-agents in other processes are asked and answer.";
+agents in other processes are asked and answer. openapi.json describes every HTTP route of a node (OpenAPI 3.1).";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Args {
@@ -37,26 +37,33 @@ pub(super) enum Args {
 
 pub(super) fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let Args::Export { dir, check: only_check } = args;
-    let schemas = schema::all();
-    if only_check { check(&schemas, &dir, &mut context.console) } else { export(&schemas, &dir, &mut context.console) }
+    let files = files();
+    if only_check { check(&files, &dir, &mut context.console) } else { export(&files, &dir, &mut context.console) }
 }
 
-fn export(schemas: &[RecordSchema], dir: &Path, console: &mut Console) -> anyhow::Result<Exit> {
+/// Every file by its name, and its text.
+fn files() -> Vec<(String, String)> {
+    let mut files: Vec<_> = schema::all().iter().map(|schema| (schema.file_name(), schema.text())).collect();
+    files.push(("openapi.json".to_owned(), format!("{:#}\n", openapi::document())));
+    files
+}
+
+fn export(files: &[(String, String)], dir: &Path, console: &mut Console) -> anyhow::Result<Exit> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
-    for schema in schemas {
-        let file = dir.join(schema.file_name());
-        fs::write(&file, schema.text()).with_context(|| format!("cannot write {}", file.display()))?;
+    for (name, text) in files {
+        let file = dir.join(name);
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
         console.line(file.display())?;
     }
     Ok(Exit::Done)
 }
 
-fn check(schemas: &[RecordSchema], dir: &Path, console: &mut Console) -> anyhow::Result<Exit> {
+fn check(files: &[(String, String)], dir: &Path, console: &mut Console) -> anyhow::Result<Exit> {
     let mut stale = 0;
-    for schema in schemas {
-        let file = dir.join(schema.file_name());
+    for (name, wanted) in files {
+        let file = dir.join(name);
         let state = match fs::read_to_string(&file) {
-            Ok(text) if text == schema.text() => "up to date",
+            Ok(text) if text == *wanted => "up to date",
             Ok(_) => "OUT OF DATE",
             Err(error) if error.kind() == io::ErrorKind::NotFound => "MISSING",
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),

@@ -1,10 +1,11 @@
 //! `auren tail`: the records of a topic, as they come.
 
-mod show;
-
 use std::collections::VecDeque;
 
-use auren::bus::{Read, ReadFrom, ReadUntil, Record, SharedBus, Topic, key_partition};
+use auren::{
+    bus::{Read, ReadFrom, ReadUntil, Record, SharedBus, Topic, key_partition},
+    inspect::show,
+};
 use auren_agents::UserId;
 use chrono::DateTime;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};

@@ -12,6 +12,7 @@ const EXAMPLES: &str = "\
 Examples:
   auren token --user u-1                              for Authorization: Bearer
   auren token --user u-1 --link                       the chat page's address, signed in as u-1
+  auren token --user me --scope ops --link            the operators' page
   auren token --user watch --hours 1 --scope readings,detokenize:care
 
 It signs with tokens.secret, or with the secret that a development node keeps in tokens.secret_file. Where \
@@ -23,13 +24,14 @@ pub(super) struct Args {
     /// Who it is of: whose conversation, or a program's name.
     #[arg(long, value_name = "ID", value_parser = context::user)]
     user: UserId,
-    /// What it allows, comma-separated: chat, readings, erase, ops, detokenize:PURPOSE.
+    /// What it allows, comma-separated: chat, readings, erase, ops, ops:content, detokenize:PURPOSE.
     #[arg(long, value_name = "SCOPE", value_delimiter = ',', default_value = "chat", value_parser = scope)]
     scope: Vec<Scope>,
     /// How long it holds.
     #[arg(long, value_name = "N", default_value_t = 12)]
     hours: u32,
-    /// Print the address of the chat page with the token in it, which browsers do not send on.
+    /// Print the address of the chat page, or for the scope ops of the operators' page, with the token in it, which browsers
+    /// do not send on.
     #[arg(long)]
     link: bool,
 }
@@ -44,7 +46,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
         .make(args.user.as_str(), &scopes.join(" "), life)
         .context("the node believes a public key (tokens.public_key_file); who has the private one signs")?;
     if args.link {
-        context.console.line(format_args!("http://{}/#token={token}", context.config.http.address))?;
+        let operates = args.scope.contains(&Scope::Ops) && !args.scope.contains(&Scope::Chat);
+        let page = if operates { "ops" } else { "" };
+        context.console.line(format_args!("http://{}/{page}#token={token}", context.config.http.address))?;
     } else {
         context.console.line(token)?;
     }

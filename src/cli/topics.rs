@@ -5,6 +5,7 @@ use std::sync::Arc;
 use auren::{
     app::connect,
     client::{TopicCheck, TopicManager, TopicState},
+    inspect::{self, topics::TopicSeen},
 };
 use clap::Subcommand;
 use serde_json::json;
@@ -98,16 +99,14 @@ async fn create(partitions: i32, replication: i32, json: bool, context: &mut Con
 
 async fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let bus = open_bus(&context.config).await?;
-    let infos = TopicManager::new(Arc::clone(&bus)).list_topics().await?;
-    if infos.is_empty() {
+    let topics = inspect::topics::topics(&bus).await?;
+    if topics.is_empty() {
         context.console.note(format_args!("{} has no topics yet; create them: auren topics create", bus.describe()));
     } else if !json {
         context.console.line(format_args!("{:<26} {:>10} {:>12}", "TOPIC", "PARTITIONS", "RECORDS"))?;
     }
-    for info in infos {
-        let marks = bus.watermarks(info.topic).await?;
-        let records: i64 = marks.values().map(|(low, high)| high - low).sum();
-        let (topic, partitions) = (info.topic.name(), info.partitions);
+    for TopicSeen { topic, records, partitions } in topics {
+        let partitions = partitions.len();
         if json {
             context.console.json(&json!({ "topic": topic, "partitions": partitions, "records": records }))?;
         } else {

@@ -34,14 +34,16 @@ pub enum Scope {
     Readings,
     /// Erase people.
     Erase,
-    /// See anybody's history.
+    /// See how the hub does, and send dead letters again.
     Ops,
+    /// See what anybody wrote and was told.
+    OpsContent,
     /// Open tokens for this purpose.
     Detokenize(Purpose),
 }
 
 impl Scope {
-    /// Its name: `chat`, `readings`, `erase`, `ops`, `detokenize:care`.
+    /// Its name: `chat`, `readings`, `erase`, `ops`, `ops:content`, `detokenize:care`.
     #[must_use]
     pub fn name(self) -> String {
         match self {
@@ -49,13 +51,14 @@ impl Scope {
             Self::Readings => "readings".to_owned(),
             Self::Erase => "erase".to_owned(),
             Self::Ops => "ops".to_owned(),
+            Self::OpsContent => "ops:content".to_owned(),
             Self::Detokenize(purpose) => format!("detokenize:{}", purpose.name()),
         }
     }
 
     fn all() -> impl Iterator<Item = Scope> {
         let purposes = Purpose::ALL.iter().map(|purpose| Self::Detokenize(*purpose));
-        [Self::Chat, Self::Readings, Self::Erase, Self::Ops].into_iter().chain(purposes)
+        [Self::Chat, Self::Readings, Self::Erase, Self::Ops, Self::OpsContent].into_iter().chain(purposes)
     }
 }
 

@@ -1,10 +1,11 @@
 //! How an agent does on a node, for logs, metrics and whoever operates it.
 
 use auren_agents::AgentId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Whether questions reach an agent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CircuitState {
     /// They do.
@@ -32,7 +33,7 @@ impl CircuitState {
 ///
 /// Every question that was asked ends as one of answered, refused, unavailable, failed, late or abandoned, or is still
 /// open; those turned away were not asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AgentHealth {
     /// The agent.
     pub agent: AgentId,
@@ -46,7 +47,7 @@ pub struct AgentHealth {
 }
 
 /// What became of the questions to one agent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AgentTotals {
     /// Questions asked; further attempts are not counted here.
     pub asked: u64,

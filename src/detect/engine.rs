@@ -310,6 +310,7 @@ impl Judge<'_> {
         if !known.speaks(said, severity, now, offset) {
             return;
         }
+        known.spoken.fetch_add(1, Relaxed);
         if known.shadow {
             tracing::info!(rule = %rule.id, version = rule.version, "a rule in the shadow would have spoken");
             return;

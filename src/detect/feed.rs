@@ -139,7 +139,8 @@ impl Feed {
                 continue;
             }
             match Rules::compile(&self.texts()) {
-                Ok(compiled) => {
+                Ok(mut compiled) => {
+                    compiled.count_on(&rules.borrow());
                     tracing::info!(changed, rules = compiled.in_force().len(), "rules in force have changed");
                     rules.send_replace(Arc::new(compiled));
                 }

@@ -1,6 +1,9 @@
 //! The rules in force, all at once: compiled, and which of them each stream concerns.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use auren_agents::TriggerEvent;
 
@@ -34,6 +37,8 @@ pub struct InForce {
     pub shadow: bool,
     /// What it said is remembered under this name: what a rule finds in the shadow was not said.
     pub(super) key: Box<str>,
+    /// How often it spoke on this node, or would have spoken.
+    pub(super) spoken: Arc<AtomicU64>,
 }
 
 /// The rules in force.
@@ -54,6 +59,13 @@ pub struct Rules {
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl InForce {
+    /// How often it spoke since it is in force on this node; in the shadow, how often it would have spoken. What is worked
+    /// again is counted again.
+    #[must_use]
+    pub fn spoken(&self) -> u64 {
+        self.spoken.load(Relaxed)
+    }
+
     /// Whether it said this.
     #[must_use]
     pub fn said(&self, trigger: &TriggerEvent) -> bool {
@@ -78,7 +90,7 @@ impl Rules {
                 Ok(rule) => {
                     // No id has this sign.
                     let key = format!("{}{}", if *shadow { "~" } else { "" }, rule.id).into();
-                    all.push(InForce { rule, shadow: *shadow, key });
+                    all.push(InForce { rule, shadow: *shadow, key, spoken: Arc::default() });
                 }
                 Err(found) => problems.extend(found),
             }
@@ -105,6 +117,16 @@ impl Rules {
         }
         let number = NUMBER.fetch_add(1, Relaxed);
         Ok(Self { number, all, kinds: kinds.0, latenesses, absences, late: AtomicU64::new(0) })
+    }
+
+    /// Goes on counting where a set that was in force before ends, for every rule that stays as it is.
+    pub(super) fn count_on(&mut self, before: &Self) {
+        for known in &mut self.all {
+            let same = |old: &&InForce| old.key == known.key && old.rule.version == known.rule.version;
+            if let Some(old) = before.all.iter().find(same) {
+                known.spoken = Arc::clone(&old.spoken);
+            }
+        }
     }
 
     /// The rules, in order.

@@ -3,7 +3,7 @@
 //! A token is a JSON Web Token ([`Tokens`]), whose `sub` says who it is, or the fixed one of a program that the configuration
 //! names. Fixed tokens are compared by their hash, in constant time.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use auren_agents::UserId;
 use axum::http::{HeaderMap, StatusCode, header::AUTHORIZATION};
@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     GatewayError, Problem,
-    tokens::{Claims, Person, Tokens},
+    tokens::{self, Claims, Person, Tokens},
 };
 use crate::config::{Config, Scope};
 
@@ -31,6 +31,19 @@ struct Bearer {
     /// The `sub` of a JSON Web Token.
     sub: Option<String>,
     scopes: Vec<Scope>,
+    /// When a JSON Web Token ends, in seconds since the epoch.
+    until: Option<u64>,
+}
+
+/// Who operates the hub.
+#[derive(Debug)]
+pub(super) struct Operator {
+    /// As a log names them.
+    pub(super) name: String,
+    /// How long they may still; none where there is no end.
+    pub(super) left: Option<Duration>,
+    /// Whether they may see what anybody wrote and was told.
+    pub(super) content: bool,
 }
 
 impl Access {
@@ -40,7 +53,7 @@ impl Access {
     /// [`GatewayError::Key`] where the key cannot be read.
     pub fn open(config: &Config) -> Result<Self, GatewayError> {
         let program = |(name, known): (&String, &crate::config::CallerSection)| {
-            let bearer = Bearer { name: name.clone(), sub: None, scopes: known.scopes.clone() };
+            let bearer = Bearer { name: name.clone(), sub: None, scopes: known.scopes.clone(), until: None };
             (Sha256::digest(known.token.reveal().as_bytes()).into(), bearer)
         };
         let programs = config.callers.0.iter().map(program).collect();
@@ -66,18 +79,27 @@ impl Access {
         if bearer.scopes.contains(&scope) { Ok(bearer.name) } else { Err(lacks(scope)) }
     }
 
-    /// Whose history may be seen: a person's own where they chat, and that of whomever a bearer with the scope `ops` names.
+    /// Who operates the hub, where they may.
+    pub(super) fn operator(&self, headers: &HeaderMap) -> Result<Operator, Problem> {
+        let Bearer { name, scopes, until, .. } = self.bearer(headers)?;
+        if !scopes.contains(&Scope::Ops) {
+            return Err(lacks(Scope::Ops));
+        }
+        Ok(Operator { name, left: until.map(tokens::left), content: scopes.contains(&Scope::OpsContent) })
+    }
+
+    /// Whose history may be seen: a person's own where they chat, and that of whomever a bearer with the scope `ops:content` names.
     pub(super) fn whose(&self, headers: &HeaderMap, named: Option<&str>) -> Result<UserId, Problem> {
         let Bearer { sub, scopes, .. } = self.bearer(headers)?;
         let own = sub.filter(|_| scopes.contains(&Scope::Chat));
         let bad = |words: String| Problem::new(StatusCode::BAD_REQUEST, words);
         match (named, own) {
             (named, Some(own)) if named.is_none_or(|named| named == own) => user_of(own),
-            (Some(named), _) if scopes.contains(&Scope::Ops) => {
+            (Some(named), _) if scopes.contains(&Scope::OpsContent) => {
                 UserId::new(named).map_err(|unfit| bad(format!("user: {unfit}")))
             }
             (Some(_), Some(_)) => Err(Problem::new(StatusCode::FORBIDDEN, "the token is somebody else's")),
-            (_, None) if scopes.contains(&Scope::Ops) => Err(bad("name the person: ?user=ID".to_owned())),
+            (_, None) if scopes.contains(&Scope::OpsContent) => Err(bad("name the person: ?user=ID".to_owned())),
             _ => Err(lacks(Scope::Chat)),
         }
     }
@@ -94,8 +116,8 @@ impl Access {
         match (known, &self.tokens) {
             (Some(program), _) => Ok(program.clone()),
             (None, Some(tokens)) => {
-                let Claims { sub, scopes, .. } = tokens.read(shown)?;
-                Ok(Bearer { name: format!("{}:{sub}", tokens.issuer()), sub: Some(sub), scopes })
+                let Claims { sub, scopes, until } = tokens.read(shown)?;
+                Ok(Bearer { name: format!("{}:{sub}", tokens.issuer()), sub: Some(sub), scopes, until: Some(until) })
             }
             (None, None) => Err(Problem::unknown("the token is not known here")),
         }
@@ -124,6 +146,7 @@ fn user_of(sub: String) -> Result<UserId, Problem> {
     UserId::new(sub).map_err(|unfit| Problem::unknown(&format!("the token's sub is no user: {unfit}")))
 }
 
-fn lacks(scope: Scope) -> Problem {
+/// What is missing is a scope.
+pub(super) fn lacks(scope: Scope) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, format!("the token has not the scope {}", scope.name()))
 }

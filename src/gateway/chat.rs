@@ -8,12 +8,12 @@
 mod asyncapi;
 mod feed;
 mod listener;
-mod pages;
+pub(super) mod pages;
 mod protocol;
 mod socket;
 mod stats;
 mod tickets;
-mod web;
+pub(super) mod web;
 
 use std::sync::Arc;
 

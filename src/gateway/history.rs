@@ -18,7 +18,8 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use self::asked::{OfPerson, Paged, Spanned, cursor};
+use self::asked::cursor;
+pub(super) use self::asked::{OfPerson, Paged, Spanned};
 use super::{Access, Part, Problem};
 use crate::{
     bus::{SharedBus, Topic},

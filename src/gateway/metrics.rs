@@ -122,7 +122,7 @@ pub(super) struct Metrics(Registry);
 
 impl Metrics {
     pub(super) fn new(watches: Watches) -> Self {
-        let Watches { roles, agents, projector, chat, facts } = watches;
+        let Watches { roles, agents, projector, chat, facts, .. } = watches;
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Asked(agents)));
         registry.register_collector(Box::new(Lanes(roles.clone())));
@@ -292,7 +292,7 @@ mod tests {
         let role = |role: &Role| RoleWatch { role: *role, stats: Arc::new(LaneStats::default()), workers: 1 };
         let agents = Agents::built_in().hosted(Config::default().converse.consults());
         let roles = Role::ON_LANES.iter().map(role).collect();
-        Watches { roles, agents, projector, chat: None, facts: watch::channel(None).1 }
+        Watches { roles, agents, projector, chat: None, rules: None, facts: watch::channel(None).1 }
     }
 
     #[test]

@@ -19,12 +19,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 
 use super::{
     Part, Problem,
     chat::Stats,
+    console::RulesWatch,
     metrics::{MEDIA_TYPE, Metrics},
 };
 use crate::{
@@ -63,6 +65,8 @@ pub struct Watches {
     pub projector: Option<Arc<ProjectStats>>,
     /// What its chat counts, where it has one.
     pub(crate) chat: Option<Arc<Stats>>,
+    /// The rules in force, where it judges by them.
+    pub rules: Option<RulesWatch>,
     /// What is known of the bus.
     pub facts: watch::Receiver<Option<Facts>>,
 }
@@ -80,8 +84,8 @@ pub struct Ops {
 }
 
 /// One dependency, and how it is.
-#[derive(Debug, Clone, Serialize)]
-struct Check {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub(super) struct Check {
     check: &'static str,
     ready: bool,
     detail: String,
@@ -91,8 +95,8 @@ struct Check {
 }
 
 /// The guarantee in force for a role.
-#[derive(Debug, Serialize)]
-struct Promise {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Promise {
     role: &'static str,
     guarantee: Level,
     why: Vec<String>,

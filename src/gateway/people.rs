@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::{delete, post},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -41,9 +42,11 @@ pub struct People {
     pub node: String,
 }
 
-#[derive(Deserialize)]
+/// Tokens to be opened.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Request {
+#[schemars(rename = "Detokenize")]
+pub(super) struct Request {
     tokens: Vec<Item>,
     purpose: Purpose,
     #[serde(default)]

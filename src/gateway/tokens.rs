@@ -132,7 +132,8 @@ impl Tokens {
     }
 }
 
-fn left(until: u64) -> Duration {
+/// How long a token that ends then still holds.
+pub(super) fn left(until: u64) -> Duration {
     Duration::from_secs(until.saturating_sub(get_current_timestamp()))
 }
 

@@ -78,6 +78,12 @@ impl DeadLetter {
         })
     }
 
+    /// Whether a record of the letter's topic is the one that was sent again for it.
+    #[must_use]
+    pub fn is_again(&self, record: &Record) -> bool {
+        record.header(REPLAYED_FROM).is_some_and(|from| from == self.cursor.to_string())
+    }
+
     /// The record, to be sent again to its own topic and its user's partition; none where that would be wrong: it was moved
     /// and has been worked, or its payload was too large to be kept.
     #[must_use]

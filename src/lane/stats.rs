@@ -1,7 +1,14 @@
 //! What a role's workers have done: counters that anybody may read at any time.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::batch::Counts;
@@ -26,11 +33,29 @@ pub struct LaneStats {
     pub(super) parked: AtomicU64,
     pub(super) restoring: AtomicU64,
     pub(super) working: AtomicU64,
+    /// The workers by name.
+    workers: Mutex<BTreeMap<String, WorkerSeen>>,
+}
+
+/// One worker, as others may look at it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct WorkerSeen {
+    /// Its name in the group.
+    pub member: String,
+    /// Where its life stands.
+    pub state: Standing,
+    /// The partitions it holds.
+    pub partitions: Vec<i32>,
+    /// How long restoring the states of its newest partitions took.
+    pub restored_ms: Option<u64>,
+    /// When it committed last, in milliseconds since the epoch.
+    pub last_commit_ms: Option<i64>,
 }
 
 /// Where a worker's life stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
     /// It has no assignment: it is joining, or waits to begin again.
     Joining,
     /// It reads the saved states of what it was assigned.
@@ -40,7 +65,7 @@ pub(super) enum Standing {
 }
 
 /// The counters at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Totals {
     /// Records worked and committed.
     pub records: u64,
@@ -86,6 +111,31 @@ impl LaneStats {
         self.dead_letters.fetch_add(counts.dead_letters, Relaxed);
         self.moved.fetch_add(counts.moved, Relaxed);
         self.commits.fetch_add(1, Relaxed);
+    }
+
+    /// Changes what is seen of a worker.
+    pub(super) fn see(&self, member: &str, change: impl FnOnce(&mut WorkerSeen)) {
+        let mut workers = self.all_workers();
+        if !workers.contains_key(member) {
+            let (state, partitions) = (Standing::Joining, Vec::new());
+            let seen =
+                WorkerSeen { member: member.to_owned(), state, partitions, restored_ms: None, last_commit_ms: None };
+            workers.insert(member.to_owned(), seen);
+        }
+        if let Some(seen) = workers.get_mut(member) {
+            change(seen);
+        }
+    }
+
+    /// The workers now, by name.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerSeen> {
+        self.all_workers().values().cloned().collect()
+    }
+
+    /// What is seen is right even where a thread ended while it looked.
+    fn all_workers(&self) -> MutexGuard<'_, BTreeMap<String, WorkerSeen>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The counters now.

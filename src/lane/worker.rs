@@ -230,6 +230,8 @@ impl<P: Processor> Worker<P> {
             }
         }
         self.held.extend_from_slice(partitions);
+        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.stats.see(&self.settings.member, |seen| seen.restored_ms = Some(took));
         self.stand(Standing::Working);
         tracing::info!(
             group = self.role().group(), member = %self.settings.member, ?partitions,
@@ -289,6 +291,8 @@ impl<P: Processor> Worker<P> {
         self.show();
         let (counts, written) = done?;
         self.stats.committed(counts);
+        let now = chrono::Utc::now().timestamp_millis();
+        self.stats.see(&self.settings.member, |seen| seen.last_commit_ms = Some(now));
         self.states.committed(written);
         Ok(())
     }
@@ -328,6 +332,10 @@ impl<P: Processor> Worker<P> {
     fn stand(&mut self, standing: Standing) {
         self.standing = standing;
         self.pulse.stand(standing, &self.held);
+        self.stats.see(&self.settings.member, |seen| {
+            (seen.state, seen.partitions) = (standing, self.held.clone());
+            seen.partitions.sort_unstable();
+        });
         self.show();
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use auren_agents::{BiometricType, EventId, Timestamp, UserId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -13,7 +14,7 @@ use super::{
 };
 
 /// What for. There are no others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Somebody who treats the person.
@@ -29,7 +30,7 @@ pub enum Purpose {
 }
 
 /// How finely a value is told, the coarsest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mask {
     /// Between which two steps of half an octave it lies.
@@ -68,7 +69,7 @@ impl Purpose {
 }
 
 /// A token and what it is bound to.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
     /// Whose value it is.
@@ -113,7 +114,7 @@ impl Default for Caps {
 }
 
 /// A value as it is told: masked, and written down that it is. It has no `Debug`, so that no log shows it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Told {
     /// The statistic.
     pub measure: String,
@@ -124,7 +125,7 @@ pub struct Told {
 }
 
 /// A masked value.
-#[derive(Clone, Copy, PartialEq, Serialize)]
+#[derive(Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Shown {
     /// A number, rounded or exact.

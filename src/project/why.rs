@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -16,7 +17,7 @@ use super::{
 use crate::bus::{Read, ReadFrom, ReadUntil, Record, SharedBus, Topic};
 
 /// A link of the chain: an event, and where it stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Link {
     /// Its id.
     pub event_id: String,
@@ -33,7 +34,7 @@ pub struct Link {
 }
 
 /// Who was asked, and how the answer came about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Asked {
     /// The agent.
     pub agent: String,
@@ -50,7 +51,7 @@ pub struct Asked {
 }
 
 /// The whole chain.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Chain {
     /// What was said; none where a trigger was asked for.
     pub message: Option<Link>,

@@ -3,6 +3,9 @@
 mod asyncapi;
 mod chat;
 mod history;
+mod openapi;
+mod ops;
+mod ops_page;
 mod provisional;
 mod typescript;
 

@@ -81,6 +81,7 @@ fn imports_go_down_the_river_s_bed_and_never_up() {
         ("src/gateway/readings", &["phi"]),
         // What only reads touches no lane.
         ("src/gateway/history", &["phi", "intake", "lane", "consult"]),
+        ("src/gateway/console", &["phi", "intake"]),
         ("src/enrich", &["detect", "converse", "consult", "app"]),
     ] {
         for (path, code) in code("src").iter().filter(|(path, _)| path.starts_with(below)) {

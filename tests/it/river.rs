@@ -14,7 +14,7 @@ mod messages;
 mod nodes;
 mod parking;
 mod redis;
-mod rules;
+pub mod rules;
 mod trigger;
 mod whole;
 mod wrong;

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::sync::{OnceCell, watch};
 
-use crate::bus::{BusError, Guarantee, Join, Topic, Transaction};
+use crate::bus::{BusError, Guarantee, Holder, Join, Topic, Transaction};
 
 /// The groups that this process works in.
 #[derive(Debug, Default)]
@@ -104,6 +104,17 @@ impl Groups {
         open.insert(join.group.clone(), Arc::clone(&group));
         let pass = Pass { group, member: join.member.clone(), seat, guarantee: join.guarantee };
         Ok(Place { groups: Arc::clone(self), pass })
+    }
+
+    /// Who of this process holds what in a group.
+    pub(super) fn holders(&self, group: &str) -> Vec<Holder> {
+        let Some(group) = locked(&self.open).get(group).map(Arc::clone) else { return Vec::new() };
+        let seating = locked(&group.seating);
+        let held = |(member, seat): (&String, &Seat)| {
+            let partitions = seat.holds.clone().unwrap_or_default();
+            Holder { member: member.clone(), partitions }
+        };
+        seating.seats.iter().map(held).collect()
     }
 
     fn leave(&self, pass: &Pass) {

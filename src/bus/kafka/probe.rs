@@ -14,9 +14,9 @@ use super::{
     ASK_LIMIT, KafkaSettings,
     aside::Aside,
     errors::{self, Quiet},
-    facts,
+    facts, holders,
 };
-use crate::bus::{BusError, Topic, TopicInfo};
+use crate::bus::{BusError, Holder, Topic, TopicInfo};
 
 /// Asks the brokers. It sees uncommitted records: where the log ends is asked of it.
 pub(super) struct Probe {
@@ -74,6 +74,16 @@ impl Probe {
             Some((topic.name().to_owned(), i32::try_from(fewest).ok()?))
         });
         Ok(replicas.collect())
+    }
+
+    /// The members of a group, in the order of their names.
+    pub(super) fn holders(&self, group: &str) -> Result<Vec<Holder>, BusError> {
+        let list = self.consumer.fetch_group_list(Some(group), ASK_LIMIT);
+        let list = list.map_err(|error| errors::refused(&format!("the members of group {group}"), &error))?;
+        let members = list.groups().iter().filter(|known| known.name() == group).flat_map(|known| known.members());
+        let mut holders: Vec<_> = members.map(holders::holder).collect();
+        holders.sort_by(|one, other| one.member.cmp(&other.member));
+        Ok(holders)
     }
 
     /// Whether a topic has ever been there. Nothing is written to one that was not: the client would wait

@@ -10,6 +10,7 @@ use axum::{
     response::sse::{Event, KeepAlive, Sse},
 };
 use futures::{Stream, stream};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{
@@ -40,9 +41,9 @@ const SCAN_MAX: i64 = 50_000;
 const STEP_BACK: i64 = 1_000;
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(in crate::gateway) struct Asked {
     after: Option<String>,
     /// The newest events before this place, or the newest of all (`latest`), instead of those behind one.
     before: Option<String>,
@@ -51,8 +52,8 @@ pub(super) struct Asked {
 }
 
 /// A page of a person's events.
-#[derive(Debug, Serialize)]
-pub(super) struct Page {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(in crate::gateway) struct Page {
     events: Vec<Placed>,
     /// Where the next page begins.
     next: String,
@@ -67,7 +68,7 @@ pub(super) struct Page {
 }
 
 /// An event and its place.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Placed {
     cursor: String,
     event: ConversationEvent,

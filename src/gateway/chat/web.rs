@@ -24,7 +24,8 @@ pub(super) fn routes() -> Router {
         .route("/client.js", get(async || file(SCRIPT, include_str!("../../../clients/typescript/client.js"))))
 }
 
-fn file(kind: &'static str, text: &'static str) -> Response {
+/// A file of a page, by its media type.
+pub(in crate::gateway) fn file(kind: &'static str, text: &'static str) -> Response {
     let head = [
         (CONTENT_TYPE, kind),
         (CONTENT_SECURITY_POLICY, POLICY),

@@ -5,6 +5,7 @@ use auren_agents::{BiometricType, ConversationId, Timestamp};
 use axum::http::StatusCode;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{Datelike as _, SecondsFormat};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -18,25 +19,25 @@ const LIMIT_MAX: u16 = 500;
 const LIMIT: u16 = 100;
 
 /// Somebody's.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OfPerson {
+pub(in crate::gateway) struct OfPerson {
     pub(super) user: Option<String>,
 }
 
 /// A page.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Paged {
+pub(in crate::gateway) struct Paged {
     pub(super) user: Option<String>,
     after: Option<String>,
     limit: Option<u16>,
 }
 
 /// A page of what happened in a span of time.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Spanned {
+pub(in crate::gateway) struct Spanned {
     pub(super) user: Option<String>,
     after: Option<String>,
     limit: Option<u16>,

@@ -1,6 +1,7 @@
 //! One person's rows, some at a time. A page goes on behind the last row of the one before, so it costs the same however
 //! far it is from the first, and rows that are written meanwhile shift nothing.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row as _, postgres::PgRow};
 
@@ -43,7 +44,7 @@ pub enum Order {
 pub struct Place(pub String, pub i32, pub i64);
 
 /// A conversation in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Conversation {
     /// Its id.
     pub conversation_id: String,

@@ -114,7 +114,7 @@ async fn told(kind: Kind) -> (River, Running, SocketAddr, String) {
     let url = database().await;
     river.config.project.url = Some(url.clone().into());
     for (name, token, scope) in
-        [("console", PROGRAM, Scope::Ops), ("watch", "the watch's own fixed token", Scope::Erase)]
+        [("console", PROGRAM, Scope::OpsContent), ("watch", "the watch's own fixed token", Scope::Erase)]
     {
         let caller = CallerSection { token: token.to_owned().into(), scopes: vec![scope] };
         river.config.callers.0.insert(name.to_owned(), caller);
@@ -233,9 +233,9 @@ async fn nobody_sees_somebody_else_s() {
             (&signed("readings"), &path, 403),
             ("the watch's own fixed token", &named, 403),
             (&own, &named, 403),
-            (&signed("chat ops"), &named, 200),
-            (&signed("ops"), &named, 200),
-            (&signed("ops"), &path, 400),
+            (&signed("chat ops:content"), &named, 200),
+            (&signed("ops:content"), &named, 200),
+            (&signed("ops:content"), &path, 400),
             (PROGRAM, &path, 400),
             (PROGRAM, &format!("{path}?user="), 400),
             (&own, &format!("{path}?user=u-1"), 200),

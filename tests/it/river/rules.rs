@@ -13,7 +13,7 @@ use crate::support::{River, keyed, settled};
 const EVENTS: usize = 1200;
 
 /// A rule that speaks of every mood.
-fn every_mood(version: u32) -> String {
+pub fn every_mood(version: u32) -> String {
     format!(
         "id: every_mood\nversion: {version}\nowner: tests\ntitle: every mood\nsource: none\ntrigger: stress_escalation\n\
          agents: [coach]\ninputs: {{ mood: {{ type: mood_tracking, measure: mood }} }}\nwhen: event.severity >= 0.5\n\
@@ -21,7 +21,8 @@ fn every_mood(version: u32) -> String {
     )
 }
 
-fn moods(from: usize, until: usize) -> Vec<auren::bus::Outgoing> {
+/// Moods of one person, a second apart, from this number on.
+pub fn moods(from: usize, until: usize) -> Vec<auren::bus::Outgoing> {
     let mood = |number: usize| {
         let at = format!("2024-01-01T{:02}:{:02}:{:02}Z", number / 3600, number / 60 % 60, number % 60);
         let event = json!({

@@ -1,17 +1,19 @@
-//! How a record looks: a line for people, an object for programs.
+//! How a record looks: a line for people, an object for programs, and what an operator may see of it.
 //!
 //! What a record holds came from somebody: control characters are taken out before they reach a terminal.
 
-use auren::bus::{Record, Topic};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
+
+use super::written;
+use crate::bus::{Record, Topic};
 
 /// The most characters of a record's text in a line.
 const TEXT_MAX: usize = 200;
 
 /// A record as one line: when it happened, whose it is, what it is, its text.
-pub(super) fn line(record: &Record) -> String {
+#[must_use]
+pub fn line(record: &Record) -> String {
     let value = record.payload.as_deref().map(serde_json::from_slice::<Value>);
     let key = record.key.as_deref().map_or("-".into(), String::from_utf8_lossy);
     let (time, kind, text) = match &value {
@@ -26,7 +28,7 @@ pub(super) fn line(record: &Record) -> String {
     };
     // A dead letter is as it came, so its cause is what matters.
     let text = match record.header("auren-dlq-error") {
-        Some(cause) if is_dead(record.topic) => format!("{cause} {text}"),
+        Some(cause) if record.topic.is_dead_letters() => format!("{cause} {text}"),
         _ => text,
     };
     let time = time.unwrap_or_else(|| written(record.timestamp_ms));
@@ -35,7 +37,8 @@ pub(super) fn line(record: &Record) -> String {
 }
 
 /// A record with all that is known of it.
-pub(super) fn json(record: &Record) -> Value {
+#[must_use]
+pub fn json(record: &Record) -> Value {
     let mut headers = Map::new();
     for (name, value) in &record.headers {
         headers.entry(name.clone().into_owned()).or_insert_with(|| text(value));
@@ -103,15 +106,6 @@ fn describe(record: &Record, value: &Value) -> (String, String) {
             ("state".to_owned(), format!("{} bytes", record.payload.as_ref().map_or(0, |all| all.len())))
         }
     }
-}
-
-fn is_dead(topic: Topic) -> bool {
-    Topic::ALL.iter().any(|living| living.dead_letters() == Some(topic))
-}
-
-fn written(millis: i64) -> String {
-    let time = DateTime::from_timestamp_millis(millis).unwrap_or_default();
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Text as text, anything else as base64.
