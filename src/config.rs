@@ -1,4 +1,5 @@
-//! What can be configured: one struct per section, its defaults, and what its values must be. No connection is opened here.
+//! What can be configured: one struct per section, its defaults, and what its values must be. No connection is opened here;
+//! files are read that hold the configuration or a secret of it.
 //!
 //! Values come from, later ones winning: the defaults, a TOML file (`auren.toml`, or the one that `--config` names), the
 //! environment (`AUREN__SECTION__KEY`), and flags. A key that nobody knows is an error.
@@ -6,6 +7,8 @@
 mod agents;
 mod callers;
 mod chat;
+mod earnest;
+mod kafka;
 mod load;
 mod phi;
 mod role;
@@ -15,12 +18,13 @@ mod tokens;
 pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use chat::ChatSection;
-pub use load::{ConfigError, Source, load};
+pub use kafka::{KafkaSection, SaslMechanism, SecurityProtocol};
+pub use load::{ConfigError, Source, in_earnest, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use role::Role;
 pub use sections::{
-    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection,
-    LogFormat, LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Secret, TopicsSection,
+    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, LanesSection, LogFormat,
+    LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Secret, TopicsSection,
 };
 pub use tokens::{SignatureKind, TokensSection};
 

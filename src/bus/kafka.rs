@@ -19,6 +19,7 @@ mod transaction;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -50,7 +51,7 @@ const MESSAGE_MAX: &str = "9437184";
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Where the brokers are and how to speak to them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KafkaSettings {
     /// `host:port`, comma-separated.
     pub brokers: String,
@@ -73,6 +74,17 @@ impl Default for KafkaSettings {
             session_timeout: Duration::from_secs(6),
             properties: BTreeMap::new(),
         }
+    }
+}
+
+/// Without what the properties are set to: a password may be among them.
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSettings")
+            .field("brokers", &self.brokers)
+            .field("prefix", &self.prefix)
+            .field("properties", &self.properties.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -200,7 +212,7 @@ impl Bus for KafkaBus {
             let name = settings.topic(topic);
             let consumer: BaseConsumer<errors::Quiet> = settings
                 .client(&[("group.id", &group)])
-                .create_with_context(errors::Quiet)
+                .create_with_context(errors::Quiet::default())
                 .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
             let consumer = Aside::new(consumer);
             let mut asked = TopicPartitionList::new();
@@ -239,7 +251,7 @@ impl Bus for KafkaBus {
 async fn create(settings: &KafkaSettings, missing: &[&TopicSpec]) -> Result<Vec<Topic>, BusError> {
     let admin: AdminClient<errors::Quiet> = settings
         .client(&[])
-        .create_with_context(errors::Quiet)
+        .create_with_context(errors::Quiet::default())
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
     let names: Vec<_> = missing.iter().map(|spec| settings.topic(spec.topic)).collect();
     let sizes: Vec<_> =

@@ -119,10 +119,16 @@ async fn redis(config: &Config) -> Option<Finding> {
         Err(error) => return Some(bad("redis", error.to_string())),
     };
     Some(match settings.ask().await {
-        Ok(found) => good("redis", format!("{found}; holds the states of sessions that are not at work")),
+        Ok(found) => good(
+            "redis",
+            format!("{found}, at {}; holds the states of sessions that are not at work", settings.place()),
+        ),
         Err(error) => bad(
             "redis",
-            format!("{error}; nodes keep all states in memory until it answers (redis.url says where it should be)"),
+            format!(
+                "{error}; it should be at {}, and nodes keep all states in memory until it answers",
+                settings.place()
+            ),
         ),
     })
 }

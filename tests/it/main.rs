@@ -14,6 +14,7 @@ mod layers;
 mod project;
 mod river;
 mod sealed;
+mod secure;
 mod support;
 mod vault;
 mod watchdog;

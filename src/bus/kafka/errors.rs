@@ -1,6 +1,7 @@
 //! librdkafka's errors in AUREN's words.
 
 use std::{
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -13,17 +14,62 @@ use crate::bus::{BusError, Cursor};
 /// How long to wait before a question is asked again.
 const MOVE_PAUSE: Duration = Duration::from_millis(20);
 
-/// A client whose every call says itself what went wrong, so that the client's own words about it are not repeated.
+/// A client whose every call says itself what went wrong, so that the client's own words about it are not repeated. Only
+/// why it was not let in is kept: the calls themselves say no more than that nobody answered.
 #[derive(Debug, Default)]
-pub(super) struct Quiet;
+pub(super) struct Quiet(Mutex<Option<(RDKafkaErrorCode, String)>>);
 
 impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka client");
+        let Some(code) = error.rdkafka_error_code().filter(|code| tells(*code, reason)) else { return };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
     }
 }
 
 impl ConsumerContext for Quiet {}
+
+impl Quiet {
+    /// Why the brokers do not answer this client.
+    pub(super) fn unreachable(&self, brokers: &str, error: &KafkaError) -> BusError {
+        let what = format!("Kafka at {brokers}");
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some((code, reason)) => BusError::NotLetIn { what, why: plain(&reason), next: next(code, &reason) },
+            None => unreachable(brokers, error),
+        }
+    }
+}
+
+/// Whether this is why a client is not let in.
+fn tells(code: RDKafkaErrorCode, reason: &str) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL
+    ) || reason.contains("security.protocol")
+}
+
+/// The client's words without its own name of the connection and the time that it took.
+fn plain(reason: &str) -> String {
+    let words = reason.split_once("]: ").map_or(reason, |(_, words)| words);
+    words.split(" (after ").next().unwrap_or(words).trim().to_owned()
+}
+
+/// What to do where a client is not let in.
+fn next(code: RDKafkaErrorCode, reason: &str) -> &'static str {
+    match code {
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
+            "look at kafka.sasl_mechanism, kafka.username and kafka.password, and whether the cluster knows this user"
+        }
+        _ if reason.contains("verify failed") || reason.contains("could not be verified") => {
+            "kafka.ca_file must name the authority that signed the brokers' certificates, and kafka.brokers a name that \
+             stands in them"
+        }
+        _ => {
+            "look at kafka.security_protocol, which must be that of the listener, and at kafka.ca_file, \
+             kafka.certificate_file and kafka.key_file"
+        }
+    }
+}
 
 pub(super) fn unreachable(brokers: &str, error: &KafkaError) -> BusError {
     BusError::Unreachable { what: format!("Kafka at {brokers}"), why: words(error) }

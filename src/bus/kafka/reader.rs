@@ -72,7 +72,7 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.wait.max.ms", patience),
         ])
-        .create_with_context(errors::Quiet)
+        .create_with_context(errors::Quiet::default())
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
     // The reader hears of the end at once, and not after the client has closed.
     let consumer = Aside::new(consumer);
