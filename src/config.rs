@@ -13,6 +13,7 @@ mod load;
 mod phi;
 mod role;
 mod sections;
+mod telemetry;
 mod tokens;
 
 pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
@@ -26,6 +27,7 @@ pub use sections::{
     BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, LanesSection, LogFormat,
     LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Secret, TopicsSection,
 };
+pub use telemetry::TelemetrySection;
 pub use tokens::{SignatureKind, TokensSection};
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +74,8 @@ pub struct Config {
     pub chat: ChatSection,
     /// What the node logs.
     pub log: LogSection,
+    /// Traces for a collector.
+    pub telemetry: TelemetrySection,
 }
 
 impl Config {

@@ -209,6 +209,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if let Some((key, why)) = config.chat.fault() {
         return wrong(key, why);
     }
+    if let Some((key, why)) = config.telemetry.fault() {
+        return wrong(key, why);
+    }
     if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         return wrong("log.level", "must be a level, or directives such as info,auren::lane=debug");
     }

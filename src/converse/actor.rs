@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, rc::Rc, task::Poll};
 use actix::{
     Actor, ActorFuture, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, SpawnHandle, WrapFuture, fut,
 };
-use auren_agents::{ConsultId, UserId};
+use auren_agents::{Consult, ConsultId, UserId};
 
 use super::{
     memory::Memory,
@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     config::Role,
-    consult::{AT_ONCE, Answered, Asked, Desk, Heard},
+    consult::{AT_ONCE, Answered, Asked, Desk, Heard, Unanswered},
     lane::{Effects, Lates, Processor, Refusal, Stimulus},
+    trace::{Kind, Step, Trace},
     wire,
 };
 
@@ -43,7 +44,8 @@ impl Processor for Converse {
 
     fn open(&self, user: &UserId, saved: Option<&[u8]>, lates: Lates<Answered>) -> Result<Session, Refusal> {
         let memory = saved.map(Memory::load).transpose()?.unwrap_or_default();
-        Ok(Session { talk: Talk { user: user.clone(), memory }, role: self.clone(), lates, aside: Vec::new() })
+        let talk = Talk { user: user.clone(), memory };
+        Ok(Session { talk, role: self.clone(), lates, aside: Vec::new(), trace: None })
     }
 }
 
@@ -54,6 +56,8 @@ pub struct Session {
     lates: Lates<Answered>,
     /// The questions whose answers are awaited aside.
     aside: Vec<(ConsultId, SpawnHandle)>,
+    /// The trace of the newest cause that has one, for what its agents say.
+    trace: Option<Trace>,
 }
 
 impl Actor for Session {
@@ -69,14 +73,21 @@ impl Handler<Stimulus<Answered>> for Session {
 
     fn handle(&mut self, stimulus: Stimulus<Answered>, ctx: &mut Self::Context) -> Self::Result {
         let settings = &self.role.settings;
+        // The worker knows the trace of a record, and of nothing else.
+        let late = !matches!(stimulus, Stimulus::Record(_));
         let outcome = match stimulus {
-            Stimulus::Record(input) => self.talk.hear(input.topic, &input.payload, settings),
+            Stimulus::Record(input) => {
+                if input.trace.is_some() || self.talk.memory.open.is_empty() {
+                    self.trace = input.trace;
+                }
+                self.talk.hear(input.topic, &input.payload, settings)
+            }
             Stimulus::Late(answered) => Ok(self.talk.answered(answered, settings)),
             Stimulus::Resumed => Ok(self.talk.resumed(settings)),
         };
         self.let_go(ctx);
         AtomicResponse::new(match outcome {
-            Ok(outcome) => self.go_on(outcome),
+            Ok(outcome) => self.go_on(outcome, late),
             Err(refusal) => Box::pin(fut::ready(Err(refusal))),
         })
     }
@@ -84,25 +95,27 @@ impl Handler<Stimulus<Answered>> for Session {
 
 impl Session {
     /// Asks whoever is to be asked; goes on at once with answers that are there at once, and parks the others.
-    fn go_on(&mut self, mut outcome: Outcome) -> Going {
+    fn go_on(&mut self, mut outcome: Outcome, late: bool) -> Going {
         if outcome.asks.is_empty() {
-            return Box::pin(fut::ready(self.effects(outcome)));
+            return Box::pin(fut::ready(self.effects(outcome, late)));
         }
         // In the order in which they were opened: a person's earlier turn is answered before the later one.
         let consult = outcome.asks.remove(0);
         let id = consult.id.clone();
+        let mut step = self.step(&consult);
         let asked = at_once(self.role.desk.ask(consult)).into_actor(self);
         Box::pin(asked.then(move |answer, session: &mut Session, ctx| {
             match answer {
                 Ok(Heard::Answered(answered)) => {
+                    end(step.take(), &answered);
                     let next = session.talk.answered(answered, &session.role.settings);
                     outcome.said.extend(next.said);
                     outcome.asks.extend(next.asks);
                 }
-                Ok(again @ Heard::Again(_)) => session.aside.push((id, ctx.spawn(session.heard_aside(again)))),
-                Err(asked) => session.aside.push((id, ctx.spawn(session.parked(asked)))),
+                Ok(again @ Heard::Again(_)) => session.aside.push((id, ctx.spawn(session.heard_aside(again, step)))),
+                Err(asked) => session.aside.push((id, ctx.spawn(session.parked(asked, step)))),
             }
-            session.go_on(outcome)
+            session.go_on(outcome, late)
         }))
     }
 
@@ -119,31 +132,51 @@ impl Session {
     }
 
     /// Awaits an answer aside, for as many attempts as there are.
-    fn parked(&self, asked: Asked) -> Parked {
-        Box::pin(asked.into_actor(self).then(|heard, session: &mut Session, _| session.heard_aside(heard)))
+    fn parked(&self, asked: Asked, step: Option<Step>) -> Parked {
+        Box::pin(asked.into_actor(self).then(|heard, session: &mut Session, _| session.heard_aside(heard, step)))
     }
 
-    fn heard_aside(&self, heard: Heard) -> Parked {
+    fn heard_aside(&self, heard: Heard, step: Option<Step>) -> Parked {
         match heard {
             Heard::Answered(answered) => {
+                end(step, &answered);
                 let (lates, user) = (self.lates.clone(), self.talk.user.clone());
                 Box::pin(async move { lates.bring(user, answered).await }.into_actor(self))
             }
             Heard::Again(question) => match self.talk.question(&question.consult, &self.role.settings) {
-                Some(consult) => self.parked(self.role.desk.ask_again(question, consult)),
+                Some(consult) => self.parked(self.role.desk.ask_again(question, consult), step),
                 // The turn was stopped meanwhile.
                 None => Box::pin(fut::ready(())),
             },
         }
     }
 
-    fn effects(&self, outcome: Outcome) -> Result<Effects, Refusal> {
+    /// The question to an agent, where its cause is traced.
+    fn step(&self, consult: &Consult) -> Option<Step> {
+        let mut step = self.trace.as_ref()?.step(Kind::Client, "consult")?;
+        step.note("auren.agent", consult.agent.to_string());
+        Some(step)
+    }
+
+    fn effects(&self, outcome: Outcome, late: bool) -> Result<Effects, Refusal> {
         let memory = &self.talk.memory;
         Ok(Effects {
             outputs: outcome.said.iter().map(wire::outgoing).collect(),
             state: if outcome.changed { Some(memory.save()?) } else { None },
             open: !memory.open.is_empty(),
+            trace: self.trace.clone().filter(|_| late),
         })
+    }
+}
+
+/// A question is over.
+fn end(step: Option<Step>, answered: &Answered) {
+    if let (Some(mut step), Err(why)) = (step, &answered.outcome) {
+        step.failed(match why {
+            Unanswered::Late => "late",
+            Unanswered::Failed => "failed",
+            Unanswered::Unavailable => "unavailable",
+        });
     }
 }
 

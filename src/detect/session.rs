@@ -135,7 +135,7 @@ mod tests {
         });
         let payload = event.to_string().into();
         let cursor = Cursor { partition: 0, offset: 0 };
-        let input = Input { topic: Topic::Biometrics, cursor, written_ms: i64::MAX, payload };
+        let input = Input { topic: Topic::Biometrics, cursor, written_ms: i64::MAX, payload, trace: None };
         let effects = session.apply(input).unwrap();
         effects.outputs.iter().map(|record| events::parse(record.payload.as_ref().unwrap()).unwrap()).collect()
     }

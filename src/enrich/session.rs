@@ -264,7 +264,13 @@ mod tests {
 
     fn input(reading: &SealedReading) -> Input {
         let payload = serde_json::to_vec(reading).unwrap().into();
-        Input { topic: Topic::Readings, cursor: Cursor { partition: 0, offset: 0 }, written_ms: 0, payload }
+        Input {
+            topic: Topic::Readings,
+            cursor: Cursor { partition: 0, offset: 0 },
+            written_ms: 0,
+            payload,
+            trace: None,
+        }
     }
 
     async fn night(keys: &Keys, night: i64, value: f64) -> SealedReading {

@@ -10,6 +10,7 @@ mod read;
 mod readers;
 mod tables;
 mod write;
+mod yardstick;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -24,6 +25,7 @@ pub use self::{
     read::Held,
     readers::Readers,
     write::Written,
+    yardstick::{Copied, Yardstick},
 };
 use super::{ProjectError, row::TOPICS};
 use crate::bus::{Bus, BusError, Topic, waiting};

@@ -16,5 +16,6 @@ mod river;
 mod sealed;
 mod secure;
 mod support;
+mod trace;
 mod vault;
 mod watchdog;

@@ -4,6 +4,7 @@
 mod erased;
 mod killed;
 mod node;
+mod timescale;
 mod why;
 
 use std::{

@@ -1,6 +1,7 @@
 //! librdkafka's errors in AUREN's words.
 
 use std::{
+    net::{TcpStream, ToSocketAddrs as _},
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -10,6 +11,10 @@ use rdkafka::{ClientContext, Message, consumer::ConsumerContext, error::KafkaErr
 
 use super::ASK_LIMIT;
 use crate::bus::{BusError, Cursor};
+
+/// How long a connection may take that only shows whether anything listens, and how many addresses are tried.
+const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+const ADDRESSES: usize = 4;
 
 /// How long to wait before a question is asked again.
 const MOVE_PAUSE: Duration = Duration::from_millis(20);
@@ -35,9 +40,19 @@ impl Quiet {
         let what = format!("Kafka at {brokers}");
         match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some((code, reason)) => BusError::NotLetIn { what, why: plain(&reason), next: next(code, &reason) },
+            None if answers(brokers) => {
+                let hint = "although something listens there; if it wants TLS, kafka.security_protocol must say so";
+                BusError::Unreachable { what, why: format!("{}, {hint}", words(error)) }
+            }
             None => unreachable(brokers, error),
         }
     }
+}
+
+/// Whether anything takes connections at one of the addresses.
+fn answers(brokers: &str) -> bool {
+    let addresses = brokers.split(',').filter_map(|broker| broker.trim().to_socket_addrs().ok()).flatten();
+    addresses.take(ADDRESSES).any(|address| TcpStream::connect_timeout(&address, CONNECT_LIMIT).is_ok())
 }
 
 /// Whether this is why a client is not let in.

@@ -61,7 +61,7 @@ fn in_earnest_each_role_does_its_work_over_tls_with_no_right_to_spare() {
     assert_eq!(code, Some(0), "{said}");
 
     // Whatever could be listened to is named, all of it at once, and nothing starts.
-    let plain = ["--set", "kafka.security_protocol=plaintext", "--set", "redis.url=redis://127.0.0.1:6379/"];
+    let plain = ["--set", "kafka.security_protocol=sasl_plaintext", "--set", "redis.url=redis://127.0.0.1:6379/"];
     for command in [&["config", "check"][..], &["serve"]] {
         let (code, said) = out(&[command, &plain].concat());
         assert_eq!(code, Some(64), "{said}");

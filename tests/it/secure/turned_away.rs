@@ -48,7 +48,9 @@ fn kafka_says_why_a_client_is_not_let_in() {
             password: None,
             ..good
         };
-        has(&kafka_says(&plain).await, &["kafka.security_protocol"]);
+        let error = KafkaBus::new(plain.settings()).unwrap().topics().await.unwrap_err();
+        assert!(matches!(error, BusError::Unreachable { .. }), "{error}");
+        has(&error.to_string(), &[&broker.address(), "something listens there", "kafka.security_protocol"]);
     });
 }
 
