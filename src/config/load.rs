@@ -18,7 +18,7 @@ use super::{CallerSection, Config, KeyProvider, Role, Scope, earnest};
 /// The file that is read where no other is named.
 const FILE: &str = "auren.toml";
 /// What begins the name of a variable that configures AUREN.
-const PREFIX: &str = "AUREN__";
+pub(super) const PREFIX: &str = "AUREN__";
 
 /// Where values come from besides the defaults and the environment.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +59,14 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`] names the key, where it was set, and what it must be.
 pub fn load(source: &Source) -> Result<Config, ConfigError> {
+    let config = extracted(&gathered(source)?, source)?;
+    check(&config)?;
+    in_earnest(&config)?;
+    Ok(config)
+}
+
+/// All sources, the later ones over the earlier.
+pub(super) fn gathered(source: &Source) -> Result<Figment, ConfigError> {
     let mut figment = Figment::from(Serialized::defaults(Config::default()));
     figment = match &source.file {
         Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.clone())),
@@ -70,10 +78,12 @@ pub fn load(source: &Source) -> Result<Config, ConfigError> {
     for (key, value) in &source.overrides {
         figment = figment.merge(Serialized::default(key, typed(value)));
     }
-    let config: Config = figment.extract().map_err(|error| shape(error, source))?;
-    check(&config)?;
-    in_earnest(&config)?;
-    Ok(config)
+    Ok(figment)
+}
+
+/// What the sources come to, unchecked.
+pub(super) fn extracted(figment: &Figment, source: &Source) -> Result<Config, ConfigError> {
+    figment.extract().map_err(|error| shape(error, source))
 }
 
 /// Looks whether a configuration is fit for real people's data, where its profile says that they are there.

@@ -102,12 +102,12 @@ impl Session {
         // In the order in which they were opened: a person's earlier turn is answered before the later one.
         let consult = outcome.asks.remove(0);
         let id = consult.id.clone();
-        let mut step = self.step(&consult);
+        let step = self.step(&consult);
         let asked = at_once(self.role.desk.ask(consult)).into_actor(self);
         Box::pin(asked.then(move |answer, session: &mut Session, ctx| {
             match answer {
                 Ok(Heard::Answered(answered)) => {
-                    end(step.take(), &answered);
+                    end(step, &answered);
                     let next = session.talk.answered(answered, &session.role.settings);
                     outcome.said.extend(next.said);
                     outcome.asks.extend(next.asks);

@@ -38,8 +38,9 @@ impl std::fmt::Debug for Probe {
 
 impl Probe {
     pub(super) fn new(settings: Arc<KafkaSettings>) -> Result<Self, BusError> {
+        let group = format!("{}auren-probe", settings.prefix);
         let consumer: BaseConsumer<Quiet> = settings
-            .client(&[("group.id", "auren-probe"), ("isolation.level", "read_uncommitted")])
+            .client(&[("group.id", &group), ("isolation.level", "read_uncommitted")])
             .create_with_context(Quiet::default())
             .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
         Ok(Self { settings, consumer: Aside::new(consumer), seen: Mutex::default() })

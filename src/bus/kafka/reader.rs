@@ -61,9 +61,10 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
     let partitions = probe.partitions(read.topic, &read.partitions)?;
     // A bounded read ends with a fetch that finds nothing: that one must not wait for more.
     let patience = if read.until == ReadUntil::End { "10" } else { "500" };
+    let group = format!("{}auren-reader", settings.prefix);
     let consumer: Alone = settings
         .client(&[
-            ("group.id", "auren-reader"),
+            ("group.id", &group),
             ("enable.auto.commit", "false"),
             ("isolation.level", "read_committed"),
             ("enable.partition.eof", "true"),

@@ -50,7 +50,7 @@ impl Yardstick {
             let copy = format!("COPY {} TO STDOUT", table.name);
             let rows = async {
                 let rows = self.database.connection.copy_out_raw(&copy).await?;
-                rows.try_fold(Vec::new(), async |mut all, part| {
+                rows.try_fold(Vec::new(), |mut all: Vec<u8>, part| async move {
                     all.extend_from_slice(&part);
                     Ok(all)
                 })
