@@ -20,9 +20,10 @@ mod tokens;
 pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use chat::ChatSection;
+pub use earnest::{faults, in_earnest};
 pub use explain::{Explained, Origin, explain};
 pub use kafka::{KafkaSection, SaslMechanism, SecurityProtocol};
-pub use load::{ConfigError, Source, in_earnest, load};
+pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use role::Role;
 pub use sections::{

@@ -96,6 +96,9 @@ async fn examine(config: &Config) -> Vec<Finding> {
                 .into(),
         ),
     });
+    if config.bus.kind == BusKind::Kafka {
+        findings.push(in_earnest(config));
+    }
     let redis = redis(config).await;
     let answers = redis.as_ref().map(|finding| finding.state != State::Bad);
     findings.extend(redis);
@@ -110,6 +113,19 @@ async fn examine(config: &Config) -> Vec<Finding> {
         Err(error) => findings.push(bad("bus", error.to_string())),
     }
     findings
+}
+
+/// Whether anybody could listen, and what else is only good for trying.
+fn in_earnest(config: &Config) -> Finding {
+    let faults = auren::config::faults(config);
+    if faults.is_empty() {
+        return good("in earnest", "every connection is encrypted, and no key is a toy".into());
+    }
+    let keys = faults.into_iter().map(|(key, _)| key).collect::<Vec<_>>().join(", ");
+    note(
+        "in earnest",
+        format!("node.profile = \"prod\" would refuse {keys}; `auren --set node.profile=prod config check` says why"),
+    )
 }
 
 /// The Redis that mirrors states; none where there is to be none.

@@ -1,17 +1,24 @@
 //! What must not be where real people's data are: connections that anybody on the way can read, and what is only good for
 //! development. All of it is named at once.
 
-use super::{BusKind, Config, NodeProfile, Secret};
+use super::{BusKind, Config, ConfigError, KeyProvider, NodeProfile, Secret};
 use crate::project::database;
 
 /// What the passwords of docker/compose.yaml are made of.
 const EVERYBODY_S: &str = "development-only";
 
-/// What a node with real people's data must not have: each key, and why. Nothing where it is only tried.
-pub(super) fn faults(config: &Config) -> Vec<(String, String)> {
-    if config.node.profile != NodeProfile::Prod {
-        return Vec::new();
-    }
+/// Looks whether a configuration is fit for real people's data, where its profile says that they are there.
+///
+/// # Errors
+/// [`ConfigError::Earnest`] names everything that is not.
+pub fn in_earnest(config: &Config) -> Result<(), ConfigError> {
+    let faults = if config.node.profile == NodeProfile::Prod { faults(config) } else { Vec::new() };
+    if faults.is_empty() { Ok(()) } else { Err(ConfigError::Earnest(faults)) }
+}
+
+/// What a node with real people's data must not have: each key, and why.
+#[must_use]
+pub fn faults(config: &Config) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     let mut must = |key: &str, why: &str| faults.push((key.to_owned(), why.to_owned()));
     if config.phi.makes_its_key() {
@@ -36,7 +43,7 @@ pub(super) fn faults(config: &Config) -> Vec<(String, String)> {
             );
         }
     }
-    if config.phi.provider == super::KeyProvider::Vault && !is_private(&config.vault.address) {
+    if config.phi.provider == KeyProvider::Vault && !is_private(&config.vault.address) {
         must("vault.address", "must be https://: data keys travel there");
     }
     for (key, url) in config.agents.addresses() {

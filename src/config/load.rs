@@ -13,7 +13,7 @@ use figment::{
 };
 use serde::Serialize;
 
-use super::{CallerSection, Config, KeyProvider, Role, Scope, earnest};
+use super::{CallerSection, Config, KeyProvider, Role, Scope, in_earnest};
 
 /// The file that is read where no other is named.
 const FILE: &str = "auren.toml";
@@ -84,15 +84,6 @@ pub(super) fn gathered(source: &Source) -> Result<Figment, ConfigError> {
 /// What the sources come to, unchecked.
 pub(super) fn extracted(figment: &Figment, source: &Source) -> Result<Config, ConfigError> {
     figment.extract().map_err(|error| shape(error, source))
-}
-
-/// Looks whether a configuration is fit for real people's data, where its profile says that they are there.
-///
-/// # Errors
-/// [`ConfigError::Earnest`] names everything that is not.
-pub fn in_earnest(config: &Config) -> Result<(), ConfigError> {
-    let faults = earnest::faults(config);
-    if faults.is_empty() { Ok(()) } else { Err(ConfigError::Earnest(faults)) }
 }
 
 /// A flag's value: a number or a truth value where it reads as one, text otherwise.
