@@ -73,7 +73,7 @@ impl Reduce for Session {
         }
         let triggers = found.iter().filter_map(|finding| trigger(&self.user, &rules, finding));
         let outputs = triggers.map(|trigger| wire::outgoing(&trigger)).collect();
-        Ok(Effects { outputs, state: Some(self.save()?), open: false })
+        Ok(Effects { outputs, state: Some(self.save()?), open: false, trace: None })
     }
 }
 
