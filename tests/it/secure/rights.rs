@@ -52,10 +52,10 @@ pub fn allow(address: &str, prefix: &str, user: &str, roles: &[&str]) {
     stream.read_exact(&mut length).unwrap();
     let mut answer = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
     stream.read_exact(&mut answer).unwrap();
-    // Correlation id, pause, count, then for each an error code and no message.
+    // Correlation id, pause, count, then for each an error code and an empty message.
     let results = &answer[12..];
     assert_eq!(results.len(), usize::try_from(count).unwrap() * 4, "{answer:?}");
-    assert!(results.chunks(4).all(|result| result == [0, 0, 255, 255]), "{answer:?}");
+    assert!(results.chunks(4).all(|result| result == [0; 4]), "{answer:?}");
 }
 
 fn text(into: &mut Vec<u8>, text: &str) {
