@@ -1,4 +1,5 @@
-//! What can be configured: one struct per section, its defaults, and what its values must be. No connection is opened here.
+//! What can be configured: one struct per section, its defaults, and what its values must be. No connection is opened here;
+//! files are read that hold the configuration or a secret of it.
 //!
 //! Values come from, later ones winning: the defaults, a TOML file (`auren.toml`, or the one that `--config` names), the
 //! environment (`AUREN__SECTION__KEY`), and flags. A key that nobody knows is an error.
@@ -6,22 +7,30 @@
 mod agents;
 mod callers;
 mod chat;
+mod earnest;
+mod explain;
+mod kafka;
 mod load;
 mod phi;
 mod role;
 mod sections;
+mod telemetry;
 mod tokens;
 
 pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use chat::ChatSection;
+pub use earnest::{faults, in_earnest};
+pub use explain::{Explained, Origin, explain};
+pub use kafka::{KafkaSection, SaslMechanism, SecurityProtocol};
 pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use role::Role;
 pub use sections::{
-    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, KafkaSection, LanesSection,
-    LogFormat, LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Secret, TopicsSection,
+    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, LanesSection, LogFormat,
+    LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Secret, TopicsSection,
 };
+pub use telemetry::TelemetrySection;
 pub use tokens::{SignatureKind, TokensSection};
 
 use serde::{Deserialize, Serialize};
@@ -68,6 +77,8 @@ pub struct Config {
     pub chat: ChatSection,
     /// What the node logs.
     pub log: LogSection,
+    /// Traces for a collector.
+    pub telemetry: TelemetrySection,
 }
 
 impl Config {

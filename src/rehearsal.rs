@@ -45,7 +45,7 @@ impl Rehearsal {
             self.people.insert(row.user.clone(), session);
         }
         let cursor = Cursor { partition: 0, offset: 0 };
-        let input = Input { topic: Topic::Readings, cursor, written_ms: row.at.millis(), payload };
+        let input = Input { topic: Topic::Readings, cursor, written_ms: row.at.millis(), payload, trace: None };
         let effects = self.people.get_mut(&row.user)?.apply(&input, Ok(key()?)).ok()?;
         events::parse(effects.outputs.first()?.payload.as_ref()?).ok()
     }

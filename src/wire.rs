@@ -97,6 +97,13 @@ pub fn outgoing<E: Wire>(event: &E) -> Outgoing {
     Outgoing { topic: E::TOPIC, partition: None, key: event.key().map(text), payload: Some(payload.into()), headers }
 }
 
+/// A record that is a part of this trace.
+#[must_use]
+pub fn traced(mut record: Outgoing, traceparent: Option<&str>) -> Outgoing {
+    record.headers.extend(traceparent.map(|trace| (TRACEPARENT.into(), Bytes::copy_from_slice(trace.as_bytes()))));
+    record
+}
+
 /// Asks whoever reads the topic to forget a person.
 #[must_use]
 pub fn forget(topic: Topic, user: &UserId) -> Outgoing {

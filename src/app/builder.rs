@@ -6,7 +6,7 @@ use auren_agents::{Agent, AgentCard, Consult};
 use super::{Hub, HubError, connect, open_keys, told_to_end, with_configured};
 use crate::{
     bus::SharedBus,
-    config::{Config, Source},
+    config::{Config, Source, in_earnest},
     consult::Agents,
     phi::Keys,
 };
@@ -84,6 +84,7 @@ impl HubBuilder {
             Some(config) => config,
             None => crate::config::load(&Source::default())?,
         };
+        in_earnest(&config)?;
         let bus = match self.bus {
             Some(bus) => bus,
             None => connect(&config).await?,

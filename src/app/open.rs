@@ -124,10 +124,17 @@ pub fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigErro
     // Hubs that share a cluster under different prefixes have different states.
     let prefix = format!("{}{}", config.redis.prefix, config.kafka.prefix);
     let [limit, every] = [config.redis.timeout_ms, config.redis.flush_ms].map(Duration::from_millis);
-    match SnapshotSettings::new(url.reveal(), prefix, limit, every) {
-        Ok(settings) => Ok(Some(settings)),
-        Err(error) => Err(ConfigError::Value { key: "redis.url", why: format!("cannot be used: {error}") }),
-    }
+    let wrong = |key: &'static str, why: String| ConfigError::Value { key, why };
+    let file = &config.redis.ca_file;
+    let authority = if file.as_os_str().is_empty() {
+        None
+    } else {
+        let read = std::fs::read(file);
+        Some(read.map_err(|error| wrong("redis.ca_file", format!("{} cannot be read: {error}", file.display())))?)
+    };
+    SnapshotSettings::new(url.reveal(), authority, prefix, limit, every)
+        .map(Some)
+        .map_err(|error| wrong("redis.url", format!("cannot be used: {error}")))
 }
 
 /// How the node projects, where it does.

@@ -11,6 +11,16 @@ pub enum BusError {
         /// The client library's words.
         why: String,
     },
+    /// Somebody answers there, and one of the two does not trust the other.
+    #[error("{what} does not let this client in: {why}; {next}")]
+    NotLetIn {
+        /// The bus and its address.
+        what: String,
+        /// The client library's words.
+        why: String,
+        /// What to do.
+        next: &'static str,
+    },
     /// A topic of the river is not there.
     #[error("topic {topic} does not exist; create it with `auren topics create`")]
     TopicMissing {

@@ -20,6 +20,7 @@ mod transaction;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -53,7 +54,7 @@ const MESSAGE_MAX: &str = "9437184";
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 /// Where the brokers are and how to speak to them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct KafkaSettings {
     /// `host:port`, comma-separated.
     pub brokers: String,
@@ -76,6 +77,17 @@ impl Default for KafkaSettings {
             session_timeout: Duration::from_secs(6),
             properties: BTreeMap::new(),
         }
+    }
+}
+
+/// Without what the properties are set to: a password may be among them.
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSettings")
+            .field("brokers", &self.brokers)
+            .field("prefix", &self.prefix)
+            .field("properties", &self.properties.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -203,7 +215,7 @@ impl Bus for KafkaBus {
             let name = settings.topic(topic);
             let consumer: BaseConsumer<errors::Quiet> = settings
                 .client(&[("group.id", &group)])
-                .create_with_context(errors::Quiet)
+                .create_with_context(errors::Quiet::default())
                 .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
             let consumer = Aside::new(consumer);
             let mut asked = TopicPartitionList::new();
@@ -247,7 +259,7 @@ impl Bus for KafkaBus {
 async fn create(settings: &KafkaSettings, missing: &[&TopicSpec]) -> Result<Vec<Topic>, BusError> {
     let admin: AdminClient<errors::Quiet> = settings
         .client(&[])
-        .create_with_context(errors::Quiet)
+        .create_with_context(errors::Quiet::default())
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
     let names: Vec<_> = missing.iter().map(|spec| settings.topic(spec.topic)).collect();
     let sizes: Vec<_> =

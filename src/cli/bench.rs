@@ -6,6 +6,7 @@ mod detect;
 mod isolation;
 mod pace;
 mod phi;
+mod project;
 mod river;
 mod sessions;
 
@@ -27,6 +28,8 @@ pub(super) enum Args {
     Agents(agents::Args),
     /// Tokens sealed and opened on one core, beside the cipher alone.
     Phi(phi::Args),
+    /// Records into the history, beside COPY of the same rows; and pages of a person's past.
+    Project(project::Args),
     /// Events through the rules, with no bus: how fast they are judged, and how much is remembered.
     Detect(detect::Args),
 }
@@ -39,6 +42,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Args::Isolation(args) => isolation::run(args, context).await,
         Args::Agents(args) => agents::run(&args, context).await,
         Args::Phi(args) => phi::run(args, context).await,
+        Args::Project(args) => project::run(args, context).await,
         Args::Detect(args) => detect::run(&args, context),
     }
 }

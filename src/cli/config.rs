@@ -1,8 +1,9 @@
 //! `auren config`: what the configuration is, and whether it is good.
 
 use anyhow::Context as _;
-use auren::config::{BusKind, Config, Source};
+use auren::config::{BusKind, Config, Origin, Source, explain};
 use clap::Subcommand;
+use serde_json::json;
 
 use super::{Context, Exit};
 
@@ -13,6 +14,13 @@ Examples:
   AUREN__TOPICS__PARTITIONS=3 auren config print
 
 Secrets are shown as (hidden): write them in again, or set them in the environment (AUREN__PHI__MASTER_KEY).";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  auren config explain kafka
+  auren --config production.toml config explain --json | jq -r 'select(.from != \"default\")'
+
+A value comes from the default, from a file, from a variable of the environment or from a flag, and a later one of these wins.";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -33,6 +41,16 @@ pub(super) enum Args {
         #[arg(long)]
         json: bool,
     },
+    /// Say where each value comes from.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
+    Explain {
+        /// Only keys that begin like this, such as kafka or kafka.brokers.
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+        /// Print one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Check that every value is one that it can be.
     #[command(after_help = CHECK_EXAMPLES)]
     Check,
@@ -48,6 +66,22 @@ pub(super) fn run(args: Args, source: &Source, context: &mut Context) -> anyhow:
         Args::Print { .. } => {
             let text = toml::to_string_pretty(&context.config).context("the configuration as TOML")?;
             context.console.text(&text)?;
+        }
+        Args::Explain { key, json } => {
+            let begins = |of: &str| key.as_deref().is_none_or(|key| of.starts_with(key));
+            for one in explain(source)?.into_iter().filter(|one| begins(&one.key)) {
+                let from = match &one.origin {
+                    Origin::Default => "default".to_owned(),
+                    Origin::File(file) => format!("file {}", file.display()),
+                    Origin::Environment(variable) => format!("environment {variable}"),
+                    Origin::Flag => "flag".to_owned(),
+                };
+                if json {
+                    context.console.json(&json!({ "key": one.key, "value": one.value, "from": from }))?;
+                } else {
+                    context.console.line(format_args!("{} = {}  ({from})", one.key, one.value))?;
+                }
+            }
         }
         Args::Check => {
             auren::app::check_master(&context.config)?;

@@ -97,6 +97,9 @@ async fn examine(config: &Config) -> Vec<Finding> {
                 .into(),
         ),
     });
+    if config.bus.kind == BusKind::Kafka {
+        findings.push(in_earnest(config));
+    }
     let redis = redis(config).await;
     let answers = redis.as_ref().map(|finding| finding.state != State::Bad);
     findings.extend(redis);
@@ -113,6 +116,19 @@ async fn examine(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// Whether anybody could listen, and what else is only good for trying.
+fn in_earnest(config: &Config) -> Finding {
+    let faults = auren::config::faults(config);
+    if faults.is_empty() {
+        return good("in earnest", "every connection is encrypted, and no key is a toy".into());
+    }
+    let keys = faults.into_iter().map(|(key, _)| key).collect::<Vec<_>>().join(", ");
+    note(
+        "in earnest",
+        format!("node.profile = \"prod\" would refuse {keys}; `auren --set node.profile=prod config check` says why"),
+    )
+}
+
 /// The Redis that mirrors states; none where there is to be none.
 async fn redis(config: &Config) -> Option<Finding> {
     let settings = match auren::app::snapshots(config) {
@@ -120,10 +136,16 @@ async fn redis(config: &Config) -> Option<Finding> {
         Err(error) => return Some(bad("redis", error.to_string())),
     };
     Some(match settings.ask().await {
-        Ok(found) => good("redis", format!("{found}; holds the states of sessions that are not at work")),
+        Ok(found) => good(
+            "redis",
+            format!("{found}, at {}; holds the states of sessions that are not at work", settings.place()),
+        ),
         Err(error) => bad(
             "redis",
-            format!("{error}; nodes keep all states in memory until it answers (redis.url says where it should be)"),
+            format!(
+                "{error}; it should be at {}, and nodes keep all states in memory until it answers",
+                settings.place()
+            ),
         ),
     })
 }

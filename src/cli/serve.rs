@@ -46,6 +46,9 @@ impl Args {
 }
 
 pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
+    let (telemetry, node) = (&context.config.telemetry, &context.config.node.id);
+    auren::trace::begin(telemetry, node)
+        .map_err(|why| anyhow::anyhow!("configuration: telemetry.otlp_endpoint {why}"))?;
     let hub = Hub::builder().config(context.config.clone()).build().await?;
     let running = tokio::select! {
         started = hub.start() => started?,
@@ -113,6 +116,8 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
     });
     let end = running.until(context.interrupt.wait()).await;
     reporting.abort();
+    // Whoever exports may wait some seconds for the collector.
+    tokio::task::spawn_blocking(auren::trace::end).await?;
     end?;
     Ok(Exit::Done)
 }

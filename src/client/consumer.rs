@@ -370,7 +370,9 @@ fn passes(error: &BusError) -> bool {
             true
         }
         BusError::TopicMissing { .. } | BusError::NotCoPartitioned { .. } | BusError::TooLarge { .. } => false,
-        BusError::Refused { .. } | BusError::Fenced { .. } | BusError::Storage { .. } => false,
+        BusError::Refused { .. } | BusError::NotLetIn { .. } | BusError::Fenced { .. } | BusError::Storage { .. } => {
+            false
+        }
     }
 }
 

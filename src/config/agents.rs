@@ -6,10 +6,7 @@ use auren_agents::AgentCard;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{
-    NodeProfile,
-    sections::{Secret, text},
-};
+use super::sections::{Secret, text};
 use crate::consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings};
 
 /// Agents outside the hub's own program.
@@ -139,11 +136,11 @@ impl HttpAgentSection {
         A2aAgentSettings { card, url, token, guarded, max_answer_bytes }
     }
 
-    fn fault(&self, profile: NodeProfile) -> Option<&'static str> {
+    fn fault(&self) -> Option<&'static str> {
         if self.token.is_some() && self.token_file.is_some() {
             return Some("token and token_file must not both be set");
         }
-        bytes_fault(self.max_answer_bytes).or_else(|| url_fault(&self.url, profile))
+        bytes_fault(self.max_answer_bytes).or_else(|| url_fault(&self.url))
     }
 }
 
@@ -165,7 +162,7 @@ impl LlmAgentSection {
         }
     }
 
-    fn fault(&self, profile: NodeProfile) -> Option<&'static str> {
+    fn fault(&self) -> Option<&'static str> {
         if self.api_key.is_some() && self.api_key_file.is_some() {
             return Some("api_key and api_key_file must not both be set");
         }
@@ -181,16 +178,16 @@ impl LlmAgentSection {
         if ["messages", "model", "stream", "max_tokens"].iter().any(|field| self.options.contains_key(*field)) {
             return Some("options must not hold messages, model, stream or max_tokens, which AUREN sets");
         }
-        bytes_fault(self.max_answer_bytes).or_else(|| url_fault(&self.base_url, profile))
+        bytes_fault(self.max_answer_bytes).or_else(|| url_fault(&self.base_url))
     }
 }
 
 impl AgentsSection {
     /// What must not be: the key, and why.
-    pub(super) fn fault(&self, profile: NodeProfile) -> Option<(&'static str, String)> {
-        let http = self.http.iter().map(|(name, agent)| ("agents.http", name, agent.fault(profile)));
-        let llm = self.llm.iter().map(|(name, agent)| ("agents.llm", name, agent.fault(profile)));
-        let a2a = self.a2a.iter().map(|(name, agent)| ("agents.a2a", name, agent.fault(profile)));
+    pub(super) fn fault(&self) -> Option<(&'static str, String)> {
+        let http = self.http.iter().map(|(name, agent)| ("agents.http", name, agent.fault()));
+        let llm = self.llm.iter().map(|(name, agent)| ("agents.llm", name, agent.fault()));
+        let a2a = self.a2a.iter().map(|(name, agent)| ("agents.a2a", name, agent.fault()));
         http.chain(llm).chain(a2a).find_map(|(key, name, fault)| {
             let others = [
                 ("agents.http", self.http.contains_key(name), "an agent of the same name is in agents.http"),
@@ -201,6 +198,14 @@ impl AgentsSection {
             let why = name_fault(name).or(twice).or(fault)?;
             Some((key, format!("of {name}: {why}")))
         })
+    }
+
+    /// The address of every agent, by its key.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = (String, &str)> {
+        let http = self.http.iter().map(|(name, agent)| (format!("agents.http.{name}.url"), &*agent.url));
+        let llm = self.llm.iter().map(|(name, agent)| (format!("agents.llm.{name}.base_url"), &*agent.base_url));
+        let a2a = self.a2a.iter().map(|(name, agent)| (format!("agents.a2a.{name}.url"), &*agent.url));
+        http.chain(llm).chain(a2a)
     }
 }
 
@@ -222,21 +227,14 @@ fn bytes_fault(max_answer_bytes: usize) -> Option<&'static str> {
     (!good).then_some("max_answer_bytes must be from 1024 to 67108864")
 }
 
-fn url_fault(url: &str, profile: NodeProfile) -> Option<&'static str> {
+fn url_fault(url: &str) -> Option<&'static str> {
     let uri = url.parse::<http::Uri>().ok();
     let parts = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?)));
-    let Some((scheme @ ("http" | "https"), authority)) = parts else {
+    let Some(("http" | "https", authority)) = parts else {
         return Some("its address must be like https://host/path");
     };
     if authority.as_str().contains('@') {
         return Some("its address must hold no password");
-    }
-    let here = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
-    if profile == NodeProfile::Prod && scheme == "http" && !here {
-        return Some(
-            "its address must be https:// where node.profile is \"prod\": a consult holds what people wrote and metadata \
-             about their health",
-        );
     }
     None
 }

@@ -13,12 +13,12 @@ use figment::{
 };
 use serde::Serialize;
 
-use super::{CallerSection, Config, KeyProvider, NodeProfile, Role, Scope};
+use super::{CallerSection, Config, KeyProvider, Role, Scope, in_earnest};
 
 /// The file that is read where no other is named.
 const FILE: &str = "auren.toml";
 /// What begins the name of a variable that configures AUREN.
-const PREFIX: &str = "AUREN__";
+pub(super) const PREFIX: &str = "AUREN__";
 
 /// Where values come from besides the defaults and the environment.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +46,12 @@ pub enum ConfigError {
         /// What it must be.
         why: String,
     },
+    /// Where real people's data are, something is as it may only be for trying: each key, and why.
+    #[error(
+        "configuration: node.profile is \"prod\", and {}",
+        .0.iter().map(|(key, why)| format!("{key} {why}")).collect::<Vec<_>>().join("\nconfiguration: ")
+    )]
+    Earnest(Vec<(String, String)>),
 }
 
 /// Reads and checks the configuration.
@@ -53,6 +59,14 @@ pub enum ConfigError {
 /// # Errors
 /// [`ConfigError`] names the key, where it was set, and what it must be.
 pub fn load(source: &Source) -> Result<Config, ConfigError> {
+    let config = extracted(&gathered(source)?, source)?;
+    check(&config)?;
+    in_earnest(&config)?;
+    Ok(config)
+}
+
+/// All sources, the later ones over the earlier.
+pub(super) fn gathered(source: &Source) -> Result<Figment, ConfigError> {
     let mut figment = Figment::from(Serialized::defaults(Config::default()));
     figment = match &source.file {
         Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.clone())),
@@ -64,9 +78,12 @@ pub fn load(source: &Source) -> Result<Config, ConfigError> {
     for (key, value) in &source.overrides {
         figment = figment.merge(Serialized::default(key, typed(value)));
     }
-    let config: Config = figment.extract().map_err(|error| shape(error, source))?;
-    check(&config)?;
-    Ok(config)
+    Ok(figment)
+}
+
+/// What the sources come to, unchecked.
+pub(super) fn extracted(figment: &Figment, source: &Source) -> Result<Config, ConfigError> {
+    figment.extract().map_err(|error| shape(error, source))
 }
 
 /// A flag's value: a number or a truth value where it reads as one, text otherwise.
@@ -107,8 +124,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.node.roles.is_empty() {
         return wrong("node.roles", &format!("must name at least one of {}", Role::all_names()));
     }
-    if config.kafka.brokers.trim().is_empty() {
-        return wrong("kafka.brokers", "must be `host:port`, comma-separated");
+    if let Some((key, why)) = config.kafka.fault() {
+        return wrong(key, why);
     }
     if !config.kafka.prefix.is_empty() && !name(&config.kafka.prefix) {
         return wrong("kafka.prefix", "must be at most 64 letters, digits, dots, dashes and underscores");
@@ -117,8 +134,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if !(6_000..=300_000).contains(&config.kafka.session_timeout_ms) {
         return wrong("kafka.session_timeout_ms", "must be from 6000 to 300000, as brokers take by default");
     }
-    if config.redis.url.as_ref().is_some_and(|url| !url.reveal().starts_with("redis://")) {
-        return wrong("redis.url", "must be redis://[user:password@]host:port/[database]");
+    let redis = |url: &str| url.starts_with("redis://") || url.starts_with("rediss://");
+    if config.redis.url.as_ref().is_some_and(|url| !redis(url.reveal())) {
+        return wrong("redis.url", "must be rediss://[user:password@]host:port/[database], or redis:// without TLS");
     }
     if config.redis.prefix.len() > 64 {
         return wrong("redis.prefix", "must be at most 64 bytes");
@@ -129,13 +147,6 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     within("topics.replication", config.topics.replication, 1..=16)?;
     if config.phi.tenant.is_empty() || config.phi.tenant.len() > 128 {
         return wrong("phi.tenant", "must be 1 to 128 bytes");
-    }
-    if config.node.profile == NodeProfile::Prod && config.phi.makes_its_key() {
-        return wrong(
-            "phi.provider",
-            "must be \"secret\" or \"vault\" where node.profile is \"prod\": a key file that AUREN makes itself is for \
-             development",
-        );
     }
     if config.phi.provider == KeyProvider::Vault && config.vault.token.is_none() {
         return wrong("vault.token", "must be set where phi.provider is \"vault\" (AUREN__VAULT__TOKEN)");
@@ -187,7 +198,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     at_least_one("converse.agent_max_open", config.converse.agent_max_open)?;
     at_least_one("converse.agent_circuit_failures", config.converse.agent_circuit_failures)?;
     within("converse.agent_circuit_ms", config.converse.agent_circuit_ms, 1..=3_600_000)?;
-    if let Some((key, why)) = config.agents.fault(config.node.profile) {
+    if let Some((key, why)) = config.agents.fault() {
         return wrong(key, &why);
     }
     let address = &config.http.address;
@@ -197,6 +208,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     within("http.max_connections", config.http.max_connections, 1..=1_000_000)?;
     if let Some((key, why)) = config.chat.fault() {
+        return wrong(key, why);
+    }
+    if let Some((key, why)) = config.telemetry.fault() {
         return wrong(key, why);
     }
     if config.log.level.parse::<tracing_subscriber::EnvFilter>().is_err() {
@@ -261,6 +275,7 @@ mod tests {
             "url = \"postgres",
             "url = \"https",
             "secret = ",
+            "password = ",
         ];
         for key in named {
             assert!(
@@ -301,18 +316,121 @@ mod tests {
         assert_eq!(load(&missing).unwrap_err().to_string(), "the configuration file no/such.toml does not exist");
     }
 
+    fn prod(more: &[(&str, &str)]) -> Result<Config, String> {
+        let all = [("node.profile", "prod")].iter().chain(more);
+        let overrides = all.map(|(key, value)| ((*key).into(), (*value).into())).collect();
+        load(&Source { file: None, overrides }).map_err(|error| error.to_string())
+    }
+
     #[test]
     fn in_earnest_a_key_file_of_our_own_is_refused() {
-        let prod = |more: &[(&str, &str)]| {
-            let all = [("node.profile", "prod")].iter().chain(more);
-            load(&Source { file: None, overrides: all.map(|(key, value)| ((*key).into(), (*value).into())).collect() })
-        };
-        let error = prod(&[]).unwrap_err().to_string();
-        assert!(error.starts_with("configuration: phi.provider must be \"secret\" or \"vault\""), "{error}");
+        let error = prod(&[]).unwrap_err();
+        assert!(error.contains("phi.provider must be \"secret\" or \"vault\""), "{error}");
         prod(&[("phi.provider", "secret")]).unwrap();
-        let error = prod(&[("phi.provider", "vault")]).unwrap_err().to_string();
+        let error = prod(&[("phi.provider", "vault")]).unwrap_err();
         assert!(error.starts_with("configuration: vault.token must be set"), "{error}");
         prod(&[("phi.provider", "vault"), ("vault.token", "t")]).unwrap();
+    }
+
+    #[test]
+    fn in_earnest_everything_that_can_be_read_on_its_way_is_named_at_once() {
+        let plain = [
+            ("bus.kind", "kafka"),
+            ("redis.url", "redis://127.0.0.1:6379/"),
+            ("phi.keyring_url", "postgres://db/keys"),
+            ("project.url", "postgres://db/auren?sslmode=require"),
+            ("vault.address", "http://vault:8200"),
+            ("vault.token", "t"),
+            ("phi.provider", "vault"),
+            ("agents.http.sleeper.url", "http://agents.example/"),
+            ("agents.http.beside.url", "http://127.0.0.1:8421/"),
+            ("agents.llm.far.base_url", "http://api.example/v1"),
+            ("agents.llm.far.model", "small"),
+            ("tokens.secret", "a development-only secret that everybody knows"),
+        ];
+        let error = prod(&plain).unwrap_err();
+        let of = |line: &str| line.trim_start_matches("configuration: node.profile is \"prod\", and ").to_owned();
+        let named: Vec<_> = error.lines().map(|line| of(line.trim_start_matches("configuration: "))).collect();
+        let keys: Vec<_> = named.iter().map(|line| line.split(' ').next().unwrap()).map(|key| key.trim()).collect();
+        let last = [
+            "redis.url",
+            "phi.keyring_url",
+            "project.url",
+            "vault.address",
+            "agents.http.sleeper.url",
+            "agents.llm.far.base_url",
+            "tokens.secret",
+        ];
+        assert!(
+            error.starts_with("configuration: node.profile is \"prod\", and kafka.security_protocol must be"),
+            "{error}"
+        );
+        assert_eq!(keys[1..], last, "{error}");
+        assert!(with("redis.url", "redis://127.0.0.1:6379/").is_ok(), "for trying all of it may be");
+
+        let tls = [
+            ("bus.kind", "kafka"),
+            ("kafka.security_protocol", "sasl_ssl"),
+            ("kafka.username", "auren"),
+            ("kafka.password", "\"s3cret\""),
+            ("redis.url", "rediss://127.0.0.1:6379/"),
+            ("phi.keyring_url", "postgres://db/keys?sslmode=verify-full"),
+            ("project.url", "postgres:///auren?host=/run/postgresql"),
+            ("vault.token", "t"),
+            ("phi.provider", "vault"),
+        ];
+        prod(&tls).unwrap();
+        for (key, value) in [
+            ("redis.url", "rediss://127.0.0.1:6379/#insecure"),
+            ("project.url", "postgres://db/auren"),
+            ("project.url", "postgres://db/auren?sslmode=prefer"),
+            ("kafka.security_protocol", "sasl_plaintext"),
+        ] {
+            let error = prod(&[&tls[..], &[(key, value)]].concat()).unwrap_err();
+            assert!(error.contains(&format!("{key} must ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn brokers_that_ask_who_comes_are_told() {
+        let all = |more: &[(&str, &str)]| {
+            let overrides = more.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+            load(&Source { file: None, overrides }).map_err(|error| error.to_string())
+        };
+        let asked = [("kafka.security_protocol", "sasl_ssl"), ("kafka.username", "auren")];
+        let error = all(&asked).unwrap_err();
+        assert!(error.contains("kafka.password must be set") && error.contains("AUREN__KAFKA__PASSWORD"), "{error}");
+        let error = all(&[("kafka.password", "\"p\"")]).unwrap_err();
+        assert!(error.contains("kafka.password is of no use"), "{error}");
+        let error = all(&[("kafka.key_file", "\"k.pem\"")]).unwrap_err();
+        assert!(error.contains("belong together"), "{error}");
+        let more =
+            [("kafka.password", "\"p\""), ("kafka.sasl_mechanism", "SCRAM-SHA-256"), ("kafka.ca_file", "\"ca.pem\"")];
+        let properties = all(&[&asked[..], &more].concat()).unwrap().kafka.settings().properties;
+        let said: Vec<_> = properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let expected = [
+            "sasl.mechanism=SCRAM-SHA-256",
+            "sasl.password=p",
+            "sasl.username=auren",
+            "security.protocol=sasl_ssl",
+            "ssl.ca.location=ca.pem",
+        ];
+        assert_eq!(said, expected);
+        assert!(Config::default().kafka.settings().properties.is_empty());
+    }
+
+    #[test]
+    fn a_secret_may_stand_in_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        std::fs::write(&file, "rediss://auren:p@redis/\n").unwrap();
+        let from = |value: &str| with("redis.url.file", value).map_err(|error| error.to_string());
+        let config = from(&format!("'{}'", file.display())).unwrap();
+        assert_eq!(config.redis.url.unwrap().reveal(), "rediss://auren:p@redis/");
+        let error = from("'no/such'").unwrap_err();
+        assert!(error.starts_with("configuration: redis.url: the file no/such cannot be read"), "{error}");
+        std::fs::write(&file, "\n").unwrap();
+        assert!(from(&format!("'{}'", file.display())).unwrap_err().contains("is empty"));
     }
 
     #[test]
@@ -334,13 +452,6 @@ mod tests {
         assert!(of("user", "version", "\"2\"").contains("must not have this name"));
         assert!(of("sleeper", "max_answer_bytes", "1").contains("from 1024 to"));
         assert!(of("sleeper", "tokens", "\"t\"").contains("unknown field"));
-        let prod = |url: &str| {
-            let all = [("node.profile", "prod"), ("phi.provider", "secret"), ("agents.http.sleeper.url", url)];
-            let overrides = all.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-            load(&Source { file: None, overrides }).map(drop).map_err(|error| error.to_string())
-        };
-        assert!(prod("http://agents.example/").unwrap_err().contains("must be https://"));
-        prod("http://127.0.0.1:8421/").unwrap();
     }
 
     #[test]

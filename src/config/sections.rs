@@ -1,11 +1,11 @@
 //! The sections and their defaults.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{fmt, fs, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::role::{Role, roles};
-use crate::{bus::kafka::KafkaSettings, consult::ConsultSettings};
+use crate::consult::ConsultSettings;
 
 /// Text, also where a variable of the environment looks like a number or a truth value.
 pub(super) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
@@ -87,57 +87,16 @@ impl Default for EmbeddedSection {
     }
 }
 
-/// The bus on Kafka.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct KafkaSection {
-    /// `host:port`, comma-separated.
-    pub brokers: String,
-    /// Stands before every topic, group and transactional id.
-    #[serde(deserialize_with = "text")]
-    pub prefix: String,
-    /// A transaction that a dead node left open blocks its partitions this long.
-    pub transaction_timeout_ms: u64,
-    /// A node that is not heard of for so long loses its partitions.
-    pub session_timeout_ms: u64,
-    /// More librdkafka properties, such as `"security.protocol" = "SASL_SSL"`. They win over AUREN's own.
-    pub properties: BTreeMap<String, Secret>,
-}
-
-impl Default for KafkaSection {
-    fn default() -> Self {
-        let settings = KafkaSettings::default();
-        Self {
-            brokers: settings.brokers,
-            prefix: settings.prefix,
-            transaction_timeout_ms: 10_000,
-            session_timeout_ms: 6_000,
-            properties: BTreeMap::new(),
-        }
-    }
-}
-
-impl KafkaSection {
-    /// The settings of the bus.
-    #[must_use]
-    pub fn settings(&self) -> KafkaSettings {
-        KafkaSettings {
-            brokers: self.brokers.clone(),
-            prefix: self.prefix.clone(),
-            transaction_timeout: Duration::from_millis(self.transaction_timeout_ms),
-            session_timeout: Duration::from_millis(self.session_timeout_ms),
-            properties: self.properties.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned())).collect(),
-        }
-    }
-}
-
 /// Redis, as session storage: snapshots of states. It may be emptied at any moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RedisSection {
-    /// `redis://[user:password@]host:port/[database]`. Without it all states of the partitions held are in memory.
+    /// `rediss://[user:password@]host:port/[database]`, or `redis://` without TLS. Without it all states of the partitions
+    /// held are in memory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Secret>,
+    /// A file of certificates (PEM) that may sign Redis's; the system's where empty.
+    pub ca_file: PathBuf,
     /// Stands before every key; another installation on the same Redis needs another one.
     #[serde(deserialize_with = "text")]
     pub prefix: String,
@@ -149,7 +108,7 @@ pub struct RedisSection {
 
 impl Default for RedisSection {
     fn default() -> Self {
-        Self { url: None, prefix: "auren:".to_owned(), timeout_ms: 1_000, flush_ms: 500 }
+        Self { url: None, ca_file: PathBuf::new(), prefix: "auren:".to_owned(), timeout_ms: 1_000, flush_ms: 500 }
     }
 }
 
@@ -341,10 +300,35 @@ pub enum LogFormat {
     Json,
 }
 
-/// A value that is never shown.
+/// A value that is never shown. It stands in the configuration, or in a file that stands there as `{ file = "..." }`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Given")]
 pub struct Secret(String);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "text, or { file = \"...\" } with the file that holds it")]
+enum Given {
+    Text(String),
+    File { file: PathBuf },
+}
+
+impl TryFrom<Given> for Secret {
+    type Error = String;
+
+    fn try_from(given: Given) -> Result<Self, String> {
+        let file = match given {
+            Given::Text(text) => return Ok(Self(text)),
+            Given::File { file } => file,
+        };
+        let text = fs::read_to_string(&file);
+        let text = text.map_err(|error| format!("the file {} cannot be read: {error}", file.display()))?;
+        // Editors end a file with a line end, which belongs to no secret.
+        match text.trim_end_matches(['\r', '\n']) {
+            "" => Err(format!("the file {} is empty", file.display())),
+            text => Ok(Self(text.to_owned())),
+        }
+    }
+}
 
 impl Secret {
     /// The value itself, for whoever must use it.

@@ -13,9 +13,10 @@ use super::{
 };
 use crate::{
     config::Role,
-    consult::{AT_ONCE, Answered, Asked, Desk, Heard},
+    consult::{AT_ONCE, Answered, Asked, Desk, Heard, Unanswered},
     lane::{Effects, Lates, Processor, Refusal, Stimulus},
     provisional::{Provisional, Voice},
+    trace::{Kind, Step, Trace},
     wire,
 };
 
@@ -45,7 +46,8 @@ impl Processor for Converse {
 
     fn open(&self, user: &UserId, saved: Option<&[u8]>, lates: Lates<Answered>) -> Result<Session, Refusal> {
         let memory = saved.map(Memory::load).transpose()?.unwrap_or_default();
-        Ok(Session { talk: Talk { user: user.clone(), memory }, role: self.clone(), lates, aside: Vec::new() })
+        let talk = Talk { user: user.clone(), memory };
+        Ok(Session { talk, role: self.clone(), lates, aside: Vec::new(), trace: None })
     }
 }
 
@@ -56,6 +58,8 @@ pub struct Session {
     lates: Lates<Answered>,
     /// The questions whose answers are awaited aside.
     aside: Vec<(ConsultId, SpawnHandle)>,
+    /// The trace of the newest cause that has one, for what its agents say.
+    trace: Option<Trace>,
 }
 
 impl Actor for Session {
@@ -71,14 +75,21 @@ impl Handler<Stimulus<Answered>> for Session {
 
     fn handle(&mut self, stimulus: Stimulus<Answered>, ctx: &mut Self::Context) -> Self::Result {
         let settings = &self.role.settings;
+        // The worker knows the trace of a record, and of nothing else.
+        let late = !matches!(stimulus, Stimulus::Record(_));
         let outcome = match stimulus {
-            Stimulus::Record(input) => self.talk.hear(input.topic, &input.payload, settings),
+            Stimulus::Record(input) => {
+                if input.trace.is_some() || self.talk.memory.open.is_empty() {
+                    self.trace = input.trace;
+                }
+                self.talk.hear(input.topic, &input.payload, settings)
+            }
             Stimulus::Late(answered) => Ok(self.talk.answered(answered, settings)),
             Stimulus::Resumed => Ok(self.talk.resumed(settings)),
         };
         self.let_go(ctx);
         AtomicResponse::new(match outcome {
-            Ok(outcome) => self.go_on(outcome),
+            Ok(outcome) => self.go_on(outcome, late),
             Err(refusal) => Box::pin(fut::ready(Err(refusal))),
         })
     }
@@ -86,27 +97,27 @@ impl Handler<Stimulus<Answered>> for Session {
 
 impl Session {
     /// Asks whoever is to be asked; goes on at once with answers that are there at once, and parks the others.
-    fn go_on(&mut self, mut outcome: Outcome) -> Going {
+    fn go_on(&mut self, mut outcome: Outcome, late: bool) -> Going {
         if outcome.asks.is_empty() {
-            return Box::pin(fut::ready(self.effects(outcome)));
+            return Box::pin(fut::ready(self.effects(outcome, late)));
         }
         // In the order in which they were opened: a person's earlier turn is answered before the later one.
         let mut consult = outcome.asks.remove(0);
         let id = consult.id.clone();
-        let voice = self.voice(&mut consult);
+        let asking = self.asking(&mut consult);
         let asked = at_once(self.role.desk.ask(consult)).into_actor(self);
         Box::pin(asked.then(move |answer, session: &mut Session, ctx| {
             match answer {
                 Ok(Heard::Answered(answered)) => {
-                    end(voice, &answered);
+                    asking.over(&answered);
                     let next = session.talk.answered(answered, &session.role.settings);
                     outcome.said.extend(next.said);
                     outcome.asks.extend(next.asks);
                 }
-                Ok(again @ Heard::Again(_)) => session.aside.push((id, ctx.spawn(session.heard_aside(again, voice)))),
-                Err(asked) => session.aside.push((id, ctx.spawn(session.parked(asked, voice)))),
+                Ok(again @ Heard::Again(_)) => session.aside.push((id, ctx.spawn(session.heard_aside(again, asking)))),
+                Err(asked) => session.aside.push((id, ctx.spawn(session.parked(asked, asking)))),
             }
-            session.go_on(outcome)
+            session.go_on(outcome, late)
         }))
     }
 
@@ -122,7 +133,12 @@ impl Session {
         });
     }
 
-    /// The voice of one asking, which the consult brings to its agent.
+    /// One asking, whose voice the consult brings to its agent.
+    fn asking(&self, consult: &mut Consult) -> Asking {
+        let voice = self.voice(consult);
+        Asking { voice, step: self.step(consult) }
+    }
+
     fn voice(&self, consult: &mut Consult) -> Voice {
         let voice = self.role.provisional.voice(consult);
         consult.parts = voice.parts();
@@ -130,23 +146,25 @@ impl Session {
     }
 
     /// Awaits an answer aside, for as many attempts as there are. Let go of, it takes back what was said meanwhile.
-    fn parked(&self, asked: Asked, voice: Voice) -> Parked {
-        voice.thinks();
-        Box::pin(asked.into_actor(self).then(|heard, session: &mut Session, _| session.heard_aside(heard, voice)))
+    fn parked(&self, asked: Asked, asking: Asking) -> Parked {
+        asking.voice.thinks();
+        Box::pin(asked.into_actor(self).then(|heard, session: &mut Session, _| session.heard_aside(heard, asking)))
     }
 
-    fn heard_aside(&self, heard: Heard, voice: Voice) -> Parked {
+    fn heard_aside(&self, heard: Heard, asking: Asking) -> Parked {
         match heard {
             Heard::Answered(answered) => {
-                end(voice, &answered);
+                asking.over(&answered);
                 let (lates, user) = (self.lates.clone(), self.talk.user.clone());
                 Box::pin(async move { lates.bring(user, answered).await }.into_actor(self))
             }
             Heard::Again(question) => match self.talk.question(&question.consult, &self.role.settings) {
                 Some(mut consult) => {
+                    let Asking { voice, step } = asking;
+                    // What was said in the last attempt is taken back before the next one speaks.
                     drop(voice);
-                    let voice = self.voice(&mut consult);
-                    self.parked(self.role.desk.ask_again(question, consult), voice)
+                    let asking = Asking { voice: self.voice(&mut consult), step };
+                    self.parked(self.role.desk.ask_again(question, consult), asking)
                 }
                 // The turn was stopped meanwhile.
                 None => Box::pin(fut::ready(())),
@@ -154,20 +172,45 @@ impl Session {
         }
     }
 
-    fn effects(&self, outcome: Outcome) -> Result<Effects, Refusal> {
+    /// The question to an agent, where its cause is traced.
+    fn step(&self, consult: &Consult) -> Option<Step> {
+        let mut step = self.trace.as_ref()?.step(Kind::Client, "consult")?;
+        step.note("auren.agent", consult.agent.to_string());
+        Some(step)
+    }
+
+    fn effects(&self, outcome: Outcome, late: bool) -> Result<Effects, Refusal> {
         let memory = &self.talk.memory;
         Ok(Effects {
             outputs: outcome.said.iter().map(wire::outgoing).collect(),
             state: if outcome.changed { Some(memory.save()?) } else { None },
             open: !memory.open.is_empty(),
+            trace: self.trace.clone().filter(|_| late),
         })
     }
 }
 
-/// What was said holds where it became an answer.
-fn end(voice: Voice, answered: &Answered) {
-    if answered.outcome.is_ok() {
-        voice.answered();
+/// A question under way: what its agent says meanwhile, and the trace's step.
+struct Asking {
+    voice: Voice,
+    step: Option<Step>,
+}
+
+impl Asking {
+    /// The question is over; what was said holds where it became an answer.
+    fn over(self, answered: &Answered) {
+        match &answered.outcome {
+            Ok(_) => self.voice.answered(),
+            Err(why) => {
+                if let Some(mut step) = self.step {
+                    step.failed(match why {
+                        Unanswered::Late => "late",
+                        Unanswered::Failed => "failed",
+                        Unanswered::Unavailable => "unavailable",
+                    });
+                }
+            }
+        }
     }
 }
 

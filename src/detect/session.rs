@@ -73,7 +73,7 @@ impl Reduce for Session {
         }
         let triggers = found.iter().filter_map(|finding| trigger(&self.user, &rules, finding));
         let outputs = triggers.map(|trigger| wire::outgoing(&trigger)).collect();
-        Ok(Effects { outputs, state: Some(self.save()?), open: false })
+        Ok(Effects { outputs, state: Some(self.save()?), open: false, trace: None })
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
         });
         let payload = event.to_string().into();
         let cursor = Cursor { partition: 0, offset: 0 };
-        let input = Input { topic: Topic::Biometrics, cursor, written_ms: i64::MAX, payload };
+        let input = Input { topic: Topic::Biometrics, cursor, written_ms: i64::MAX, payload, trace: None };
         let effects = session.apply(input).unwrap();
         effects.outputs.iter().map(|record| events::parse(record.payload.as_ref().unwrap()).unwrap()).collect()
     }

@@ -170,7 +170,7 @@ impl Session {
             timestamp: reading.timestamp,
             extra: reading.extra,
         };
-        Ok(Effects { outputs: vec![wire::outgoing(&event)], state: Some(state), open: false })
+        Ok(Effects { outputs: vec![wire::outgoing(&event)], state: Some(state), open: false, trace: None })
     }
 }
 
@@ -264,7 +264,13 @@ mod tests {
 
     fn input(reading: &SealedReading) -> Input {
         let payload = serde_json::to_vec(reading).unwrap().into();
-        Input { topic: Topic::Readings, cursor: Cursor { partition: 0, offset: 0 }, written_ms: 0, payload }
+        Input {
+            topic: Topic::Readings,
+            cursor: Cursor { partition: 0, offset: 0 },
+            written_ms: 0,
+            payload,
+            trace: None,
+        }
     }
 
     async fn night(keys: &Keys, night: i64, value: f64) -> SealedReading {

@@ -326,4 +326,28 @@ mod tests {
         }
         assert!(!text.contains("auren_project_behind{"), "{text}");
     }
+
+    #[test]
+    fn every_figure_that_the_dashboard_and_the_alerts_name_is_one() {
+        let watches = Watches { chat: Some(Arc::default()), ..watches(Some(Arc::default())) };
+        let text = Metrics::new(watches).text().unwrap();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let mut known: BTreeSet<_> = types
+            .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
+            .collect();
+        // These are there once they are known.
+        known.extend([COPIES.0, BEHIND.name].map(str::to_owned));
+        for file in [
+            include_str!("../../docker/grafana/dashboards/auren.json"),
+            include_str!("../../docker/prometheus/alerts.yaml"),
+            include_str!("../../docker/prometheus/alerts_test.yaml"),
+        ] {
+            let words = file.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let named: BTreeSet<_> = words.filter(|word| word.starts_with("auren_")).collect();
+            assert!(named.len() > 5, "{named:?}");
+            for name in named {
+                assert!(known.contains(name), "{name} is no figure of /metrics: {known:?}");
+            }
+        }
+    }
 }

@@ -17,7 +17,9 @@ use super::{Access, Part, Problem};
 use crate::{
     config::Scope,
     intake::{Intake, PlainReading, Taken, Untaken},
+    trace::{self, Kind},
     wearable::Row,
+    wire::TRACEPARENT,
 };
 
 /// The largest body.
@@ -62,7 +64,11 @@ async fn take(
         let row = events::parse::<PlainReading>(document).and_then(PlainReading::into_row);
         read.push(row.map(|row: Row| rows.push(row)).map_err(|rejected| rejected.to_string()));
     }
-    let mut answers = readings.intake.take(&caller, &rows).await.into_iter();
+    let came = headers.get(TRACEPARENT).and_then(|header| header.to_str().ok()).filter(|came| came.len() <= 128);
+    let step = trace::step(came, Kind::Server, || "POST /v1/readings".into());
+    let goes_on = step.as_ref().map(|step| step.place().header()).or_else(|| came.map(str::to_owned));
+    let mut answers = readings.intake.of_trace(goes_on).take(&caller, &rows).await.into_iter();
+    drop(step);
     let mut away = false;
     let results: Vec<_> = read
         .into_iter()

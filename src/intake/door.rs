@@ -19,6 +19,8 @@ use crate::{
 pub struct Intake {
     bus: SharedBus,
     keys: Keys,
+    /// What the records' traces follow from.
+    traceparent: Option<String>,
 }
 
 /// A reading that is in the log.
@@ -60,7 +62,13 @@ impl Intake {
     /// Seals under these keys, and publishes on this bus.
     #[must_use]
     pub fn new(bus: SharedBus, keys: Keys) -> Self {
-        Self { bus, keys }
+        Self { bus, keys, traceparent: None }
+    }
+
+    /// The same for readings that are a part of this trace.
+    #[must_use]
+    pub fn of_trace(&self, traceparent: Option<String>) -> Self {
+        Self { traceparent, ..self.clone() }
     }
 
     /// Where readings go, in words.
@@ -88,7 +96,9 @@ impl Intake {
         if let Err(error) = self.write_down(actor, rows, good).await {
             return rows.iter().map(|_| Err(error.clone().into())).collect();
         }
-        let records = sealed.iter().flatten().map(wire::outgoing).collect();
+        let traceparent = self.traceparent.as_deref();
+        let records =
+            sealed.iter().flatten().map(|reading| wire::traced(wire::outgoing(reading), traceparent)).collect();
         let mut answers = self.bus.publish(records).await.into_iter();
         let answered = |one: Result<SealedReading, Untaken>| {
             let cursor = one.map(|reading| (reading.event_id, answers.next().unwrap_or(Err(BusError::Closed))));

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     bus::{Outgoing, Topic, Transaction},
+    trace::Trace,
     wire::{TRACEPARENT, forget},
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Batch {
     /// How many stimuli it has taken.
     pub(super) stimuli: usize,
     pub(super) counts: Counts,
+    /// The traces of what is in it, where there are any.
+    pub(super) traces: Vec<Trace>,
 }
 
 /// How much a batch holds, for the counters.
@@ -45,6 +48,9 @@ impl Batch {
         effects: Effects,
         states: &mut States,
     ) {
+        let late = effects.trace.as_ref().map(Trace::header);
+        let trace = trace.or(late.as_deref());
+        self.traces.extend(effects.trace);
         for mut output in effects.outputs {
             output.partition = Some(partition);
             if let Some(trace) = trace {

@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use tokio::sync::oneshot;
 
 use super::{batch::Counts, state::Written};
-use crate::bus::{BusError, Cursor};
+use crate::{
+    bus::{BusError, Cursor},
+    trace::Step,
+};
 
 type Done = oneshot::Receiver<Result<Vec<Cursor>, BusError>>;
 
@@ -19,6 +22,8 @@ struct Flight {
     counts: Counts,
     /// The states of the commit, its last records, where somebody wants to know when they are written.
     states: Vec<Written>,
+    /// The commit as the traces of its records tell of it.
+    steps: Vec<Step>,
 }
 
 impl Flights {
@@ -26,8 +31,8 @@ impl Flights {
         self.0.len()
     }
 
-    pub(super) fn push(&mut self, done: Done, counts: Counts, states: Vec<Written>) {
-        self.0.push_back(Flight { done, counts, states });
+    pub(super) fn push(&mut self, done: Done, counts: Counts, states: Vec<Written>, steps: Vec<Step>) {
+        self.0.push_back(Flight { done, counts, states, steps });
     }
 
     /// What the oldest commit counts and which states it wrote, once it is decided; never where none is under way.
@@ -36,7 +41,9 @@ impl Flights {
         let Some(flight) = self.0.front_mut() else { return std::future::pending().await };
         let end = (&mut flight.done).await;
         let Some(mut flight) = self.0.pop_front() else { return Err(BusError::Closed) };
-        let cursors = end.unwrap_or(Err(BusError::Closed))?;
+        let cursors = end.unwrap_or(Err(BusError::Closed)).inspect_err(|_| {
+            flight.steps.iter_mut().for_each(|step| step.failed("it is not known to be committed"));
+        })?;
         let states = cursors.len().saturating_sub(flight.states.len());
         for (written, cursor) in flight.states.iter_mut().zip(&cursors[states..]) {
             written.offset = cursor.offset;

@@ -9,6 +9,7 @@ use super::Refusal;
 use crate::{
     bus::{Cursor, Outgoing, Topic},
     config::Role,
+    trace::Trace,
 };
 
 /// What the worker adds to a record: a state's key, a trace, a mark.
@@ -57,6 +58,8 @@ pub struct Input {
     pub written_ms: i64,
     /// Its payload.
     pub payload: Bytes,
+    /// Where what follows from it begins, where it is traced.
+    pub trace: Option<Trace>,
 }
 
 /// What a stimulus brought about. Outputs get the user's partition and the cause's trace from the worker.
@@ -68,6 +71,8 @@ pub struct Effects {
     pub state: Option<Bytes>,
     /// Whether the session is waiting for something that will come as [`Stimulus::Late`].
     pub open: bool,
+    /// The trace of what caused it, where that was no record that the worker knows.
+    pub trace: Option<Trace>,
 }
 
 impl Effects {

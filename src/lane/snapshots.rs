@@ -12,7 +12,7 @@ use std::{fmt, time::Duration};
 use auren_agents::UserId;
 use bytes::Bytes;
 use redis::{
-    Client, RedisError, Script,
+    Client, ErrorKind, RedisError, Script, TlsCertificates,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
@@ -52,8 +52,26 @@ pub struct SnapshotSettings {
 
 /// Why Redis gave no answer.
 #[derive(Debug, thiserror::Error)]
-#[error("Redis: {0}")]
-pub struct SnapshotError(#[from] RedisError);
+#[error("Redis: {why}{}", next(why))]
+pub struct SnapshotError {
+    #[from]
+    why: RedisError,
+}
+
+/// What to do where Redis is there and does not take this client, or the client does not take it.
+fn next(error: &RedisError) -> &'static str {
+    let said = error.to_string();
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if says(&["invalid peer certificate", "UnknownIssuer"]) {
+        "; redis.ca_file must name the authority that signed its certificate, and redis.url a name that stands in it"
+    } else if error.kind() == ErrorKind::AuthenticationFailed || says(&["WRONGPASS", "NOAUTH"]) {
+        "; look at user and password in redis.url"
+    } else if says(&["NOPERM"]) {
+        "; its user must be allowed the commands and keys that README.md names"
+    } else {
+        ""
+    }
+}
 
 /// The snapshots of one installation.
 #[derive(Clone)]
@@ -187,13 +205,33 @@ impl Snapshots {
 }
 
 impl SnapshotSettings {
-    /// A Redis at `redis://[user:password@]host:port/[database]`, which may take so long for an answer; `prefix` stands
-    /// before every key, and what was committed is written so often.
+    /// A Redis at `redis://[user:password@]host:port/[database]`, or `rediss://` with TLS, where `authority` is who may sign
+    /// its certificate (PEM) if not whom the system trusts. It may take so long for an answer; `prefix` stands before every
+    /// key, and what was committed is written so often.
     ///
     /// # Errors
     /// [`SnapshotError`] where the address cannot be one.
-    pub fn new(url: &str, prefix: String, limit: Duration, every: Duration) -> Result<Self, SnapshotError> {
-        Ok(Self { client: Client::open(url)?, prefix, limit, every })
+    pub fn new(
+        url: &str,
+        authority: Option<Vec<u8>>,
+        prefix: String,
+        limit: Duration,
+        every: Duration,
+    ) -> Result<Self, SnapshotError> {
+        let client = if url.starts_with("rediss:") {
+            // The library takes any provider, and the process has one; a second call finds the first one's.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert: authority })
+        } else {
+            Client::open(url)
+        };
+        Ok(Self { client: client?, prefix, limit, every })
+    }
+
+    /// Where it is: never the address as it was given, a password may stand in it.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.client.get_connection_info().addr().to_string()
     }
 
     /// Asks Redis whether it answers; says its version and what it does when its memory is full.

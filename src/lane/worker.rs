@@ -33,6 +33,7 @@ use super::{
 use crate::{
     bus::{Begin, BusError, Commit, Guarantee, HAND_OVER_LIMIT, Inlet, Join, Member, SharedBus, Topic, key_partition},
     config::Role,
+    trace::{Kind, Step, Trace},
 };
 
 /// One commit is being written while a full one waits behind it; nothing more is begun then.
@@ -276,13 +277,14 @@ impl<P: Processor> Worker<P> {
             return Ok(());
         }
         let counts = batch.counts;
+        let steps = self.commit_steps(&batch);
         let (transaction, written) = batch.transaction(&self.states);
         let (sender, done) = oneshot::channel();
         if outlet.send(Commit { transaction, done: sender }).await.is_err() {
             // A commit before this one failed, and says why.
             return self.land().await.and(Err(BusError::Closed));
         }
-        self.in_flight.push(done, counts, written);
+        self.in_flight.push(done, counts, written, steps);
         self.show();
         Ok(())
     }
@@ -337,6 +339,17 @@ impl<P: Processor> Worker<P> {
             seen.partitions.sort_unstable();
         });
         self.show();
+    }
+
+    /// The commit of a batch, for the traces of what is in it.
+    fn commit_steps(&self, batch: &Batch) -> Vec<Step> {
+        let step = |trace: &Trace| {
+            let mut step = trace.step(Kind::Internal, "commit")?;
+            step.note("auren.role", self.role().name());
+            step.note("auren.records", i64::try_from(batch.counts.records).unwrap_or(i64::MAX));
+            Some(step)
+        };
+        batch.traces.iter().filter_map(step).collect()
     }
 
     fn show(&mut self) {

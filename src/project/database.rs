@@ -10,12 +10,13 @@ mod read;
 mod readers;
 mod tables;
 mod write;
+mod yardstick;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, Connection as _, PgConnection, Row as _,
-    postgres::{PgConnectOptions, PgRow},
+    postgres::{PgConnectOptions, PgRow, PgSslMode},
 };
 
 use self::readers::Connected;
@@ -24,6 +25,7 @@ pub use self::{
     read::Held,
     readers::Readers,
     write::Written,
+    yardstick::{Copied, Yardstick},
 };
 use super::{ProjectError, row::TOPICS};
 use crate::bus::{Bus, BusError, Topic, waiting};
@@ -192,6 +194,16 @@ fn options(url: &str) -> Result<(PgConnectOptions, String), ProjectError> {
     Ok((options, at))
 }
 
+/// Whether what is said to this database cannot be read on its way: it is encrypted and the server is known by its
+/// certificate, or it does not leave the machine. `false` too where this is no address of a database.
+#[must_use]
+pub fn is_private(url: &str) -> bool {
+    url.parse::<PgConnectOptions>().is_ok_and(|options| {
+        let verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull | PgSslMode::VerifyCa);
+        verified || options.get_socket().is_some() || options.get_host().starts_with('/')
+    })
+}
+
 fn split(places: impl Iterator<Item = (Topic, i32)>) -> (Vec<&'static str>, Vec<i32>) {
     places.map(|(topic, partition)| (topic.name(), partition)).unzip()
 }
@@ -208,15 +220,28 @@ fn silent(at: &str) -> ProjectError {
     ProjectError::Database { at: at.to_owned(), why: format!("no answer within {} s", ANSWER_LIMIT.as_secs()) }
 }
 
-/// What the database said. Details are left out: they may repeat what a row holds.
+/// What the database said, and what to do where it is there and does not let this client in. Details are left out: they may
+/// repeat what a row holds.
 fn failed(at: &str, error: &sqlx::Error) -> ProjectError {
-    let why = match error.as_database_error() {
+    let database = error.as_database_error();
+    let code = database.and_then(|database| database.code()).unwrap_or_default().into_owned();
+    let why = match database {
         // Messages of this class repeat what could not be read.
-        Some(database) if database.code().is_some_and(|code| code.starts_with("22")) => {
-            format!("a value was refused (SQLSTATE {})", database.code().unwrap_or_default())
+        Some(_) if code.starts_with("22") => format!("a value was refused (SQLSTATE {code})"),
+        // Nobody is let in like that.
+        Some(database) if code.starts_with("28") => {
+            format!("{}; look at user, password and sslmode of its address", database.message())
         }
         Some(database) => database.message().to_owned(),
-        None => error.to_string(),
+        None => match error.to_string() {
+            said if said.contains("certificate") => {
+                format!(
+                    "{said}; sslrootcert in its address must name the authority that signed the server's certificate, \
+                         and the address a name that stands in it"
+                )
+            }
+            said => said,
+        },
     };
     ProjectError::Database { at: at.to_owned(), why }
 }

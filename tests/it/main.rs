@@ -17,6 +17,8 @@ mod layers;
 mod project;
 mod river;
 mod sealed;
+mod secure;
 mod support;
+mod trace;
 mod vault;
 mod watchdog;

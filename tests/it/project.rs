@@ -4,11 +4,11 @@
 mod erased;
 mod killed;
 mod node;
+mod timescale;
 mod why;
 
 use std::{
-    net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
 };
@@ -26,7 +26,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::watch;
 
 use crate::support::{
-    DEADLINE, Kind, Stage, drain, keyed, mission_biometric, mission_trigger, run, service, trigger, until,
+    DEADLINE, Kind, Stage, drain, free_port, keyed, mission_biometric, mission_trigger, run, service, trigger, until,
 };
 
 /// A new database of the shared server.
@@ -221,24 +221,39 @@ pub struct Server {
     child: Child,
     folder: tempfile::TempDir,
     port: u16,
+    /// Where it speaks TLS alone: the certificates' folder.
+    certificates: Option<PathBuf>,
 }
 
 impl Server {
     pub fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let port = loop {
-            let port = rand::random_range(20_000..32_000);
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-                break port;
-            }
-        };
-        let mut server = Self { child: launch(folder.path(), port), folder, port };
+        Self::of(None)
+    }
+
+    /// One that wants TLS and a password.
+    pub fn safe(certificates: &Path) -> Self {
+        Self::of(Some(certificates.to_owned()))
+    }
+
+    fn of(certificates: Option<PathBuf>) -> Self {
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let child = launch(folder.path(), port, certificates.as_deref());
+        let mut server = Self { child, folder, port, certificates };
         server.answers();
         server
     }
 
     pub fn url(&self) -> String {
-        format!("postgres://auren@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+        match &self.certificates {
+            None => format!("postgres://auren@127.0.0.1:{}/postgres?sslmode=disable", self.port),
+            Some(folder) => self.url_with("postgres-s3cret", &folder.join("ca.pem")),
+        }
+    }
+
+    /// How one that wants TLS is reached with this password, by whom trusts this authority.
+    pub fn url_with(&self, password: &str, authority: &Path) -> String {
+        let (port, authority) = (self.port, authority.display());
+        format!("postgres://auren:{password}@127.0.0.1:{port}/postgres?sslmode=verify-full&sslrootcert={authority}")
     }
 
     /// SIGKILL; nobody is told.
@@ -249,7 +264,7 @@ impl Server {
 
     /// Runs it again on what it had written.
     pub fn again(&mut self) {
-        self.child = launch(self.folder.path(), self.port);
+        self.child = launch(self.folder.path(), self.port, self.certificates.as_deref());
         self.answers();
     }
 
@@ -268,7 +283,7 @@ impl Server {
         };
         while !answers() {
             if self.child.try_wait().unwrap().is_some() {
-                self.child = launch(self.folder.path(), self.port);
+                self.child = launch(self.folder.path(), self.port, self.certificates.as_deref());
             }
             assert!(std::time::Instant::now() < limit, "PostgreSQL does not start");
             std::thread::sleep(std::time::Duration::from_millis(50));
@@ -283,9 +298,9 @@ impl Drop for Server {
     }
 }
 
-fn launch(folder: &Path, port: u16) -> Child {
+fn launch(folder: &Path, port: u16, certificates: Option<&Path>) -> Child {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/postgres");
     let mut command = Command::new(script);
-    command.arg(folder).arg(port.to_string());
+    command.arg(folder).arg(port.to_string()).args(certificates);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }

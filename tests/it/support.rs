@@ -35,7 +35,7 @@ use auren::bus::{
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub use broker::Broker;
+pub use broker::{Broker, free_port};
 pub use ear::Ear;
 pub use line::Line;
 pub use node::{Node, signal};

@@ -164,8 +164,8 @@ start_kafka_zk() {
     launch kafka-zk "${command_line[@]}"
 }
 
-# A broker on KRaft that has not run yet: its properties, and its empty storage.
-format_kafka() {
+# A broker on KRaft that has not run yet: its properties, of which the last of a name counts, and its empty storage.
+format_kafka() { # [PROPERTIES [ARGUMENT OF THE FORMATTER...]]
     mkdir -p "$dir/kafka"
     cat >"$dir/kafka/server.properties" <<-END
 		process.roles=broker,controller
@@ -177,8 +177,9 @@ format_kafka() {
 		share.coordinator.state.topic.replication.factor=1
 		share.coordinator.state.topic.min.isr=1
 		$(common_kafka_properties "$dir/kafka/data")
+		${1-}
 	END
-    java_in kafka-4.1 256m kafka.tools.StorageTool format -t AAAAAAAAQACAAAAAAAAAAQ -c "$dir/kafka/server.properties"
+    java_in kafka-4.1 256m kafka.tools.StorageTool format -t AAAAAAAAQACAAAAAAAAAAQ -c "$dir/kafka/server.properties" "${@:2}"
     "${command_line[@]}" >"$dir/kafka-format.log" 2>&1 || {
         tail -n 20 "$dir/kafka-format.log" >&2
         fail "Kafka's storage could not be formatted"

@@ -1,6 +1,8 @@
 //! librdkafka's errors in AUREN's words.
 
 use std::{
+    net::{TcpStream, ToSocketAddrs as _},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -10,20 +12,79 @@ use rdkafka::{ClientContext, Message, consumer::ConsumerContext, error::KafkaErr
 use super::ASK_LIMIT;
 use crate::bus::{BusError, Cursor};
 
+/// How long a connection may take that only shows whether anything listens, and how many addresses are tried.
+const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+const ADDRESSES: usize = 4;
+
 /// How long to wait before a question is asked again.
 const MOVE_PAUSE: Duration = Duration::from_millis(20);
 
-/// A client whose every call says itself what went wrong, so that the client's own words about it are not repeated.
+/// A client whose every call says itself what went wrong, so that the client's own words about it are not repeated. Only
+/// why it was not let in is kept: the calls themselves say no more than that nobody answered.
 #[derive(Debug, Default)]
-pub(super) struct Quiet;
+pub(super) struct Quiet(Mutex<Option<(RDKafkaErrorCode, String)>>);
 
 impl ClientContext for Quiet {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "kafka client");
+        let Some(code) = error.rdkafka_error_code().filter(|code| tells(*code, reason)) else { return };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
     }
 }
 
 impl ConsumerContext for Quiet {}
+
+impl Quiet {
+    /// Why the brokers do not answer this client.
+    pub(super) fn unreachable(&self, brokers: &str, error: &KafkaError) -> BusError {
+        let what = format!("Kafka at {brokers}");
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some((code, reason)) => BusError::NotLetIn { what, why: plain(&reason), next: next(code, &reason) },
+            None if answers(brokers) => {
+                let hint = "although something listens there; if it wants TLS, kafka.security_protocol must say so";
+                BusError::Unreachable { what, why: format!("{}, {hint}", words(error)) }
+            }
+            None => unreachable(brokers, error),
+        }
+    }
+}
+
+/// Whether anything takes connections at one of the addresses.
+fn answers(brokers: &str) -> bool {
+    let addresses = brokers.split(',').filter_map(|broker| broker.trim().to_socket_addrs().ok()).flatten();
+    addresses.take(ADDRESSES).any(|address| TcpStream::connect_timeout(&address, CONNECT_LIMIT).is_ok())
+}
+
+/// Whether this is why a client is not let in.
+fn tells(code: RDKafkaErrorCode, reason: &str) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL
+    ) || reason.contains("security.protocol")
+}
+
+/// The client's words without its own name of the connection and the time that it took.
+fn plain(reason: &str) -> String {
+    let words = reason.split_once("]: ").map_or(reason, |(_, words)| words);
+    words.split(" (after ").next().unwrap_or(words).trim().to_owned()
+}
+
+/// What to do where a client is not let in.
+fn next(code: RDKafkaErrorCode, reason: &str) -> &'static str {
+    match code {
+        RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed => {
+            "look at kafka.sasl_mechanism, kafka.username and kafka.password, and whether the cluster knows this user"
+        }
+        _ if reason.contains("verify failed") || reason.contains("could not be verified") => {
+            "kafka.ca_file must name the authority that signed the brokers' certificates, and kafka.brokers a name that \
+             stands in them"
+        }
+        _ => {
+            "look at kafka.security_protocol, which must be that of the listener, and at kafka.ca_file, \
+             kafka.certificate_file and kafka.key_file"
+        }
+    }
+}
 
 pub(super) fn unreachable(brokers: &str, error: &KafkaError) -> BusError {
     BusError::Unreachable { what: format!("Kafka at {brokers}"), why: words(error) }

@@ -74,7 +74,8 @@ fn overrides(settings: &KafkaSettings) -> Vec<Override> {
 fn configs<'a>(settings: &KafkaSettings, names: impl Iterator<Item = &'a str>, runtime: &Handle) -> Configs {
     let names: Vec<_> = names.collect();
     let asked: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-    let admin: Result<AdminClient<errors::Quiet>, _> = settings.client(&[]).create_with_context(errors::Quiet);
+    let admin: Result<AdminClient<errors::Quiet>, _> =
+        settings.client(&[]).create_with_context(errors::Quiet::default());
     let options = AdminOptions::new().request_timeout(Some(LIMIT));
     let answer = admin.and_then(|admin| runtime.block_on(admin.describe_configs(&asked, &options)));
     match answer {

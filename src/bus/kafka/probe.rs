@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use rdkafka::{
@@ -17,6 +18,9 @@ use super::{
     facts, holders,
 };
 use crate::bus::{BusError, Holder, Topic, TopicInfo};
+
+/// Events of the client that are looked at for why nobody answers.
+const EVENTS: usize = 1000;
 
 /// Asks the brokers. It sees uncommitted records: where the log ends is asked of it.
 pub(super) struct Probe {
@@ -34,16 +38,20 @@ impl std::fmt::Debug for Probe {
 
 impl Probe {
     pub(super) fn new(settings: Arc<KafkaSettings>) -> Result<Self, BusError> {
+        let group = format!("{}auren-probe", settings.prefix);
         let consumer: BaseConsumer<Quiet> = settings
-            .client(&[("group.id", "auren-probe"), ("isolation.level", "read_uncommitted")])
-            .create_with_context(Quiet)
+            .client(&[("group.id", &group), ("isolation.level", "read_uncommitted")])
+            .create_with_context(Quiet::default())
             .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
         Ok(Self { settings, consumer: Aside::new(consumer), seen: Mutex::default() })
     }
 
     fn metadata(&self) -> Result<Metadata, BusError> {
-        let metadata = self.consumer.fetch_metadata(None, ASK_LIMIT);
-        metadata.map_err(|error| errors::unreachable(&self.settings.brokers, &error))
+        self.consumer.fetch_metadata(None, ASK_LIMIT).map_err(|error| {
+            // What went wrong on the way is among the client's events.
+            (0..EVENTS).take_while(|_| self.consumer.poll(Duration::ZERO).is_some()).for_each(drop);
+            self.consumer.context().unreachable(&self.settings.brokers, &error)
+        })
     }
 
     /// The topics that exist.

@@ -61,9 +61,10 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
     let partitions = probe.partitions(read.topic, &read.partitions)?;
     // A bounded read ends with a fetch that finds nothing: that one must not wait for more.
     let patience = if read.until == ReadUntil::End { "10" } else { "500" };
+    let group = format!("{}auren-reader", settings.prefix);
     let consumer: Alone = settings
         .client(&[
-            ("group.id", "auren-reader"),
+            ("group.id", &group),
             ("enable.auto.commit", "false"),
             ("isolation.level", "read_committed"),
             ("enable.partition.eof", "true"),
@@ -72,7 +73,7 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
             ("fetch.queue.backoff.ms", "10"),
             ("fetch.wait.max.ms", patience),
         ])
-        .create_with_context(errors::Quiet)
+        .create_with_context(errors::Quiet::default())
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
     // The reader hears of the end at once, and not after the client has closed.
     let consumer = Aside::new(consumer);

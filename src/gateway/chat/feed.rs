@@ -18,6 +18,8 @@ use crate::gateway::server::told as told_to_end;
 use crate::{
     bus::{BusError, Cursor, Read, ReadFrom, ReadUntil, Record, SharedBus, Topic, key_partition},
     config::ChatSection,
+    trace::Trace,
+    wire::TRACEPARENT,
 };
 
 /// The pause after the log could not be read.
@@ -28,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Told {
     pub(super) cursor: Cursor,
     pub(super) event: Arc<ConversationEvent>,
+    pub(super) trace: Option<Trace>,
 }
 
 /// What listeners hear from.
@@ -241,5 +244,6 @@ pub(super) fn told(record: &Record, user: &str) -> Option<Told> {
     let event: ConversationEvent = events::parse(record.payload.as_deref()?)
         .inspect_err(|why| tracing::warn!(cursor = %record.cursor(), %why, "no conversation event, passed over"))
         .ok()?;
-    (event.user_id.as_str() == user).then(|| Told { cursor: record.cursor(), event: Arc::new(event) })
+    let trace = Trace::named(record.header(TRACEPARENT));
+    (event.user_id.as_str() == user).then(|| Told { cursor: record.cursor(), event: Arc::new(event), trace })
 }

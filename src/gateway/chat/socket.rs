@@ -22,6 +22,7 @@ use crate::{
     client,
     gateway::{server::told, tokens::Person},
     provisional::{News, Onlooker},
+    trace::{self, Kind},
     wire,
 };
 
@@ -178,7 +179,9 @@ impl Session<'_> {
                     let withdrawn = self.onlooker.settle(&told.event);
                     self.tell_provisional(withdrawn).await?;
                     let (cursor, prev) = (told.cursor.to_string(), self.behind.to_string());
+                    let frame = told.trace.as_ref().and_then(|trace| trace.step(Kind::Producer, "frame"));
                     self.say(&ServerFrame::Event { cursor: &cursor, prev: &prev, event: &told.event }).await?;
+                    drop(frame);
                     self.behind = Behind { partition: told.cursor.partition, next: told.cursor.offset + 1 };
                     self.chat.stats.event();
                     if begun.elapsed() > TELL_LIMIT {
@@ -257,7 +260,9 @@ impl Session<'_> {
                 (None, InboxRecord { event_id, user_id: user, action, client_id: None, timestamp: now })
             }
         };
-        self.waiting.push_back(Waiting { client_id, record: wire::outgoing(&record) });
+        let trace = trace::step(None, Kind::Server, || "chat frame".into()).map(|step| step.place().header());
+        let record = wire::traced(wire::outgoing(&record), trace.as_deref());
+        self.waiting.push_back(Waiting { client_id, record });
         Ok(())
     }
 

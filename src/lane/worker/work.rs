@@ -19,6 +19,7 @@ use crate::{
         dead_letter::dead_letter,
         refusal::{Envelope, envelope, moved, user_of},
     },
+    trace::{self, Kind, Step, Trace},
     wire::TRACEPARENT,
 };
 
@@ -91,9 +92,18 @@ impl<P: Processor> Worker<P> {
         if let Some(refusal) = self.parked.refuses(user, Instant::now) {
             return Err(refusal);
         }
-        let input = Input { topic: record.topic, cursor: record.cursor(), written_ms: record.timestamp_ms, payload };
-        let trace = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
-        let end = self.stimulate(user, record.partition, Stimulus::Record(input), trace, batch).await;
+        let came = record.header(TRACEPARENT).filter(|trace| trace.len() <= TRACE_MAX);
+        let mut step = self.step(record, came);
+        let trace = step.as_ref().map(Step::place);
+        // What follows is named after this step, or after what the record was where nobody tells of it.
+        let goes_on = trace.as_ref().map(Trace::header);
+        batch.traces.extend(trace.clone());
+        let (topic, cursor, written_ms) = (record.topic, record.cursor(), record.timestamp_ms);
+        let input = Stimulus::Record(Input { topic, cursor, written_ms, payload, trace });
+        let end = self.stimulate(user, record.partition, input, goes_on.as_deref().or(came), batch).await;
+        if let (Err(refusal), Some(step)) = (&end, &mut step) {
+            step.failed(refusal.class);
+        }
         match &end {
             Ok(()) if self.parked.went_well(user) => {
                 tracing::info!(role = self.role().name(), partition = record.partition, "a user is no longer parked");
@@ -105,6 +115,17 @@ impl<P: Processor> Worker<P> {
             _ => {}
         }
         end
+    }
+
+    /// The work on a record, where it is traced.
+    fn step(&self, record: &Record, traceparent: Option<&str>) -> Option<Step> {
+        let name = || format!("{} {}", self.role().name(), record.topic).into();
+        let mut step = trace::step(traceparent, Kind::Consumer, name)?;
+        step.note("auren.role", self.role().name());
+        step.note("messaging.destination.name", record.topic.name());
+        step.note("messaging.destination.partition.id", record.partition.to_string());
+        step.note("messaging.kafka.offset", record.offset);
+        Some(step)
     }
 
     /// Works what came late for a user, and whatever else has come late meanwhile.

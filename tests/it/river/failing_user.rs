@@ -79,7 +79,7 @@ impl Handler<Stimulus<()>> for Session {
             Stimulus::Late(()) => vec![keyed(Topic::Triggers, self.user.as_str(), "at last")],
             Stimulus::Resumed => Vec::new(),
         };
-        let effects = Effects { outputs, state: Some(Bytes::copy_from_slice(&[self.turns])), open };
+        let effects = Effects { outputs, state: Some(Bytes::copy_from_slice(&[self.turns])), open, trace: None };
         AtomicResponse::new(Box::pin(actix::fut::ready(Ok(effects))))
     }
 }

@@ -20,16 +20,33 @@ pub struct Broker {
     child: Child,
     folder: tempfile::TempDir,
     ports: [u16; 2],
+    /// Where there is one that speaks TLS alone: the certificates' folder, and the port where everybody may everything.
+    safe: Option<(PathBuf, u16)>,
 }
 
 impl Broker {
     /// An empty broker that answers.
     pub fn start() -> Self {
+        Self::of(None)
+    }
+
+    /// An empty broker that wants TLS and a password.
+    pub fn safe(certificates: &Path) -> Self {
+        Self::of(Some((certificates.to_owned(), free_port())))
+    }
+
+    fn of(safe: Option<(PathBuf, u16)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ports = [free_port(), free_port()];
-        let broker = Self { child: launch(folder.path(), ports), folder, ports };
+        let broker = Self { child: launch(folder.path(), ports, safe.as_ref()), folder, ports, safe };
         broker.answers();
         broker
+    }
+
+    /// Where everybody may everything, of one that wants a password elsewhere.
+    pub fn inside(&self) -> String {
+        let (_, port) = self.safe.as_ref().expect("only a safe broker has an inside");
+        format!("127.0.0.1:{port}")
     }
 
     pub fn address(&self) -> String {
@@ -44,7 +61,7 @@ impl Broker {
 
     /// Runs it again on what it had written.
     pub fn again(&mut self) {
-        self.child = launch(self.folder.path(), self.ports);
+        self.child = launch(self.folder.path(), self.ports, self.safe.as_ref());
     }
 
     /// From now on connections to it stay open and nobody answers, as when a network swallows packets.
@@ -60,7 +77,8 @@ impl Broker {
     fn answers(&self) {
         let limit = Instant::now() + START;
         run(async {
-            let bus = KafkaBus::new(settings(self.address())).unwrap();
+            let address = if self.safe.is_some() { self.inside() } else { self.address() };
+            let bus = KafkaBus::new(settings(address)).unwrap();
             while let Err(error) = bus.topics().await {
                 assert!(Instant::now() < limit, "{error}\n{}", std::fs::read_to_string(self.log()).unwrap());
             }
@@ -79,16 +97,19 @@ impl Drop for Broker {
     }
 }
 
-fn launch(folder: &Path, ports: [u16; 2]) -> Child {
+fn launch(folder: &Path, ports: [u16; 2], safe: Option<&(PathBuf, u16)>) -> Child {
     let log = || File::options().create(true).append(true).open(folder.join("broker.log")).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/broker");
     let mut command = Command::new(script);
     command.arg(folder).args(ports.map(|port| port.to_string()));
+    if let Some((certificates, port)) = safe {
+        command.arg(certificates).arg(port.to_string());
+    }
     command.stdin(Stdio::null()).stdout(log()).stderr(log()).spawn().unwrap()
 }
 
 /// A port below those that the system gives to clients: one of them could take a broker's place while it is away.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     loop {
         let port = rand::random_range(20_000..32_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

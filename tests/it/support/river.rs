@@ -39,7 +39,11 @@ impl River {
 
     /// All topics but these, which the test creates itself.
     pub async fn without(kind: Kind, topics: &[Topic]) -> Self {
-        let stage = Stage::open(kind).await;
+        Self::on(Stage::open(kind).await, topics).await
+    }
+
+    /// On an empty stage: all topics but these, which the test creates itself.
+    pub async fn on(stage: Stage, topics: &[Topic]) -> Self {
         let created: Vec<_> = Topic::ALL.iter().copied().filter(|topic| !topics.contains(topic)).collect();
         stage.create(&created, 2).await;
         let mut config = Config::default();
