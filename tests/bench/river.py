@@ -78,9 +78,13 @@ class Cluster:
 
 def worked(group, topic):
     """How many records of a topic a group has committed."""
-    from confluent_kafka import TopicPartition
+    from confluent_kafka import KafkaException, TopicPartition
 
-    places = group.committed([TopicPartition(topic, place) for place in range(PARTITIONS)], timeout=10)
+    try:
+        places = group.committed([TopicPartition(topic, place) for place in range(PARTITIONS)], timeout=10)
+    except KafkaException:
+        # Its coordinator is not there yet.
+        return 0
     return sum(max(0, place.offset) for place in places)
 
 
@@ -162,7 +166,7 @@ def latency(cluster, contestant, prefix, rate, seconds, users):
         if record is None:
             kit.fail("the end of the events cannot be found")
         at_end.add(record.partition())
-    producer = Producer({"bootstrap.servers": cluster.address, "partitioner": "murmur2_random", "log_level": QUIET})
+    producer = Producer({"bootstrap.servers": cluster.address, "partitioner": "murmur2_random", "linger.ms": 0, "log_level": QUIET})
     tally, sent, took, total = Tally(contestant), {}, [], rate * seconds
     began = time.perf_counter()
     limit = began + seconds + 30

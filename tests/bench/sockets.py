@@ -36,8 +36,7 @@ def servers(options):
         ("AUREN gateway", "auren", auren),
         ("Centrifuge, defaults", "centrifuge", [*centrifuge, "defaults"]),
         ("Centrifuge, tuned", "centrifuge", [*centrifuge, "tuned"]),
-        ("Socket.IO, defaults", "socketio", [*socketio, "defaults"]),
-        ("Socket.IO, tuned", "socketio", [*socketio, "tuned"]),
+        ("Socket.IO", "socketio", socketio),
     ]
 
 
@@ -47,7 +46,7 @@ def once(options, server, folder):
     folder.mkdir()
     process = kit.Process(name, [str(part).replace("{port}", str(port)) for part in command], folder)
     kit.wait_for(f"answer of {name}", lambda: kit.answers(port), 30, process)
-    settle = 1 if options.quick else 5
+    settle = 1 if options.quick else 4
     time.sleep(min(settle, 2))
     before, began = process.rss(), time.monotonic()
     client = kit.Process("opener", [options.opener, kind, f"127.0.0.1:{port}", options.sockets, SECRET], folder)

@@ -1,10 +1,10 @@
 // A chat server on Socket.IO: who connects is signed in by a JSON Web Token and is in a room of their own.
 //
-//     node server.js PORT SECRET defaults|tuned
+//     node server.js PORT SECRET
 import jwt from "jsonwebtoken";
 import { Server } from "socket.io";
 
-const [port, secret, settings] = process.argv.slice(2);
+const [port, secret] = process.argv.slice(2);
 const io = new Server(Number(port), { serveClient: false });
 
 io.use((socket, next) => {
@@ -18,9 +18,7 @@ io.use((socket, next) => {
 });
 io.on("connection", (socket) => socket.join(socket.data.user));
 
-if (settings === "tuned") {
-  // Its documentation's advice on memory: the first HTTP request of each session need not be kept.
-  io.engine.on("connection", (raw) => {
-    raw.request = null;
-  });
-}
+// Its documentation's advice on memory: the first HTTP request of each session need not be kept.
+io.engine.on("connection", (raw) => {
+  raw.request = null;
+});
