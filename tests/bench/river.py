@@ -22,10 +22,10 @@ QUIET = 2
 class Cluster:
     """A broker of our own, and everything that is asked of it from outside."""
 
-    def __init__(self, folder, auren):
+    def __init__(self, folder, auren, partitions=PARTITIONS):
         from confluent_kafka.admin import AdminClient
 
-        self.folder, self.auren = folder, auren
+        self.folder, self.auren, self.partitions = folder, auren, partitions
         (folder / "broker").mkdir()
         port, controller = kit.free_port(), kit.free_port()
         command = [kit.ROOT / "tests/services/broker", folder / "broker", port, controller]
@@ -35,7 +35,7 @@ class Cluster:
         self.admin = AdminClient({"bootstrap.servers": self.address, "log_level": QUIET})
 
     def call(self, prefix, *arguments):
-        flags = ["--brokers", self.address, "--set", f"kafka.prefix={prefix}", "--set", f"topics.partitions={PARTITIONS}"]
+        flags = ["--brokers", self.address, "--set", f"kafka.prefix={prefix}", "--set", f"topics.partitions={self.partitions}"]
         kit.called([self.auren, *flags, *map(str, arguments)], self.folder)
 
     def prepare(self, prefix, triggers, users):
@@ -47,7 +47,8 @@ class Cluster:
         topic = ConfigResource(ConfigResource.Type.TOPIC, f"{prefix}conversations.events", incremental_configs=[stamp])
         for done in self.admin.incremental_alter_configs([topic]).values():
             done.result()
-        self.call(prefix, "bench", "contestant", "fill", "--triggers", triggers, "--users", users)
+        sizes = ["--triggers", triggers, "--users", users, "--partitions", self.partitions]
+        self.call(prefix, "bench", "contestant", "fill", *sizes)
 
     def forget(self, prefix):
         names = [name for name in self.admin.list_topics(timeout=10).topics if name.startswith(prefix)]
@@ -72,16 +73,16 @@ class Cluster:
             "log_level": QUIET,
             "fetch.wait.max.ms": 100,
         })
-        consumer.assign([TopicPartition(topic, place, begin) for place in range(PARTITIONS)])
+        consumer.assign([TopicPartition(topic, place, begin) for place in range(self.partitions)])
         return consumer
 
 
-def worked(group, topic):
+def worked(group, topic, partitions):
     """How many records of a topic a group has committed."""
     from confluent_kafka import KafkaException, TopicPartition
 
     try:
-        places = group.committed([TopicPartition(topic, place) for place in range(PARTITIONS)], timeout=10)
+        places = group.committed([TopicPartition(topic, place) for place in range(partitions)], timeout=10)
     except KafkaException:
         # Its coordinator is not there yet.
         return 0
@@ -121,7 +122,7 @@ def count(cluster, contestant, topic, triggers):
 
     tally, moments, ended = Tally(contestant), {}, set()
     reader = cluster.reader(topic, OFFSET_BEGINNING)
-    while len(ended) < PARTITIONS:
+    while len(ended) < cluster.partitions:
         for record in reader.consume(10_000, timeout=1):
             if record.error():
                 if record.error().code() != KafkaError._PARTITION_EOF:
@@ -161,7 +162,7 @@ def latency(cluster, contestant, prefix, rate, seconds, users):
 
     reader = cluster.reader(f"{prefix}conversations.events", OFFSET_END)
     at_end = set()
-    while len(at_end) < PARTITIONS:
+    while len(at_end) < cluster.partitions:
         record = reader.poll(10)
         if record is None:
             kit.fail("the end of the events cannot be found")
@@ -198,18 +199,22 @@ def build(options):
     options.streams = kit.maven("streams")
 
 
+def ours(cluster, part, users):
+    flags = ["--brokers", cluster.address, "--set", "kafka.prefix={prefix}", "--set", "log.level=warn"]
+    sizes = ["--users", users, "--partitions", cluster.partitions, "--max-batch", 5000]
+    return [cluster.auren, *flags, "bench", "contestant", part, *sizes]
+
+
 def contestants(cluster, options):
     """Name, triggers of a round, consumer group, and how to start it; the prefix is put in the place of {prefix}."""
     venv, address = kit.CACHE / "venv/bin/python", cluster.address
-    auren = [options.auren, "--brokers", address, "--set", "kafka.prefix={prefix}", "--set", "log.level=warn"]
-    ours = [*auren, "bench", "contestant"]
-    sizes = ["--users", options.users, "--partitions", PARTITIONS, "--max-batch", 5000]
+    hub, loop = (ours(cluster, part, options.users) for part in ("hub", "passthrough"))
     python = [venv, kit.HERE / "autogen/river.py"]
     java = ["java", "-Xmx1g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", options.streams, "River", address]
     many, some, few = options.triggers, options.triggers // 2, options.triggers // 25
     return [
-        ("AUREN hub", many, "{prefix}auren-converse", [*ours, "hub", *sizes]),
-        ("bare rdkafka loop", many, "{prefix}auren-bench", [*ours, "passthrough", *sizes]),
+        ("AUREN hub", many, "{prefix}auren-converse", hub),
+        ("bare rdkafka loop", many, "{prefix}auren-bench", loop),
         ("Kafka Streams", many, "{prefix}streams", [*java, "{prefix}", "memory"]),
         ("Python", some, "{prefix}python", [*python, "plain", address, "{prefix}", 5000]),
         ("AutoGen publish", few, "{prefix}python", [*python, "publish", address, "{prefix}", 500]),
@@ -217,14 +222,14 @@ def contestants(cluster, options):
     ]
 
 
-def once(cluster, options, contestant, prefix):
+def backlog(cluster, contestant, prefix, users):
+    """Fills topics, has them worked, and counts; the process goes on."""
     name, triggers, group, command = contestant
-    cluster.prepare(prefix, triggers, options.users)
-    command = [str(part).replace("{prefix}", prefix) for part in command]
-    group, topic = group.replace("{prefix}", prefix), f"{prefix}triggers.detected"
-    process = kit.Process(name, command, cluster.folder)
-    looking = cluster.group(group)
-    kit.wait_for(f"{name} at the end of its triggers", lambda: worked(looking, topic) >= triggers, 240, process)
+    cluster.prepare(prefix, triggers, users)
+    process = kit.Process(name, [str(part).replace("{prefix}", prefix) for part in command], cluster.folder)
+    topic, looking = f"{prefix}triggers.detected", cluster.group(group.replace("{prefix}", prefix))
+    at_end = lambda: worked(looking, topic, cluster.partitions) >= triggers
+    kit.wait_for(f"{name} at the end of its triggers", at_end, 240, process)
     looking.close()
     warm, last, events = count(cluster, name, f"{prefix}conversations.events", triggers)
     done = max(events, 1) / 2
@@ -235,7 +240,12 @@ def once(cluster, options, contestant, prefix):
         "rss": process.rss() / 2**20,
     }
     figures["cpu"] = figures["cpu_own"] + figures["cpu_broker"]
-    took = latency(cluster, name, prefix, options.rate, options.seconds, options.users)
+    return process, figures
+
+
+def once(cluster, options, contestant, prefix):
+    process, figures = backlog(cluster, contestant, prefix, options.users)
+    took = latency(cluster, contestant[0], prefix, options.rate, options.seconds, options.users)
     figures["p50"], figures["p99"] = percentile(took, 0.5), percentile(took, 0.99)
     process.end()
     cluster.forget(prefix)
