@@ -3,6 +3,7 @@
 import atexit
 import ctypes
 import os
+import random
 import shutil
 import signal
 import socket
@@ -87,9 +88,15 @@ def npm(name):
 
 
 def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    """Below those that the kernel gives to clients, so that none of them takes it in the meantime."""
+    for port in random.sample(range(21_000, 32_000), 100):
+        with socket.socket() as one:
+            try:
+                one.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    fail("no free port between 21000 and 32000")
 
 
 def wait_for(what, happened, seconds, process=None):

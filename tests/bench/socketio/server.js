@@ -1,11 +1,13 @@
 // A chat server on Socket.IO: who connects is signed in by a JSON Web Token and is in a room of their own.
 //
 //     node server.js PORT SECRET
+import { createServer } from "node:http";
 import jwt from "jsonwebtoken";
 import { Server } from "socket.io";
 
 const [port, secret] = process.argv.slice(2);
-const io = new Server(Number(port), { serveClient: false });
+const http = createServer();
+const io = new Server(http, { serveClient: false });
 
 io.use((socket, next) => {
   try {
@@ -22,3 +24,5 @@ io.on("connection", (socket) => socket.join(socket.data.user));
 io.engine.on("connection", (raw) => {
   raw.request = null;
 });
+
+http.listen(Number(port), "127.0.0.1");
