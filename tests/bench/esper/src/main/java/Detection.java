@@ -25,7 +25,7 @@ public final class Detection {
         long began = System.nanoTime();
         timed.of(nights);
         double seconds = (System.nanoTime() - began) / 1e9;
-        long events = (long) users * nights;
+        long events = (long) users * (nights + 1);
         System.gc();
         Runtime memory = Runtime.getRuntime();
         System.out.printf(Locale.ROOT, "{\"events\": %d, \"rate\": %.1f, \"triggers\": %d, \"bytes\": %d}%n", events,
@@ -83,6 +83,10 @@ public final class Detection {
 
         void of(int nights) {
             EPEventService service = runtime.getEventService();
+            // A first night of everybody, below all thresholds: a row may begin with the next one.
+            for (String user : users) {
+                service.sendEventBean(new Night(user, 0), "Night");
+            }
             for (int day = 0; day < nights; day++) {
                 for (int user = 0; user < users.length; user++) {
                     double severity = (mixed(user ^ (long) day << 32) >>> 58) / 63.0;
@@ -92,14 +96,13 @@ public final class Detection {
         }
     }
 
-    /** As its documentation has it: a pattern per rule, partitioned by user; it matches once in a row of such nights. */
+    /** As its documentation has it: a pattern per rule, partitioned by user; a row of such nights follows one that is not. */
     static final String IN_A_ROW = """
             @name('rule$rule') select * from Night match_recognize (
               partition by user
               measures C.user as user, C.severity as severity
-              pattern (A B C)
-              define A as A.severity >= $t and (prev(A.severity, 1) is null or prev(A.severity, 1) < $t),
-                B as B.severity >= $t, C as C.severity >= $t
+              pattern (X A B C)
+              define X as X.severity < $t, A as A.severity >= $t, B as B.severity >= $t, C as C.severity >= $t
             );
             """;
 
