@@ -49,7 +49,7 @@ CONTESTANTS = {"AUREN": auren, "Esper, pattern": esper("pattern"), "Esper, share
 
 def run(options, folder):
     rounds = {(name, rules): [] for rules in RULES for name in CONTESTANTS}
-    people = {rules: options.users if rules < 100 else max(1, options.users // 10) for rules in RULES}
+    people = {rules: options.users if rules < 100 else max(1, options.users // 20) for rules in RULES}
     for turn in range(options.rounds):
         for rules in RULES:
             found = set()
