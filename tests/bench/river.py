@@ -216,6 +216,7 @@ def contestants(cluster, options):
         ("AUREN hub", many, "{prefix}auren-converse", hub),
         ("bare rdkafka loop", many, "{prefix}auren-bench", loop),
         ("Kafka Streams", many, "{prefix}streams", [*java, "{prefix}", "memory"]),
+        ("Kafka Streams, 10 ms", many, "{prefix}streams", [*java, "{prefix}", "memory", "commit.interval.ms=10"]),
         ("Python", some, "{prefix}python", [*python, "plain", address, "{prefix}", 5000]),
         ("AutoGen publish", few, "{prefix}python", [*python, "publish", address, "{prefix}", 500]),
         ("AutoGen send", few, "{prefix}python", [*python, "send", address, "{prefix}", 500]),
