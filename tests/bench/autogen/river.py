@@ -89,6 +89,7 @@ async def run(worker, brokers, prefix, batch):
         "bootstrap.servers": brokers,
         "transactional.id": f"{prefix}python",
         "partitioner": "murmur2_random",
+        "linger.ms": 0,
         "queue.buffering.max.messages": 1_000_000,
     })
     producer.init_transactions()
@@ -109,6 +110,9 @@ async def run(worker, brokers, prefix, batch):
         for record in records:
             ends[record.partition()] = record.offset() + 1
         offsets = [TopicPartition(f"{prefix}triggers.detected", place, end) for place, end in ends.items()]
+        # A commit that finds events under way waits for them in long steps.
+        while len(producer):
+            producer.poll(0.001)
         producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
         producer.commit_transaction()
 
