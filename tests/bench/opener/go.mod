@@ -1,0 +1,3 @@
+module auren/bench/opener
+
+go 1.24

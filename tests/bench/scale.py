@@ -1,0 +1,85 @@
+"""Scale: the hub alone, with more users and with more partitions, and how long it takes to come back with their states.
+
+Not a comparison: these are the figures that CAPACITY.md counts with. One round.
+"""
+
+import json
+import signal
+import time
+
+import kit
+import river
+from kit import number, say, table
+
+# Users, partitions.
+CASES = ((1_000, 12), (1_000_000, 12), (100_000, 12), (100_000, 48), (100_000, 192))
+TINY = ((100, 2), (1_000, 2), (1_000, 4))
+
+
+def build(options):
+    pass
+
+
+def comes_back(cluster, command, prefix, users):
+    """Seconds from the start of a killed hub until a user of every partition has been answered."""
+    from confluent_kafka import OFFSET_END, Producer
+
+    reader = cluster.reader(f"{prefix}conversations.events", OFFSET_END)
+    producer = Producer({"bootstrap.servers": cluster.address, "partitioner": "murmur2_random", "linger.ms": 0})
+    for number_ in range(users, users + 40 * cluster.partitions):
+        one = river.trigger(number_, users)
+        producer.produce(f"{prefix}triggers.detected", json.dumps(one), one["user_id"])
+    producer.flush()
+    began, answered = time.monotonic(), set()
+    process = kit.Process("hub again", command, cluster.folder)
+    while len(answered) < cluster.partitions:
+        record = reader.poll(0.1)
+        if record is not None and not record.error():
+            answered.add(record.partition())
+        if time.monotonic() - began > 120:
+            kit.fail(f"{len(answered)} of {cluster.partitions} partitions are answered for after 120 s")
+    took = time.monotonic() - began
+    reader.close()
+    process.end()
+    return took
+
+
+def run(options, folder):
+    rows, cases = [], TINY if options.quick else CASES
+    # As many triggers whatever the users: one each of the most.
+    triggers = max(options.triggers, *(users for users, _ in cases))
+    for number_, (users, partitions) in enumerate(cases):
+        place = folder / str(number_)
+        place.mkdir()
+        cluster = river.Cluster(place, options.auren, partitions)
+        prefix = "s."
+        command = river.ours(cluster, "hub", users)
+        hub = ("AUREN hub", triggers, "{prefix}auren-converse", command)
+        process, figures = river.backlog(cluster, hub, prefix, users)
+        process.end(signal.SIGKILL)
+        again = [str(part).replace("{prefix}", prefix) for part in command]
+        figures["back"] = comes_back(cluster, again, prefix, users)
+        rows.append({"users": users, "partitions": partitions, "triggers": triggers, **figures})
+        say(f"scale: {rows[-1]}")
+        cluster.broker.end(signal.SIGKILL)
+    return {"rows": rows}
+
+
+def markdown(result):
+    head = ["users", "partitions", "triggers", "triggers/s", "CPU µs per trigger, its own", "the broker's", "RSS MiB", "killed and back, s"]
+    rows = [
+        [number(row["users"]), str(row["partitions"]), number(row["triggers"]), number(row["rate"]), number(row["cpu_own"], 1),
+         number(row["cpu_broker"], 1), number(row["rss"]), number(row["back"], 1)]
+        for row in result["rows"]
+    ]
+    return table(head, rows)
+
+
+def goals(result):
+    few, many = result["rows"][0], result["rows"][1]
+    grows = many["cpu_own"] / few["cpu_own"] - 1
+    return [(f"cost per event, {number(few['users'])} → {number(many['users'])} users", "≤ 15 % more", f"{number(100 * grows)} %", grows <= 0.15)]
+
+
+def charts(result):
+    return []
