@@ -129,7 +129,8 @@ impl KafkaBus {
     /// A bus on the cluster that the settings name. It connects when it is first used.
     ///
     /// # Errors
-    /// A property that librdkafka does not know, a value it does not take, or a group protocol that cannot be worked with.
+    /// A property that librdkafka does not know, a value it does not take, a group protocol that cannot be worked with, or
+    /// TLS where this was built without it (feature `kafka-tls`).
     pub fn new(settings: KafkaSettings) -> Result<Self, BusError> {
         if let Some(protocol) = settings.properties.get("group.protocol").filter(|protocol| *protocol != "classic") {
             return Err(BusError::Refused {
@@ -137,6 +138,15 @@ impl KafkaBus {
                 // The new protocol turns whoever comes back away until the broker has given the old one up.
                 why: "a member that comes back under its name must take over at once, as it does in classic groups; \
                       take it out"
+                    .to_owned(),
+            });
+        }
+        let secure = settings.properties.get("security.protocol").is_some_and(|protocol| protocol.contains("ssl"));
+        if secure && !cfg!(feature = "kafka-tls") {
+            return Err(BusError::Refused {
+                what: "TLS to Kafka".to_owned(),
+                why: "this program was built without it; build it with `--features kafka-tls`, which needs OpenSSL's \
+                      headers (Debian: libssl-dev pkg-config)"
                     .to_owned(),
             });
         }

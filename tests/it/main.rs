@@ -17,6 +17,7 @@ mod layers;
 mod project;
 mod river;
 mod sealed;
+#[cfg(feature = "kafka-tls")]
 mod secure;
 mod support;
 mod trace;

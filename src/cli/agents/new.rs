@@ -118,15 +118,17 @@ impl Source {
     /// The lines of Cargo.toml that name it.
     fn dependencies(&self) -> String {
         let text = |text: &str| toml::Value::from(text).to_string();
+        // The hub of one's own has what this one has.
+        let features = if cfg!(feature = "kafka-tls") { ", features = [\"kafka-tls\"]" } else { "" };
         match self {
             Self::Folder(folder) => format!(
-                "auren = {{ path = {} }}\nauren-agents = {{ path = {} }}\n",
+                "auren = {{ path = {}{features} }}\nauren-agents = {{ path = {} }}\n",
                 text(&folder.to_string_lossy()),
                 text(&folder.join("agents").to_string_lossy())
             ),
             Self::Git(url) => {
                 let url = text(url);
-                format!("auren = {{ git = {url} }}\nauren-agents = {{ git = {url} }}\n")
+                format!("auren = {{ git = {url}{features} }}\nauren-agents = {{ git = {url} }}\n")
             }
         }
     }
