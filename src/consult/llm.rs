@@ -9,7 +9,7 @@ mod prompt;
 
 use std::{fmt, sync::Arc};
 
-use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult, Text};
+use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult, Text, care};
 use serde_json::{Map, Value};
 
 use self::completion::Completion;
@@ -95,7 +95,11 @@ impl Agent for LlmAgent {
     }
 
     async fn consult(&self, consult: Consult) -> Result<Advice, AgentError> {
-        telling::asked(&consult, true, self.ask(&consult)).await
+        match care::first(&consult) {
+            Some(advice) => Ok(advice),
+            // Its words have been looked at; the model's name, which is said with them, is the operator's.
+            None => telling::asked(&consult, false, self.ask(&consult)).await,
+        }
     }
 }
 
