@@ -107,7 +107,7 @@ async fn pages(args: &Args, yardstick: &mut Yardstick) -> anyhow::Result<Vec<Dur
     let mut after: Option<Place> = None;
     let mut user = String::new();
     for number in 0..args.pages {
-        if number % IN_A_ROW == 0 {
+        if number.is_multiple_of(IN_A_ROW) {
             user = format!("u-{}", rand::random_range(0..args.people));
             after = None;
         }
@@ -126,7 +126,7 @@ fn records(count: usize) -> Vec<Record> {
     let mut offsets = [0_i64; 2];
     let record = |number: usize| {
         let (user, time) = (format!("u-{}", number % 1000), format!("2024-01-01T{:02}:00:00Z", number % 24));
-        let (topic, document) = if number % TRIGGERS == 0 {
+        let (topic, document) = if number.is_multiple_of(TRIGGERS) {
             let trigger = json!({
                 "trigger_id": format!("t-{number}"), "user_id": user, "trigger_type": "hrv_drop", "severity": 0.8,
                 "context_window": [format!("b-{number}")], "recommended_agents": ["neuroscientist", "coach"],
