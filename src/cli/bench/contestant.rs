@@ -17,6 +17,7 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
+#[group(id = "contestant")]
 pub(in crate::cli) struct Args {
     /// Which part.
     part: Part,

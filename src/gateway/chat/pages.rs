@@ -272,7 +272,7 @@ impl Chat {
                     break 'log;
                 }
                 next = record.offset + 1;
-                if let Some(Told { cursor, event }) = told(&record, person.user.as_str()) {
+                if let Some(Told { cursor, event, .. }) = told(&record, person.user.as_str()) {
                     let event = Arc::unwrap_or_clone(event);
                     events.push(Placed { cursor: cursor.to_string(), event, offset: cursor.offset });
                     if events.len() == 2 * PAGE_MAX {

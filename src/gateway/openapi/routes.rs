@@ -202,6 +202,7 @@ fn files(book: &mut Book) {
         ("/", "chatPage", "text/html", "The chat page"),
         ("/chat.css", "chatStyle", "text/css", "Its style"),
         ("/chat.js", "chatScript", "text/javascript", "Its script"),
+        ("/client.js", "chatClient", "text/javascript", "The client that it uses"),
         ("/ops", "opsPage", "text/html", "The operators' page"),
         ("/ops.css", "opsStyle", "text/css", "Its style"),
         ("/ops.js", "opsScript", "text/javascript", "Its script"),
@@ -209,6 +210,9 @@ fn files(book: &mut Book) {
         book.open("get", path, "pages", id, about).text("200", medium, "The file.").done();
     }
     book.open("get", "/openapi.json", "pages", "openapi", "This document")
+        .json::<serde_json::Map<String, serde_json::Value>>("200", "The document.")
+        .done();
+    book.open("get", "/asyncapi.json", "pages", "asyncapi", "The chat protocol, as AsyncAPI")
         .json::<serde_json::Map<String, serde_json::Value>>("200", "The document.")
         .done();
 }
