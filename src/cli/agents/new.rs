@@ -200,6 +200,6 @@ mod tests {
         let git = Source::Git("https://git.example/\"auren\"".to_owned()).dependencies();
         let lines: toml::Table = toml::from_str(&git).unwrap();
         assert_eq!(lines["auren"]["git"].as_str(), Some("https://git.example/\"auren\""));
-        assert_eq!(lines["auren"], lines["auren-agents"]);
+        assert_eq!(lines["auren"]["git"], lines["auren-agents"]["git"]);
     }
 }
