@@ -123,7 +123,8 @@ def answers(port):
 
 
 def with_parent():
-    """The kernel ends a child whose parent has died, however it died (PR_SET_PDEATHSIG)."""
+    """A child hears no Ctrl-C, and the kernel ends it when its parent has died, however that was (PR_SET_PDEATHSIG)."""
+    os.setpgrp()
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
@@ -137,7 +138,7 @@ class Process:
         with open(self.log, "w") as log:
             self.child = subprocess.Popen(
                 list(map(str, command)), cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})}, start_new_session=True, preexec_fn=with_parent,
+                env={**os.environ, **(environment or {})}, preexec_fn=with_parent,
             )
         self.pid, self.samples = self.child.pid, []
         Process.running.append(self)
@@ -193,6 +194,7 @@ class Process:
 
 @atexit.register
 def end_all():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for process in list(Process.running):
         process.end(signal.SIGKILL)
 
