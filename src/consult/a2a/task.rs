@@ -164,7 +164,7 @@ impl Progress {
 
     fn grow(&mut self, artifact: Artifact, append: bool) {
         match self.artifacts.iter_mut().find(|known| known.artifact_id == artifact.artifact_id) {
-            Some(known) if append => known.parts.extend(artifact.parts),
+            Some(known) if append => artifact.parts.into_iter().for_each(|part| known.append(part)),
             Some(known) => {
                 *known = artifact;
                 self.replaced = true;
@@ -224,6 +224,16 @@ impl Progress {
             advice.message = Text::cut(words.trim());
         }
         Ok(advice)
+    }
+}
+
+impl Artifact {
+    /// Words go on where the last ones ended, however many pieces they come in.
+    fn append(&mut self, part: Part) {
+        match (self.parts.last_mut().and_then(|last| last.text.as_mut()), part.text) {
+            (Some(words), Some(more)) => words.push_str(&more),
+            (_, text) => self.parts.push(Part { text, ..part }),
+        }
     }
 }
 
