@@ -230,9 +230,11 @@ impl Progress {
 impl Artifact {
     /// Words go on where the last ones ended, however many pieces they come in.
     fn append(&mut self, part: Part) {
-        match (self.parts.last_mut().and_then(|last| last.text.as_mut()), part.text) {
-            (Some(words), Some(more)) => words.push_str(&more),
-            (_, text) => self.parts.push(Part { text, ..part }),
+        let words = self.parts.last_mut().and_then(|last| last.text.as_mut());
+        if let (Some(words), Some(more)) = (words, &part.text) {
+            words.push_str(more);
+        } else {
+            self.parts.push(part);
         }
     }
 }
