@@ -84,6 +84,8 @@ export class Stage {
       AUREN__TOKENS__SECRET: "a secret that everybody knows, for tests",
       AUREN__CHAT__FRAMES_PER_SECOND: "1000",
       AUREN__AGENTS__HTTP__SLEEPER__URL: await stage.agent.listen(),
+      // Its parts are to be seen as they come, and not a sentence at a time.
+      AUREN__AGENTS__HTTP__SLEEPER__GUARDED: "false",
     };
     await stage.start();
     const args = ["--no-sandbox"];

@@ -141,12 +141,12 @@ async fn wrapped_keys_that_changed_places_are_nobody_s_and_a_spent_key_seals_no_
 
 async fn an_audit_shows_what_was_done_to_it(place: Place) {
     let (keys, other) = (place.keys().await, place.keys().await);
-    let written = |keys: Keys| async move {
+    let written = |keys: Keys, who: &'static str| async move {
         for number in 0..10 {
-            keys.record(&Act::new(Deed::Tokenise, &format!("test {number}"))).await.unwrap();
+            keys.record(&Act::new(Deed::Tokenise, &format!("test {who} {number}"))).await.unwrap();
         }
     };
-    futures::join!(written(keys.clone()), written(other.clone()));
+    futures::join!(written(keys.clone(), "one"), written(other.clone(), "other"));
     let outside = keys.checkpoint(0).await.unwrap().unwrap();
     assert_eq!(keys.checkpoint(outside.seq).await.unwrap(), None, "there is nothing newer to sign");
     let verdict = other.verify(std::slice::from_ref(&outside)).await.unwrap();

@@ -81,7 +81,7 @@ pub async fn each_has_one_final_word(river: River, agents: impl Fn(&str) -> Agen
     let mut river = river.roles(&[Role::Converse]).agents(agents);
     let settings = &mut river.config.converse;
     (settings.agent_attempts, settings.agent_retry_ms) = (2, 1);
-    (settings.agent_deadline_ms, settings.agent_circuit_failures) = (1500, 1000);
+    (settings.agent_deadline_ms, settings.agent_circuit_failures) = (3000, 1000);
     let hub = river.hub().await;
     let mut before = counted(AgentTotals::default());
     for (number, Wrong { what, ends, .. }) in everything.iter().enumerate() {
