@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { look } from "./look.mjs";
 import { Stage, until } from "./stage.mjs";
 
 const said = (page) => page.locator("#said li:not(.day) article > p").allTextContents();
@@ -36,7 +37,7 @@ const scenarios = {
   async spoken(stage) {
     const [page, tab] = [await stage.page("u-1"), await stage.page("u-1")];
     await page.getByText("Nothing has been said yet").waitFor();
-    await stage.look(page, "empty");
+    await look(page, "empty");
     await knows(page, "sleeper");
     await says(page, "Will it be a good night?", "sleeper");
     const first = await stage.agent.question(0);
@@ -45,7 +46,7 @@ const scenarios = {
     await speaks(page, "It looks like one: ");
     await page.getByText("The sleeper is answering.").waitFor();
     await speaks(tab, "It looks like one: ");
-    await stage.look(page, "speaking");
+    await look(page, "speaking");
     first.say("your evening was calm.");
     await speaks(tab, "It looks like one: your evening was calm.");
     first.done({ reasons: ["The last three evenings were alike."] });
@@ -81,10 +82,10 @@ const scenarios = {
     await why.focus();
     await page.keyboard.press("Enter");
     await page.locator("#said .neuroscientist").getByText("hrv drop, severity 80 %").waitFor();
-    await stage.look(page, "conversation");
+    await look(page, "conversation");
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByLabel("Token").waitFor();
-    await stage.look(page, "sign-in");
+    await look(page, "sign-in");
     await page.getByLabel("Token").fill("nonsense");
     await page.keyboard.press("Enter");
     await page.getByText("That is no token.").waitFor();
@@ -103,7 +104,7 @@ const scenarios = {
     await stage.kill();
     await page.getByText("The connection is lost.").waitFor();
     assert.equal(await page.locator("#busy").textContent(), "");
-    await stage.look(page, "lost");
+    await look(page, "lost");
     // What is written meanwhile waits for the node.
     await says(page, "Are you there?");
     await page.locator("#speaking .waiting").getByText("Are you there?").waitFor();

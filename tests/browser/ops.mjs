@@ -1,14 +1,10 @@
 // node ops.mjs '{"address": …, "token": …, "chatter": …}': the operators' page in a real browser, against a node that the test
-// runs. AUREN_SCREENSHOTS names a folder for pictures of it. It asks the test by a line on its standard output ("send a
-// trigger"), and the test answers by a line on its standard input.
+// runs. It asks the test by a line on its standard output ("send a trigger"), and the test answers by a line on its standard input.
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
-import AxeBuilder from "@axe-core/playwright";
-import { chromium } from "playwright-core";
+import { SIZES, launch, look } from "./look.mjs";
 
-const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
 const { address, token, chatter } = JSON.parse(process.argv[2]);
 const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 const problems = [];
@@ -18,7 +14,7 @@ async function test(wish) {
   assert.equal((await answers.next()).value, "done");
 }
 
-const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await launch();
 
 async function open(signed) {
   const context = await browser.newContext({ viewport: SIZES.desktop });
@@ -31,34 +27,13 @@ async function open(signed) {
   return page;
 }
 
-/** Nothing serious is wrong with it for people who do not use eyes or a mouse, on any screen; and its pictures. */
-async function look(page, name, fullPage = true) {
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme });
-    for (const [size, viewport] of Object.entries(SIZES)) {
-      await page.setViewportSize(viewport);
-      const { violations } = await new AxeBuilder({ page }).analyze();
-      const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
-      const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
-      assert.deepEqual(told, [], `${name} in ${colorScheme} on a ${size}`);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wide <= 0, `${name} is ${wide} pixels wider than a ${size}`);
-      await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
-      const folder = process.env.AUREN_SCREENSHOTS;
-      if (folder) await page.screenshot({ path: join(folder, `ops-${name}-${size}-${colorScheme}.png`), fullPage });
-    }
-  }
-  await page.setViewportSize(SIZES.desktop);
-  await page.emulateMedia({ colorScheme: "light" });
-}
-
 const row = (page, table, ...texts) => texts.reduce((rows, hasText) => rows.filter({ hasText }), page.locator(`#${table} tbody tr`)).first();
 
 // Whoever is no operator is told so, and signs in with another token.
 const page = await open(chatter);
 await page.getByText("the token has not the scope ops").waitFor();
 assert.ok(!page.url().includes("token"), "the token does not stay in the address");
-await look(page, "sign-in", false);
+await look(page, "ops-sign-in");
 await page.getByLabel("Token").fill(token);
 await page.keyboard.press("Enter");
 
@@ -90,10 +65,10 @@ await page.getByRole("img", { name: /^Triggers a minute/ }).waitFor();
 await test("send a poison record");
 const dead = row(page, "letters", "u-1", "broken json");
 await dead.getByRole("button", { name: /^Send again/ }).waitFor();
-await look(page, "board");
+await look(page, "ops-board", { fullPage: true });
 await dead.getByRole("button").click();
 await page.getByRole("dialog").getByText("Send it again?").waitFor();
-await look(page, "sure", false);
+await look(page, "ops-sure");
 await page.keyboard.press("Escape");
 await test("nothing was sent again");
 await dead.getByRole("button").focus();

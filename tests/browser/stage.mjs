@@ -1,7 +1,6 @@
 // What a scenario stands on: a node as a process, an agent that says what the scenario says, and a browser.
 //
-// CHROMIUM names another browser than Debian's; AUREN_TEST_SCREENSHOTS=FOLDER keeps pictures there; AUREN_TEST_WEB=1 takes the page's files from the checkout instead of the
-// binary, for whoever works on them.
+// AUREN_TEST_WEB=1 takes the page's files from the checkout instead of the binary, for whoever works on them.
 
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
@@ -10,10 +9,8 @@ import { createServer } from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import AxeBuilder from "@axe-core/playwright";
-import { chromium } from "playwright-core";
+import { SIZES, launch } from "./look.mjs";
 
-const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 const ROOT = new URL("../../", import.meta.url);
 const WEB = { "/chat.css": "src/gateway/web/chat.css", "/chat.js": "src/gateway/web/chat.js", "/client.js": "clients/typescript/client.js" };
 
@@ -88,11 +85,9 @@ export class Stage {
       AUREN__AGENTS__HTTP__SLEEPER__GUARDED: "false",
     };
     await stage.start();
-    const args = ["--no-sandbox"];
     // A page that does not come from the node's address is not let near it.
-    if (process.env.AUREN_TEST_WEB) args.push("--disable-features=LocalNetworkAccessChecks");
-    const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-    stage.browser = await chromium.launch({ executablePath, args });
+    const args = process.env.AUREN_TEST_WEB ? ["--disable-features=LocalNetworkAccessChecks"] : [];
+    stage.browser = await launch(...args);
     return stage;
   }
 
@@ -138,27 +133,6 @@ export class Stage {
     }
     await page.goto(`http://${this.address}/${user ? `#token=${this.token(user)}` : ""}`);
     return page;
-  }
-
-  /** Nothing serious is wrong with it for people who do not use eyes or a mouse, on any screen; and its pictures. */
-  async look(page, name) {
-    const folder = process.env.AUREN_TEST_SCREENSHOTS;
-    const before = page.viewportSize();
-    for (const colorScheme of ["light", "dark"]) {
-      await page.emulateMedia({ colorScheme });
-      for (const [size, viewport] of Object.entries(SIZES)) {
-        await page.setViewportSize(viewport);
-        const { violations } = await new AxeBuilder({ page }).analyze();
-        const serious = violations.filter(({ impact }) => ["serious", "critical"].includes(impact));
-        const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join("; ")}`);
-        assert.deepEqual(told, [], `${name} in ${colorScheme} on a ${size}`);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wide <= 0, `${name} is ${wide} pixels wider than a ${size}`);
-        if (folder) await page.screenshot({ path: join(folder, `${name}-${size}-${colorScheme}.png`) });
-      }
-    }
-    await page.setViewportSize(before);
-    await page.emulateMedia({ colorScheme: "light" });
   }
 
   async close() {

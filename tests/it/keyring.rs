@@ -1,6 +1,8 @@
 //! Keyrings: a person's key is made once, whoever asks; it is wrapped anew without being unwrapped here for anybody, and
 //! destroyed for good. Every behaviour on a file and on a real PostgreSQL.
 
+mod under_load;
+
 use auren::phi::{
     KeyError, Keys,
     audit::{Act, Checkpoint, Deed, Flaw},
@@ -10,6 +12,7 @@ use auren::phi::{
 use auren_agents::UserId;
 use futures::future::join_all;
 
+use self::under_load::every_reading_opens_until_its_person_is_erased_and_none_afterwards;
 use crate::support::{night, own_name, run, sealed, service};
 
 /// A database for one test: the tenant is its own.
@@ -252,6 +255,7 @@ on_both!(
     wrapped_keys_that_changed_places_are_nobody_s_and_a_spent_key_seals_no_more,
     an_audit_shows_what_was_done_to_it,
     what_was_counted_in_a_window_that_is_over_is_forgotten,
+    every_reading_opens_until_its_person_is_erased_and_none_afterwards,
 );
 
 #[test]

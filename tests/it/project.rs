@@ -37,7 +37,7 @@ pub async fn database() -> String {
     server.replace("/postgres?", &format!("/{name}?"))
 }
 
-async fn count(url: &str, asked: &str) -> i64 {
+pub async fn count(url: &str, asked: &str) -> i64 {
     let mut connection = PgConnection::connect(url).await.unwrap();
     sqlx::query_scalar(AssertSqlSafe(asked.to_owned())).fetch_one(&mut connection).await.unwrap()
 }

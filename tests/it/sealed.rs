@@ -5,7 +5,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
     process::Stdio,
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
 };
 
@@ -19,11 +19,16 @@ use auren::{
 use auren_agents::events;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 
 use crate::support::{
     Kind, Program, River,
     http::{Answer, get, send},
     on_system, own_name, run, service, settled, signal, until,
+};
+use crate::{
+    project::{count, database},
+    trace::Collector,
 };
 
 const WATCH: &str = "a token of a watch's maker";
@@ -152,7 +157,9 @@ const PLANTED: [f64; 2] = [41.8125, 9941.8125];
 fn assert_sealed(place: &str, bytes: &[u8]) {
     let texts = ["41.8125", "41,8125", "NDEuODEyNQ", "99418125"].map(|text| text.as_bytes().to_vec());
     let bits = PLANTED.iter().flat_map(|value| [value.to_le_bytes().to_vec(), value.to_be_bytes().to_vec()]);
-    for form in texts.into_iter().chain(bits) {
+    // As PostgreSQL shows bytes.
+    let hex = bits.clone().map(|bits| bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes());
+    for form in texts.into_iter().chain(bits.clone()).chain(hex) {
         assert!(
             !bytes.windows(form.len()).any(|window| window == form),
             "a planted value stands in {place} as {form:?}"
@@ -160,20 +167,46 @@ fn assert_sealed(place: &str, bytes: &[u8]) {
     }
 }
 
-/// The binary on real Kafka with its keyring in real PostgreSQL: everything it wrote is searched.
+/// A collector of traces on a thread of its own.
+fn collector() -> Collector {
+    let (sender, started) = mpsc::channel();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            sender.send(Collector::start().await).unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    started.recv().unwrap()
+}
+
+/// The binary with every role on real Kafka, its keyring and its history in real PostgreSQL, its states in real Redis, and
+/// somebody who collects its traces: everything it wrote is searched.
 #[test]
 fn no_planted_value_stands_in_anything_that_a_node_wrote() {
     let program = Program::new();
+    let (mut url, redis, traces) = (String::new(), own_name(), collector());
+    run(async { url = database().await });
     let flags = program.kafka_flags(&service("AUREN_TEST_KAFKA"));
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     assert!(program.run(&[&flags[..], &["topics", "create"]].concat()).status.success());
     let (caller, tenant) = (format!("callers.watch.token=\"{WATCH}\""), format!("phi.tenant={}", own_name()));
     let scopes = "callers.watch.scopes=[\"readings\", \"detokenize:care\"]";
-    let serve = [&flags[..], &["--set", &caller, "--set", scopes, "--set", &tenant, "serve"]].concat();
+    let serve = [
+        &flags[..],
+        &["--set", &caller, "--set", scopes, "--set", &tenant, "serve"],
+        &["--roles", "enrich,detect,converse,project"],
+    ]
+    .concat();
     let mut node = program
         .command(&serve)
         .env("AUREN__HTTP__ADDRESS", "127.0.0.1:0")
-        .env("AUREN__PHI__KEYRING_URL", service("AUREN_TEST_POSTGRES"))
+        .env("AUREN__PHI__KEYRING_URL", &url)
+        .env("AUREN__PROJECT__URL", &url)
+        .env("AUREN__REDIS__URL", service("AUREN_TEST_REDIS"))
+        .env("AUREN__REDIS__PREFIX", &redis)
+        .env("AUREN__TELEMETRY__OTLP_ENDPOINT", format!("http://{}", traces.address))
+        .env("AUREN__TELEMETRY__SAMPLE_RATIO", "1.0")
         .env("RUST_LOG", "debug,auren=trace")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -218,6 +251,8 @@ fn no_planted_value_stands_in_anything_that_a_node_wrote() {
             metrics_of(address).await.lines().any(|line| line == "auren_lane_records_total{role=\"detect\"} 27")
         };
         until("all is worked", worked).await;
+        let rows = || async { count(&url, "SELECT count(*) FROM auren_conversation_events").await > 0 };
+        until("what was said is in the history", rows).await;
         metrics = metrics_of(address).await;
     });
     signal(node.id(), "TERM");
@@ -229,6 +264,9 @@ fn no_planted_value_stands_in_anything_that_a_node_wrote() {
     assert_sealed("the log", &log);
     assert_sealed("standard output", &out);
     assert_sealed("/metrics", metrics.as_bytes());
+    let told = traces.told();
+    assert!(told.contains("auren.agent"), "the traces are those of a conversation");
+    assert_sealed("the traces", told.as_bytes());
     run(async {
         let stage = crate::support::Stage::of(bus, program.kafka(&service("AUREN_TEST_KAFKA")));
         let mut records = 0;
@@ -241,10 +279,8 @@ fn no_planted_value_stands_in_anything_that_a_node_wrote() {
             }
         }
         assert!(records > 54, "{records} records were searched");
-        let pool = sqlx::PgPool::connect(&service("AUREN_TEST_POSTGRES")).await.unwrap();
-        let rows: Vec<String> = sqlx::query_scalar("SELECT body FROM auren_audit").fetch_all(&pool).await.unwrap();
-        assert!(!rows.is_empty());
-        rows.iter().for_each(|row| assert_sealed("the audit", row.as_bytes()));
+        search_postgres(&url).await;
+        search_redis(&redis).await;
     });
     let mut folders = vec![program.folder().to_owned()];
     while let Some(folder) = folders.pop() {
@@ -254,6 +290,36 @@ fn no_planted_value_stands_in_anything_that_a_node_wrote() {
                 false => assert_sealed(&entry.display().to_string(), &std::fs::read(&entry).unwrap()),
             }
         }
+    }
+}
+
+/// Every row of every table.
+async fn search_postgres(database: &str) {
+    let pool = sqlx::PgPool::connect(database).await.unwrap();
+    let tables: Vec<String> =
+        sqlx::query_scalar("SELECT relname::text FROM pg_stat_user_tables").fetch_all(&pool).await.unwrap();
+    for held in ["auren_audit", "auren_biometrics", "auren_conversation_events"] {
+        assert!(tables.iter().any(|table| table == held), "{tables:?}");
+    }
+    let mut found = 0;
+    for table in tables {
+        let all = AssertSqlSafe(format!("SELECT t::text FROM {table} t"));
+        let rows: Vec<String> = sqlx::query_scalar(all).fetch_all(&pool).await.unwrap();
+        found += rows.len();
+        rows.iter().for_each(|row| assert_sealed(&table, row.as_bytes()));
+    }
+    assert!(found > 54, "{found} rows were searched");
+}
+
+/// Every field of every key with this prefix.
+async fn search_redis(prefix: &str) {
+    let client = redis::Client::open(service("AUREN_TEST_REDIS")).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{prefix}*")).query_async(&mut connection).await.unwrap();
+    assert!(!keys.is_empty());
+    for key in keys {
+        let fields: Vec<Vec<u8>> = redis::cmd("HGETALL").arg(&key).query_async(&mut connection).await.unwrap();
+        fields.iter().for_each(|field| assert_sealed(&key, field));
     }
 }
 

@@ -31,13 +31,14 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
 /// Takes spans as a collector does.
-struct Collector {
-    address: SocketAddr,
+#[derive(Clone)]
+pub struct Collector {
+    pub address: SocketAddr,
     spans: Arc<Mutex<Vec<Span>>>,
 }
 
 impl Collector {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, spans) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<Span>>>::default());
         let kept = Arc::clone(&spans);
@@ -47,6 +48,11 @@ impl Collector {
             }
         });
         Self { address, spans }
+    }
+
+    /// Everything that it was told, as text.
+    pub fn told(&self) -> String {
+        format!("{:?}", self.spans.lock().unwrap())
     }
 
     /// The spans of a trace.
