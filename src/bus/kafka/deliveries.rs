@@ -1,8 +1,7 @@
 //! Where the records of an open transaction went, and how many of each partition are on their way.
 
 use std::{
-    collections::BTreeMap,
-    ops::Range,
+    collections::{BTreeMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,8 +10,11 @@ use rdkafka::{ClientContext, error::KafkaError, message::DeliveryResult, produce
 use super::errors;
 use crate::bus::{Cursor, Outgoing};
 
-/// Records that go out as one request. They are sent at once when so many have come, and otherwise after `linger.ms`.
-pub(super) const REQUEST: usize = 500;
+/// Most records that go out as one request. They are sent at once when so many have come, and otherwise after `linger.ms`.
+pub(super) const REQUEST: usize = 2000;
+
+/// Most bytes of them: a little less than what the client itself takes for a request (`batch.size`).
+const REQUEST_BYTES: usize = 950_000;
 
 /// What a transactional producer hears of its records, which are known by their index in the transaction.
 #[derive(Default)]
@@ -30,10 +32,27 @@ struct Places {
     under_way: Vec<usize>,
 }
 
-/// The records of one partition, by their index, and how many have been handed to the client.
+/// The records of one partition, by their index: where the next request begins, and where each that is left ends.
 struct Row {
     records: Vec<usize>,
     sent: usize,
+    ends: VecDeque<usize>,
+}
+
+impl Row {
+    fn of(records: Vec<usize>, outputs: &[Outgoing]) -> Self {
+        let (mut ends, mut begin, mut bytes) = (VecDeque::new(), 0, 0);
+        for (place, index) in records.iter().enumerate() {
+            let more = outputs[*index].bytes();
+            if place > begin && (place - begin == REQUEST || bytes + more > REQUEST_BYTES) {
+                ends.push_back(place);
+                (begin, bytes) = (place, 0);
+            }
+            bytes += more;
+        }
+        ends.push_back(records.len());
+        Self { records, sent: 0, ends }
+    }
 }
 
 /// A transaction's records, in the order in which they are handed to the client.
@@ -54,7 +73,7 @@ impl Deliveries {
         for (index, output) in outputs.iter().enumerate() {
             partitions.entry((output.topic, output.partition)).or_default().push(index);
         }
-        let rows: Vec<Row> = partitions.into_values().map(|records| Row { records, sent: 0 }).collect();
+        let rows: Vec<Row> = partitions.into_values().map(|records| Row::of(records, outputs)).collect();
         let mut places = self.places();
         places.failure = None;
         places.cursors.clear();
@@ -99,9 +118,9 @@ impl Deliveries {
     /// wait for an answer.
     pub(super) fn next<'a>(&self, rows: &'a mut Rows) -> Option<&'a [usize]> {
         let mut places = self.places();
-        let free = |(number, row): &(usize, &mut Row)| row.sent < row.records.len() && places.under_way[*number] == 0;
+        let free = |(number, row): &(usize, &mut Row)| !row.ends.is_empty() && places.under_way[*number] == 0;
         let (number, row) = rows.0.iter_mut().enumerate().find(free)?;
-        let Range { start, end } = row.sent..row.records.len().min(row.sent + REQUEST);
+        let (start, end) = (row.sent, row.ends.pop_front()?);
         places.under_way[number] = end - start;
         row.sent = end;
         Some(&row.records[start..end])
@@ -111,7 +130,7 @@ impl Deliveries {
 impl Rows {
     /// Whether all have been handed over.
     pub(super) fn is_sent(&self) -> bool {
-        self.0.iter().all(|row| row.sent == row.records.len())
+        self.0.iter().all(|row| row.ends.is_empty())
     }
 }
 
@@ -168,6 +187,21 @@ mod tests {
         assert_eq!(deliveries.next(&mut rows), Some(&[3 * REQUEST + 1][..]));
         let cursors = deliveries.taken().unwrap();
         assert_eq!(cursors[answered[7]], Cursor { partition: 1, offset: 7 });
+    }
+
+    #[test]
+    fn a_request_takes_no_more_than_the_client_puts_into_one() {
+        let large = |bytes: usize| Outgoing { payload: Some(vec![0; bytes].into()), ..record(Topic::Events, 0) };
+        let outputs = [large(REQUEST_BYTES - 1), large(1), large(1), large(2 * REQUEST_BYTES), large(1)];
+        let deliveries = Deliveries::default();
+        let mut rows = deliveries.expect(&outputs);
+        let mut requests = Vec::new();
+        while !rows.is_sent() {
+            let next = deliveries.next(&mut rows).unwrap().to_vec();
+            next.iter().for_each(|index| deliveries.answered(*index, Ok(Cursor { partition: 0, offset: 0 })));
+            requests.push(next);
+        }
+        assert_eq!(requests, [vec![0, 1], vec![2], vec![3], vec![4]]);
     }
 
     #[test]
