@@ -49,6 +49,13 @@ pub(crate) fn aside(config: &Config, name: &str) -> (Config, Option<PathBuf>) {
     (config, folder)
 }
 
+/// Removes what stood aside. What cannot be removed is in the temporary folder, which the system clears anyway.
+pub(crate) fn remove(folder: Option<PathBuf>) {
+    if let Some(folder) = folder {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
 /// The configured bus, ready to be used: on the embedded bus missing topics are created, as nobody else uses it; on
 /// Kafka they are whoever's runs the cluster, and a missing one is an error that says what to do.
 pub(crate) async fn open_bus(config: &Config) -> anyhow::Result<SharedBus> {

@@ -21,7 +21,10 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chrono::{NaiveDate, TimeDelta};
 
 use self::story::{Question, Story};
-use super::{Context, Exit, context::aside};
+use super::{
+    Context, Exit,
+    context::{aside, remove},
+};
 
 /// Days that go by at full speed before the show: without them nobody has a usual range.
 const PAST_DAYS: u32 = 21;
@@ -194,10 +197,7 @@ impl Stage {
     }
 
     fn clear(self) {
-        if let Some(folder) = self.folder {
-            // The system clears its temporary folder anyway.
-            let _ = std::fs::remove_dir_all(folder);
-        }
+        remove(self.folder);
     }
 }
 

@@ -1,3 +1,5 @@
+//! What onlookers are told: parts, what becomes of them, and who comes late.
+
 use std::{sync::Arc, time::Duration};
 
 use auren_agents::{

@@ -7,10 +7,10 @@ use std::{sync::Arc, time::Duration};
 use rdkafka::{
     Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    producer::{BaseProducer, BaseRecord, Producer},
+    producer::{BaseProducer, Producer},
 };
 
-use super::{KafkaSettings, deliveries::Deliveries, errors, publisher::headers, transaction};
+use super::{KafkaSettings, deliveries::Deliveries, errors, publisher::record, transaction};
 use crate::bus::{Begin, BusError, Guarantee, Join, Outgoing, Topic};
 
 /// How long it waits for records before it commits what it has.
@@ -108,13 +108,8 @@ impl Passthrough {
         partition: i32,
     ) -> Result<(), BusError> {
         let topic = settings.topic(output.topic);
-        let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(&topic, usize::MAX);
+        let mut record = record(&topic, output, usize::MAX);
         record.partition = Some(partition);
-        record.key = output.key.as_deref();
-        record.payload = output.payload.as_deref();
-        if !output.headers.is_empty() {
-            record = record.headers(headers(&output.headers));
-        }
         while let Err((error, back)) = producer.send(record) {
             if error.rdkafka_error_code() != Some(rdkafka::types::RDKafkaErrorCode::QueueFull) {
                 return Err(errors::refused("a record", &error));

@@ -8,6 +8,7 @@ use rdkafka::{
     message::{DeliveryResult, OwnedHeaders},
     producer::{BaseRecord, ProducerContext, ThreadedProducer},
     types::RDKafkaErrorCode,
+    util::IntoOpaque,
 };
 use tokio::sync::oneshot;
 
@@ -101,13 +102,7 @@ impl Publisher {
             return Err(BusError::TooLarge { topic, bytes, max });
         }
         let (delivered, waiting) = oneshot::channel();
-        let mut record = BaseRecord::<[u8], [u8], _>::with_opaque_to(&topic, Box::new(delivered));
-        record.partition = outgoing.partition;
-        record.key = outgoing.key.as_deref();
-        record.payload = outgoing.payload.as_deref();
-        if !outgoing.headers.is_empty() {
-            record = record.headers(headers(&outgoing.headers));
-        }
+        let mut record = record(&topic, outgoing, Box::new(delivered));
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(waiting),
@@ -143,7 +138,20 @@ impl Publisher {
     }
 }
 
-pub(super) fn headers(headers: &Headers) -> OwnedHeaders {
+/// A record as the client takes it, for the topic of this full name.
+pub(super) fn record<'a, O: IntoOpaque>(
+    topic: &'a str,
+    outgoing: &'a Outgoing,
+    opaque: O,
+) -> BaseRecord<'a, [u8], [u8], O> {
+    let mut record = BaseRecord::with_opaque_to(topic, opaque);
+    record.partition = outgoing.partition;
+    record.key = outgoing.key.as_deref();
+    record.payload = outgoing.payload.as_deref();
+    if outgoing.headers.is_empty() { record } else { record.headers(headers(&outgoing.headers)) }
+}
+
+fn headers(headers: &Headers) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new_with_capacity(headers.len()), |all, (name, value)| {
         all.insert(rdkafka::message::Header { key: name, value: Some(value.as_ref()) })
     })

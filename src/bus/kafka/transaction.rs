@@ -14,7 +14,7 @@ use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer},
     error::KafkaError,
-    producer::{BaseProducer, BaseRecord, Producer, PurgeConfig},
+    producer::{BaseProducer, Producer, PurgeConfig},
     types::RDKafkaErrorCode,
 };
 
@@ -24,7 +24,7 @@ use super::{
     errors,
     member::{GroupConsumer, Held},
     probe::Probe,
-    publisher::headers,
+    publisher::record,
 };
 use crate::bus::{BusError, Cursor, Guarantee, Join, Outgoing, Topic, Transaction};
 
@@ -256,13 +256,7 @@ fn send(
         };
         for index in next {
             let output = &outputs[*index];
-            let mut record = BaseRecord::<[u8], [u8], usize>::with_opaque_to(writer.topic(output.topic), *index);
-            record.partition = output.partition;
-            record.key = output.key.as_deref();
-            record.payload = output.payload.as_deref();
-            if !output.headers.is_empty() {
-                record = record.headers(headers(&output.headers));
-            }
+            let mut record = record(writer.topic(output.topic), output, *index);
             while let Err((error, back)) = producer.send(record) {
                 let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
                 if !full || Instant::now() > deadline {

@@ -22,7 +22,10 @@ use auren_agents::{Advice, Agent, AgentCard, AgentError, AgentId, Consult, Event
 use tokio::sync::mpsc;
 
 use super::pace::{Pace, Sentence, percentile, spread, trigger};
-use crate::cli::{Context, Exit, context::aside};
+use crate::cli::{
+    Context, Exit,
+    context::{aside, remove},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -154,10 +157,7 @@ impl Stage {
     async fn clear(self) {
         self.running.stop().await;
         drop((self.bus, self.events));
-        if let Some(folder) = self.folder {
-            // What is left in the temporary folder is the system's to remove.
-            let _ = std::fs::remove_dir_all(folder);
-        }
+        remove(self.folder);
     }
 }
 

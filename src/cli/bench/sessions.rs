@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +16,10 @@ use auren::{
 };
 
 use super::pace::{Sentence, trigger};
-use crate::cli::{Context, Exit, context::aside};
+use crate::cli::{
+    Context, Exit,
+    context::{aside, remove},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,9 +73,7 @@ async fn memory(args: &Args, config: &Config, users: u32, resident: usize) -> an
     config.lanes.max_batch = 5000;
     config.lanes.max_resident = resident;
     let measured = worked(args, config, users).await;
-    if let Some(folder) = folder {
-        clear(&folder);
-    }
+    remove(folder);
     measured
 }
 
@@ -108,10 +108,4 @@ fn resident_bytes() -> anyhow::Result<f64> {
     let text = fs::read_to_string("/proc/self/statm").context(unknown)?;
     let pages: f64 = text.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).context(unknown)?;
     Ok(pages * PAGE)
-}
-
-fn clear(folder: &PathBuf) {
-    if let Err(error) = fs::remove_dir_all(folder) {
-        tracing::warn!(folder = %folder.display(), %error, "the bench's files are left behind");
-    }
 }
