@@ -110,8 +110,7 @@ impl Service {
             value.set_sensitive(true);
             Ok::<_, ServiceError>(value)
         });
-        // The library takes any provider, and the process has one; a second call finds the first one's.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::choose_provider();
         let mut client = Client::builder().connect_timeout(CONNECT_LIMIT).redirect(Policy::none());
         if plain {
             client = client.tls_certs_only([]);

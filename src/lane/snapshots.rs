@@ -219,8 +219,7 @@ impl SnapshotSettings {
         every: Duration,
     ) -> Result<Self, SnapshotError> {
         let client = if url.starts_with("rediss:") {
-            // The library takes any provider, and the process has one; a second call finds the first one's.
-            let _ = rustls::crypto::ring::default_provider().install_default();
+            crate::tls::choose_provider();
             Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert: authority })
         } else {
             Client::open(url)

@@ -61,8 +61,7 @@ struct Collector {
 
 impl Collector {
     fn new(url: &Url) -> Result<Self, String> {
-        // The library takes any provider, and the process has one; a second call finds the first one's.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::choose_provider();
         let mut client = Client::builder().timeout(LIMIT).redirect(Policy::none());
         if url.scheme() == "http" {
             // Nobody's certificate is needed, and a machine may have none.

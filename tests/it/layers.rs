@@ -46,6 +46,7 @@ fn a_client_library_is_named_in_one_folder_only() {
         ("prometheus_client", &["src/gateway/"]),
         ("hkdf::", &["src/phi/"]),
         ("reqwest", &["src/consult/service.rs", "src/trace/export.rs"]),
+        ("rustls::", &["src/tls.rs"]),
         ("opentelemetry", &["src/trace"]),
         ("sse_stream", &["src/consult/service.rs"]),
         ("figment", &["src/config/"]),

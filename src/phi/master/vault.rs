@@ -66,8 +66,7 @@ impl Vault {
         if !matches!(scheme, Some("http" | "https")) {
             return Err(failed("its address must be like https://vault:8200".to_owned()));
         }
-        // The library takes any provider, and the process has one; a second call finds the first one's.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crate::tls::choose_provider();
         let built = VaultClientSettingsBuilder::default()
             .address(&settings.address)
             .token(settings.token)
