@@ -8,6 +8,7 @@ mod broker;
 mod embedded;
 mod nodes;
 mod poison;
+mod redis;
 
 use std::{
     fs::{self, File},

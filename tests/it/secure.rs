@@ -7,7 +7,7 @@ mod turned_away;
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
 };
 
 use auren::{
@@ -15,7 +15,7 @@ use auren::{
     config::{KafkaSection, Role, SaslMechanism, SecurityProtocol},
 };
 
-use crate::support::{Broker, River, Stage, free_port, mission_trigger, on_system, own_name, settled, speakers, until};
+use crate::support::{Broker, River, Stage, free_port, mission_trigger, on_system, own_name, script, settled, speakers, until};
 
 /// Certificates for services on 127.0.0.1.
 pub struct Certificates(tempfile::TempDir);
@@ -44,10 +44,6 @@ impl Certificates {
     pub fn stranger(&self) -> PathBuf {
         self.folder().join("stranger.pem")
     }
-}
-
-fn script(name: &str) -> Command {
-    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services").join(name))
 }
 
 /// A Redis that speaks TLS alone and knows one user. Dropped, it is killed.

@@ -19,7 +19,8 @@ mod role;
 
 use std::{
     future::Future,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -45,6 +46,11 @@ pub use proxy::Proxy;
 pub use records::{message, mission_biometric, mission_trigger, night, stop, trigger};
 pub use river::{River, careless, data_set, event, on_system, sealed, settled, speakers};
 pub use role::{Role, after, join};
+
+/// A program of `tests/services`.
+pub fn script(name: &str) -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services").join(name))
+}
 
 /// How long anything may take before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(30);

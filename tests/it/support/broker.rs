@@ -4,7 +4,7 @@ use std::{
     fs::File,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::{Duration, Instant},
 };
 
@@ -99,8 +99,7 @@ impl Drop for Broker {
 
 fn launch(folder: &Path, ports: [u16; 2], safe: Option<&(PathBuf, u16)>) -> Child {
     let log = || File::options().create(true).append(true).open(folder.join("broker.log")).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/broker");
-    let mut command = Command::new(script);
+    let mut command = super::script("broker");
     command.arg(folder).args(ports.map(|port| port.to_string()));
     if let Some((certificates, port)) = safe {
         command.arg(certificates).arg(port.to_string());
