@@ -38,7 +38,8 @@ pub struct KafkaSection {
     pub password: Option<Secret>,
     /// A transaction that a dead node left open blocks its partitions this long.
     pub transaction_timeout_ms: u64,
-    /// A node that is not heard of for so long loses its partitions.
+    /// A node that is not heard of for so long loses its partitions. Brokers refuse less than their
+    /// `group.min.session.timeout.ms`, which is 6000 by default.
     pub session_timeout_ms: u64,
     /// More librdkafka properties. They win over AUREN's own.
     pub properties: BTreeMap<String, Secret>,

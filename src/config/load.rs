@@ -131,9 +131,7 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         return wrong("kafka.prefix", "must be at most 64 letters, digits, dots, dashes and underscores");
     }
     within("kafka.transaction_timeout_ms", config.kafka.transaction_timeout_ms, 1_000..=900_000)?;
-    if !(6_000..=300_000).contains(&config.kafka.session_timeout_ms) {
-        return wrong("kafka.session_timeout_ms", "must be from 6000 to 300000, as brokers take by default");
-    }
+    within("kafka.session_timeout_ms", config.kafka.session_timeout_ms, 1_000..=300_000)?;
     let redis = |url: &str| url.starts_with("redis://") || url.starts_with("rediss://");
     if config.redis.url.as_ref().is_some_and(|url| !redis(url.reveal())) {
         return wrong("redis.url", "must be rediss://[user:password@]host:port/[database], or redis:// without TLS");

@@ -74,7 +74,7 @@ fn wrong_arguments_and_a_wrong_configuration_end_with_64_and_say_what_is_wrong()
     }
     let output = program.command(&["config", "check"]).env("AUREN__KAFKA__SESSION_TIMEOUT_MS", "1").output().unwrap();
     assert_eq!(output.status.code(), Some(64));
-    assert!(text(&output.stderr).contains("kafka.session_timeout_ms must be from 6000"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("kafka.session_timeout_ms must be from 1000"), "{}", text(&output.stderr));
 }
 
 #[test]
