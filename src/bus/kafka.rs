@@ -10,6 +10,7 @@ mod course;
 mod deliveries;
 mod errors;
 mod facts;
+mod heir;
 mod holders;
 mod member;
 mod passthrough;

@@ -61,6 +61,7 @@ mod kafka {
     behaviours!(tests);
     tests! {
         kafka_only: an_open_transaction_is_invisible_and_a_bounded_read_waits_for_it,
+            what_a_member_that_is_gone_left_open_holds_nobody_up,
             a_dropped_receiver_ends_its_thread, a_dropped_member_ends_its_threads,
             a_bus_that_nobody_answers_says_so, an_unknown_property_is_refused;
         trouble: a_commit_that_happened_and_was_not_answered_is_not_made_again,

@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     ASK_LIMIT, BATCH_BYTES, KafkaSettings, errors,
+    heir::Heir,
     probe::Probe,
     reader,
     transaction::{Committer, Writer},
@@ -69,7 +70,7 @@ fn live(
         Guarantee::ExactlyOnce => Committer::transactional(settings, join)?,
         Guarantee::AtLeastOnce => Committer::offsets_only(),
     };
-    let consumer = Arc::new(consumer(settings, join, events)?);
+    let consumer = Arc::new(consumer(settings, join, events, Heir::new(settings, probe, join))?);
     let topics: Vec<_> = join.topics.iter().map(|topic| settings.topic(*topic)).collect();
     // Once a broker is known; a coordinator that is asked for before that is asked for again only later.
     consumer
@@ -191,9 +192,14 @@ fn message_topic<'a>(message: &'a rdkafka::message::BorrowedMessage<'_>) -> &'a 
     rdkafka::Message::topic(message)
 }
 
-fn consumer(settings: &KafkaSettings, join: &Join, events: &mpsc::Sender<Inlet>) -> Result<GroupConsumer, BusError> {
+fn consumer(
+    settings: &KafkaSettings,
+    join: &Join,
+    events: &mpsc::Sender<Inlet>,
+    heir: Heir,
+) -> Result<GroupConsumer, BusError> {
     config(settings, join)
-        .create_with_context(Group { events: events.clone(), epoch: AtomicU64::new(0), held: Mutex::default() })
+        .create_with_context(Group { events: events.clone(), heir, epoch: AtomicU64::new(0), held: Mutex::default() })
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))
 }
 
@@ -229,6 +235,7 @@ pub(super) fn config(settings: &KafkaSettings, join: &Join) -> ClientConfig {
 /// Hears of assignments, on the poll thread, and holds it until the role is ready for them.
 pub(super) struct Group {
     events: mpsc::Sender<Inlet>,
+    heir: Heir,
     /// Counts hand-overs: records polled under an older epoch are not this member's any more.
     epoch: AtomicU64,
     held: Mutex<Option<Arc<Held>>>,
@@ -259,6 +266,7 @@ impl Group {
     fn assigned(&self, partitions: Vec<i32>, metadata: Option<ConsumerGroupMetadata>) {
         let held = metadata.map(|metadata| Arc::new(Held { partitions: partitions.clone(), metadata }));
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        self.heir.settle(&partitions);
         let (ready, wait) = oneshot::channel();
         if self.events.blocking_send(Inlet::Assigned { partitions, ready }).is_ok() {
             self.answered(wait, None);

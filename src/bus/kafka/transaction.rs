@@ -112,6 +112,8 @@ impl Writer {
         for ((topic, partition), offset) in &transaction.offsets {
             offsets.add_partition_offset(self.topic(*topic), *partition, Offset::Offset(*offset))?;
         }
+        // Whose they are, for whoever takes them over (`heir`).
+        offsets.elements().iter_mut().for_each(|element| element.set_metadata(&self.join.member));
         Ok(offsets)
     }
 }

@@ -11,15 +11,16 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer},
 };
 
-use crate::support::{Role, Stage, drain, join, placed, text, until, within};
+use crate::support::{Role, Stage, after, drain, join, placed, text, until, within};
 
-/// A transaction of somebody else's, left open.
-fn open_transaction(stage: &Stage, topic: Topic, payload: &str) -> BaseProducer {
+/// A transaction of somebody's, left open. The brokers would abort it after a quarter of an hour.
+fn open_transaction(stage: &Stage, who: &str, topic: Topic, payload: &str) -> BaseProducer {
     let settings = stage.settings();
     let limit = Duration::from_secs(10);
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", &settings.brokers)
-        .set("transactional.id", format!("{}outside", settings.prefix))
+        .set("transactional.id", format!("{}{who}", settings.prefix))
+        .set("transaction.timeout.ms", "900000")
         .create()
         .unwrap();
     producer.init_transactions(limit).unwrap();
@@ -38,7 +39,7 @@ pub async fn an_open_transaction_is_invisible_and_a_bounded_read_waits_for_it(st
     let mut follower = stage.bus.read(read(ReadUntil::Follow));
     assert_eq!(text(&within(follower.recv()).await.unwrap().unwrap()[0]), "before");
     for (payload, commits) in [("committed", true), ("aborted", false)] {
-        let producer = tokio::task::block_in_place(|| open_transaction(&stage, TOPIC, payload));
+        let producer = tokio::task::block_in_place(|| open_transaction(&stage, "outside", TOPIC, payload));
         stage.publish(vec![placed(TOPIC, 0, "behind")]).await;
         assert_eq!(stage.bus.watermarks(TOPIC).await.unwrap()[&0].1, if commits { 3 } else { 6 });
         let bounded = tokio::spawn(drain(stage.bus.read(read(ReadUntil::End))));
@@ -62,6 +63,26 @@ pub async fn an_open_transaction_is_invisible_and_a_bounded_read_waits_for_it(st
         assert_eq!(news, if commits { &["committed", "behind"][..] } else { &["behind"][..] });
         drop(producer);
     }
+}
+
+pub async fn what_a_member_that_is_gone_left_open_holds_nobody_up(stage: Stage) {
+    stage.create(&[Topic::Triggers, Topic::Events], 1).await;
+    let join = |member| join("g", member, &[Topic::Triggers]);
+    stage.publish(vec![placed(Topic::Triggers, 0, "one")]).await;
+    let mut first = Role::join(&*stage.bus, join("first"));
+    let records = first.take(1).await;
+    first.commit(after(&records, vec![placed(Topic::Events, 0, "said")])).await.unwrap();
+    drop(first);
+    // It dies in the middle of a commit, on either of its producers.
+    let open = ["g-first-0", "g-first-1"];
+    let _open = open.map(|who| tokio::task::block_in_place(|| open_transaction(&stage, who, Topic::Events, "half")));
+    stage.publish(vec![placed(Topic::Triggers, 0, "two")]).await;
+    let mut heir = Role::join(&*stage.bus, join("heir"));
+    let records = heir.take(1).await;
+    assert_eq!(text(&records[0]), "two");
+    heir.commit(after(&records, vec![placed(Topic::Events, 0, "said again")])).await.unwrap();
+    let said: Vec<_> = stage.all(Topic::Events).await.iter().map(text).collect();
+    assert_eq!(said, ["said", "said again"]);
 }
 
 /// How many threads there are whose name begins so; the system keeps fifteen bytes of a name.

@@ -50,6 +50,26 @@ fn three_nodes_are_restarted_one_after_the_other_while_people_talk() {
 }
 
 #[test]
+fn a_node_that_is_killed_and_stays_away_leaves_its_people_to_the_others() {
+    let mut day = kafka();
+    // What it leaves open would hold them up for longer than the day is.
+    day.flags.extend(["--set", "kafka.transaction_timeout_ms=900000"].map(ToOwned::to_owned));
+    let times = so_many(1, 8);
+    let (mut leaves, mut stays) = (day.node("n0"), day.node("n1"));
+    leaves.says("partitions taken", 3);
+    let verifying = day.verify(&format!("a node killed for good, {times} times"), times * 14);
+    for time in 1..=times {
+        some_moment(2000..4000);
+        leaves.kill();
+        some_moment(8000..9000);
+        // Whoever comes has another name.
+        (leaves, stays) = (stays, day.node(&format!("n{}", time + 1)));
+    }
+    verifying.ends_well();
+    drop(stays);
+}
+
+#[test]
 fn nodes_join_and_leave_every_five_seconds() {
     let day = kafka();
     let seconds = so_many(20, 120);
