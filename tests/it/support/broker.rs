@@ -74,7 +74,8 @@ impl Broker {
         signal(self.child.id(), "CONT");
     }
 
-    fn answers(&self) {
+    /// Waits until it answers.
+    pub fn answers(&self) {
         let limit = Instant::now() + START;
         run(async {
             let address = if self.safe.is_some() { self.inside() } else { self.address() };
