@@ -96,15 +96,19 @@ fn a_node_that_was_stopped_past_its_session_writes_nothing_more_under_its_old_as
     let (stopped, other) = (day.node("n1"), day.node("n2"));
     other.says("partitions taken", 1);
     let verifying = day.verify(&format!("a node stopped for 9 s past its session of 6 s, {times} times"), times * 16);
-    for time in 1..=times {
+    for time in 1..=usize::try_from(times).unwrap() {
         some_moment(2000..3000);
         let before = other.said().matches("partitions taken").count();
         signal(stopped.id(), "STOP");
         // The other one has all partitions of converse, and works them.
         std::thread::sleep(Duration::from_secs(9));
         other.says("partitions taken", before + 1);
+        let before = stopped.said().matches("partitions taken").count();
         signal(stopped.id(), "CONT");
-        stopped.says("lost=true", usize::try_from(time).unwrap());
+        // Each of its roles hears of it, or is fenced in the middle of a commit, and joins again.
+        stopped.says("partitions taken", before + 3);
+        let noticed = ["lost=true", "a worker begins again"].map(|words| stopped.said().matches(words).count());
+        assert!(noticed.iter().sum::<usize>() >= time, "{noticed:?}");
     }
     verifying.ends_well();
 }
