@@ -201,12 +201,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if let Some((key, why)) = config.agents.fault() {
         return wrong(key, &why);
     }
-    let address = &config.http.address;
-    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
-    if !address.is_empty() && !matches!(port, Some(Ok(_))) {
-        return wrong("http.address", "must be `host:port`, or empty where there is to be no HTTP server");
+    if let Some((key, why)) = config.http.fault() {
+        return wrong(key, why);
     }
-    within("http.max_connections", config.http.max_connections, 1..=1_000_000)?;
+    if config.http.idle_ms <= config.chat.heartbeat_ms {
+        return wrong("http.idle_ms", "must be more than chat.heartbeat_ms, at which streams give a sign of life");
+    }
     if let Some((key, why)) = config.chat.fault() {
         return wrong(key, why);
     }
