@@ -1,6 +1,6 @@
 // node run.mjs '{"url", "token", "thread", "cut"}' TEXT...: says each text in turn as the official client does, and prints a line of
 // JSON for each run: the types of the events that came, and the messages that the client has at its end. `cut` breaks the
-// first run's stream behind so many whole messages; it is asked for again behind the last cursor that came.
+// first run's stream when the client has heard an event of this type; it is asked for again behind the last cursor.
 
 import { HttpAgent } from "@ag-ui/client";
 
@@ -8,44 +8,54 @@ const { url, token, thread, cut } = JSON.parse(process.argv[2]);
 const texts = process.argv.slice(3);
 const agent = new HttpAgent({ url, headers: { Authorization: `Bearer ${token}` }, threadId: thread });
 
-// What a network does that breaks: the events that have come are there, and then there are no more.
-function breaks(response, after) {
-  const lines = response.body.pipeThrough(new TextDecoderStream());
-  let ended = 0;
-  const cutting = new TransformStream({
-    transform(part, controller) {
-      for (const event of part.split(/(?<=\n\n)/)) {
-        controller.enqueue(event);
-        if (event.includes('"TEXT_MESSAGE_END"') && ++ended === after) controller.error(new Error("cut"));
-      }
-    },
-  });
-  return new Response(lines.pipeThrough(cutting).pipeThrough(new TextEncoderStream()), response);
+// The client leaves the rejection of a stream that broke unhandled.
+process.on("unhandledRejection", () => {});
+
+// What a network does that breaks: what was heard is there, and nothing else comes.
+function breaks(response, heard) {
+  const reader = response.body.getReader();
+  const broken = heard.then(() => { throw new Error("cut"); });
+  const pull = async (controller) => {
+    const { done, value } = await Promise.race([broken, reader.read()]);
+    if (done) controller.close();
+    else controller.enqueue(value);
+  };
+  return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }), response);
 }
 
-async function run() {
+async function run(cut) {
   const types = [];
-  let cursor, error;
-  const heard = {
-    onEvent: ({ event }) => { types.push(event.type); },
-    onTextMessageEndEvent: ({ event }) => { cursor = event.metadata.cursor; },
+  const whole = new Set();
+  let cursor, error, broke = false, stop;
+  if (cut) {
+    const heard = new Promise((resolve) => { stop = resolve; });
+    agent.fetch = async (...request) => breaks(await fetch(...request), heard);
+  }
+  const subscriber = {
+    onEvent: ({ event }) => {
+      types.push(event.type);
+      if (event.type === cut) stop();
+    },
+    onTextMessageEndEvent: ({ event }) => {
+      cursor = event.metadata.cursor;
+      whole.add(event.messageId);
+    },
     onCustomEvent: ({ event }) => { if (event.value.event?.message_type === "user_input") cursor = event.value.cursor; },
     onRunErrorEvent: ({ event }) => { error = event.code; },
   };
-  let broke = false;
-  try { await agent.runAgent({}, heard); } catch { broke = true; }
+  try { await agent.runAgent({}, subscriber); } catch { broke = true; }
+  agent.fetch = (...request) => fetch(...request);
+  // What has no end is told again.
+  if (broke) agent.setMessages(agent.messages.filter(({ role, id }) => role === "user" || whole.has(id)));
   const messages = agent.messages.map(({ role, name, content }) => ({ role, name, content }));
-  console.log(JSON.stringify({ types, messages, broke, cursor, error }));
+  console.log(JSON.stringify({ types, messages, broke, error }));
   return { broke, cursor };
 }
 
-let whole = agent.fetch;
 for (const [index, text] of texts.entries()) {
   agent.addMessage({ id: `m-${index}`, role: "user", content: text });
-  if (cut && index === 0) agent.fetch = async (...request) => breaks(await (whole ?? fetch)(...request), cut);
-  const { broke, cursor } = await run();
+  const { broke, cursor } = await run(index === 0 && cut);
   if (!broke) continue;
-  agent.fetch = whole ?? ((...request) => fetch(...request));
   agent.url = `${url}?after=${cursor}`;
   await run();
   agent.url = url;

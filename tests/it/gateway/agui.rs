@@ -12,7 +12,7 @@ use crate::support::{Kind, River, chatter::token, http, mission_trigger, on_syst
 const BOTH: &str = "@neuroscientist and @coach, why am I tired, and what shall I do?";
 
 /// Runs the client, and what it printed of each run.
-async fn client(river: &River, address: std::net::SocketAddr, cut: usize, texts: &[&str]) -> Vec<Value> {
+async fn client(river: &River, address: std::net::SocketAddr, cut: &str, texts: &[&str]) -> Vec<Value> {
     let url = format!("http://{address}/v1/agui");
     let options = json!({ "url": url, "token": token(&river.config, "u-1"), "thread": "t-1", "cut": cut });
     let mut node = Command::new("node");
@@ -31,7 +31,8 @@ fn messages(run: &Value) -> Vec<(String, String)> {
     run["messages"].as_array().unwrap().iter().map(|one| (text(&one["name"]), text(&one["content"]))).collect()
 }
 
-async fn the_official_client_is_told_what_the_log_has(kind: Kind) {
+/// Its first run's stream is cut within the first answer, or behind it.
+async fn the_official_client_is_told_what_the_log_has(kind: Kind, cut: &str) {
     let river = open(kind).await.roles(&[Role::Converse]);
     let hub = river.hub().await;
     let address = hub.http_address().unwrap();
@@ -44,17 +45,20 @@ async fn the_official_client_is_told_what_the_log_has(kind: Kind) {
         })
         .await;
     settled(&hub).await;
-    let runs = client(&river, address, 1, &[BOTH, "coach, and tomorrow?"]).await;
+    let runs = client(&river, address, cut, &[BOTH, "coach, and tomorrow?"]).await;
     settled(&hub).await;
     assert_eq!(runs.len(), 3, "{runs:?}");
     let said = ["CUSTOM", "TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END"];
     let types = |run: &Value| -> Vec<String> { serde_json::from_value(run["types"].clone()).unwrap() };
     assert_eq!(runs[0]["broke"], true);
-    assert_eq!(types(&runs[0]), [&["RUN_STARTED", "CUSTOM"][..], &said].concat());
+    let within = cut == "TEXT_MESSAGE_CONTENT";
+    let before = if within { &said[..3] } else { &said };
+    assert_eq!(types(&runs[0]), [&["RUN_STARTED", "CUSTOM"][..], before].concat());
     for run in &runs[1..] {
         assert!(run["broke"] == false && run["error"].is_null(), "{run}");
     }
-    assert_eq!(types(&runs[1]), [&["RUN_STARTED"][..], &said, &["RUN_FINISHED"]].concat());
+    let again = if within { &said[..] } else { &[] };
+    assert_eq!(types(&runs[1]), [&["RUN_STARTED"][..], again, &said, &["RUN_FINISHED"]].concat());
     assert_eq!(types(&runs[2]), [&["RUN_STARTED", "CUSTOM"][..], &said, &["RUN_FINISHED"]].concat());
     // The whole of it: two to the trigger, and then what the client has, once and in order.
     let logged: Vec<_> = log(&river, "u-1").await.into_iter().map(|(_, content)| content).collect();
@@ -67,12 +71,14 @@ async fn the_official_client_is_told_what_the_log_has(kind: Kind) {
 
 #[test]
 fn the_official_client_is_told_what_the_log_has_on_the_embedded_bus() {
-    on_system(the_official_client_is_told_what_the_log_has(Kind::Embedded));
+    for cut in ["TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END"] {
+        on_system(the_official_client_is_told_what_the_log_has(Kind::Embedded, cut));
+    }
 }
 
 #[test]
 fn the_official_client_is_told_what_the_log_has_on_kafka() {
-    on_system(the_official_client_is_told_what_the_log_has(Kind::Kafka));
+    on_system(the_official_client_is_told_what_the_log_has(Kind::Kafka, "TEXT_MESSAGE_END"));
 }
 
 fn input(id: &str, text: &str) -> Value {
