@@ -85,6 +85,9 @@ impl RunAgentInput {
     fn said(&self) -> Result<Said, String> {
         let message = self.messages.iter().rev().find(|message| message.role == "user");
         let message = message.ok_or("messages: there is none of the role user")?;
+        if message.id.is_empty() {
+            return Err("the message's id: must not be empty, because it makes a resend harmless".to_owned());
+        }
         let client_id = Text::new(message.id.as_str()).map_err(|unfit| format!("the message's id: {unfit}"))?;
         let text = words(&message.content).ok_or("the message's content: must be text, or parts of text")?;
         let text = Text::new(text).map_err(|unfit| format!("the message's content: {unfit}"))?;
