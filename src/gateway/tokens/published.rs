@@ -96,13 +96,14 @@ impl Published {
     }
 
     /// What verifies tokens that name this key and algorithm.
-    pub(super) async fn verifier(&self, id: &str, algorithm: Algorithm) -> Result<Arc<Verifier>, Problem> {
+    pub(super) async fn verifier(self: &Arc<Self>, id: &str, algorithm: Algorithm) -> Result<Arc<Verifier>, Problem> {
         if let Some(found) = self.find(id, algorithm) {
             return Ok(found);
         }
         self.read().await;
         self.find(id, algorithm).ok_or_else(|| {
-            if self.held().fault.is_none() {
+            let held = self.held();
+            if held.fault.is_none() && held.read.is_some() {
                 return Problem::unknown("the token's key (kid, alg) is not among those that are published");
             }
             // Whoever came with a good token must not take it for a bad one.
@@ -118,14 +119,18 @@ impl Published {
         held.keys.get(id)?.iter().find(fits).map(|(_, verifier)| Arc::clone(verifier))
     }
 
-    /// Reads the keys, where nobody has a moment ago.
-    async fn read(&self) {
+    /// Reads the keys, where nobody has a moment ago. It is a task of its own, because whoever waits for it may go away.
+    async fn read(self: &Arc<Self>) {
+        let published = Arc::clone(self);
+        // What it has come to stands in `held`.
+        let _ = tokio::spawn(async move { published.read_in_turn().await }).await;
+    }
+
+    async fn read_in_turn(&self) {
         let _turn = self.turn.lock().await;
         if self.held().tried.is_some_and(|tried| tried.elapsed() < self.pause()) {
             return;
         }
-        // Noted before it is done, because whoever asks for it may go away, and after it, because it may take long.
-        self.change(|held| held.tried = Some(Instant::now()));
         let read = self.place.read().await.and_then(|text| self.keys(&text));
         self.change(|held| {
             held.tried = Some(Instant::now());
@@ -184,7 +189,7 @@ impl Published {
     }
 
     /// Reads the keys and says what there is.
-    pub(super) async fn describe(&self) -> Result<String, String> {
+    pub(super) async fn describe(self: &Arc<Self>) -> Result<String, String> {
         self.read().await;
         let (held, place) = (self.held(), &self.section.jwks);
         match &held.fault {

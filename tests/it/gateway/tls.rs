@@ -53,8 +53,8 @@ async fn open(
     authority: &Path,
     token: &str,
     after: Option<&str>,
-) -> Chatter<TlsStream<TcpStream>> {
-    let stream = connect(address, authority).await.unwrap();
+) -> Chatter<Box<TlsStream<TcpStream>>> {
+    let stream = Box::new(connect(address, authority).await.unwrap());
     let mut chatter = Chatter::enter_over(stream, &address.to_string(), token, after).await;
     chatter.hello().await;
     chatter
