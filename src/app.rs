@@ -133,6 +133,8 @@ impl Hub {
             chat: None,
             rules: rules.clone().map(rules::seen),
             facts,
+            refusals: Arc::default(),
+            published: None,
         };
         // Who looks on comes over HTTP.
         let provisional = if config.http.address.is_empty() { Provisional::hidden() } else { Provisional::shown() };

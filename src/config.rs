@@ -9,6 +9,7 @@ mod callers;
 mod chat;
 mod earnest;
 mod explain;
+mod http;
 mod kafka;
 mod load;
 mod phi;
@@ -17,6 +18,7 @@ mod sections;
 mod telemetry;
 mod tokens;
 
+pub use self::http::{ForwardedBy, HttpSection, TlsSection};
 pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use chat::ChatSection;
@@ -27,8 +29,8 @@ pub use load::{ConfigError, Source, load};
 pub use phi::{KeyProvider, PhiSection, PrivacyProfile, VaultSection};
 pub use role::Role;
 pub use sections::{
-    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, HttpSection, LanesSection, LogFormat,
-    LogSection, NodeProfile, NodeSection, ProjectSection, RedisSection, Secret, TopicsSection,
+    BusKind, BusSection, ConverseSection, DetectSection, EmbeddedSection, LanesSection, LogFormat, LogSection,
+    NodeProfile, NodeSection, ProjectSection, RedisSection, Secret, TopicsSection,
 };
 pub use telemetry::TelemetrySection;
 pub use tokens::{SignatureKind, TokensSection};

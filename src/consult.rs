@@ -32,6 +32,7 @@ pub use health::{AgentHealth, AgentTotals, CircuitState};
 pub use llm::{LlmAgent, LlmAgentSettings};
 use reception::Reception;
 pub use service::ServiceError;
+pub(crate) use service::told;
 
 /// How a node deals with agents that do not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,16 +1,20 @@
 //! The node's own HTTP server. It is put together from [`Part`]s, each the routes of one concern, and knows none of them.
 //!
 //! [`ops`] answers whether the node lives, whether it can work, and what it has done; [`metrics`] names every figure with
-//! its unit. [`server`] takes connections with small buffers and ends them in order ([`linger`]), and [`problem`] is how
-//! every route says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes
+//! its unit. [`server`] takes connections with small buffers, over [`tls`] where there is a certificate, and ends them in
+//! order ([`linger`]) or when they are [`idle`]; [`address`] says whose request it is, [`limits`] how much one address may
+//! have, and [`problem`] is how every route says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes
 //! measured values in, [`people`] opens and erases them, [`chat`] is for frontends, and [`history`] shows what happened.
 //! [`console`] is for operators, and [`openapi`] describes all of it.
 //! Nothing outside this folder names axum, hyper or the Prometheus client.
 
 mod access;
+mod address;
 mod chat;
 mod console;
 mod history;
+mod idle;
+mod limits;
 mod linger;
 mod metrics;
 pub mod openapi;
@@ -19,9 +23,10 @@ mod people;
 mod problem;
 mod readings;
 mod server;
+pub mod tls;
 mod tokens;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -33,7 +38,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 use tower_http::cors::CorsLayer;
 
-pub(crate) use self::problem::Problem;
+use self::server::Server;
 pub use self::{
     access::Access,
     chat::Chat,
@@ -44,6 +49,7 @@ pub use self::{
     readings::Readings,
     tokens::Tokens,
 };
+pub(crate) use self::{limits::Refusals, problem::Problem};
 use crate::config::HttpSection;
 
 /// How long requests that are being answered may take when the server ends.
@@ -63,8 +69,16 @@ pub enum GatewayError {
         /// The system's words.
         why: String,
     },
+    /// The certificate or its key cannot be used.
+    #[error("the http server's certificate {file}: {why}; look at http.tls.certificate and http.tls.key")]
+    Certificate {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A key that tokens are believed by cannot be read.
-    #[error("the key for tokens in {file}: {why}; set tokens.secret or tokens.public_key_file")]
+    #[error("the key for tokens in {file}: {why}; set tokens.secret, tokens.public_key_file or tokens.jwks")]
     Key {
         /// The file.
         file: String,
@@ -90,8 +104,13 @@ impl Gateway {
     /// there is to be no server.
     ///
     /// # Errors
-    /// [`GatewayError`] where the address cannot be had.
-    pub async fn open(http: &HttpSection, origins: &[String], parts: Vec<Part>) -> Result<Option<Self>, GatewayError> {
+    /// [`GatewayError`] where the address or the certificate cannot be had.
+    pub(crate) async fn open(
+        http: &HttpSection,
+        origins: &[String],
+        parts: Vec<Part>,
+        refusals: Arc<Refusals>,
+    ) -> Result<Option<Self>, GatewayError> {
         if http.address.is_empty() {
             return Ok(None);
         }
@@ -100,8 +119,8 @@ impl Gateway {
         let address = listener.local_addr().map_err(unfit)?;
         let (stop, stopped) = watch::channel(false);
         let router = router(parts).layer(cors(origins));
-        let serving = tokio::spawn(server::serve(listener, router, http.max_connections, stopped));
-        tracing::info!(%address, "http server started");
+        let serving = tokio::spawn(Server::new(http, router, refusals)?.serve(listener, stopped));
+        tracing::info!(tls = http.tls.is_on(), %address, "http server started");
         Ok(Some(Self { address, stop, serving }))
     }
 

@@ -31,18 +31,20 @@ pub(super) async fn open(config: &Config, inside: Inside<'_>) -> Result<Option<G
     if config.http.address.is_empty() {
         return Ok(None);
     }
+    let refusals = Arc::clone(&inside.watches.refusals);
     let parts = parts(config, Access::open(config)?, inside)?;
-    Ok(Gateway::open(&config.http, &config.chat.origins, parts).await?)
+    Ok(Gateway::open(&config.http, &config.chat.origins, parts, refusals).await?)
 }
 
 fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Result<Vec<Part>, HubError> {
     let Inside { bus, keys, mut watches, provisional, stopping } = inside;
-    let node = &config.node.id;
+    let (node, refusals) = (&config.node.id, Arc::clone(&watches.refusals));
+    watches.published = access.published().cloned();
     let chat = access
         .has_people()
-        .then(|| Chat::new(access.clone(), Arc::clone(bus), provisional, &config.chat, stopping.clone()));
+        .then(|| Chat::new(access.clone(), Arc::clone(bus), provisional, &config.chat, refusals, stopping.clone()));
     if chat.is_none() {
-        tracing::warn!("there is no chat: in earnest it needs tokens.secret or tokens.public_key_file");
+        tracing::warn!("there is no chat: in earnest it needs tokens.secret, tokens.public_key_file or tokens.jwks");
     }
     watches.chat = chat.as_ref().map(Chat::stats);
     let console = access

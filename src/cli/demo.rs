@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use auren::{
     app::{Hub, Running, connect, create_topics},
     bus::{Read, ReadFrom, ReadUntil, Topic},
-    config::{BusKind, CallersSection, Config, TokensSection},
+    config::{BusKind, CallersSection, Config, HttpSection, TokensSection},
     demo::{DataSet, publish_readings},
     gateway::Tokens,
     phi::Keys,
@@ -165,7 +165,7 @@ impl Stage {
     async fn set(config: &Config, pages: bool) -> anyhow::Result<Self> {
         let (mut config, folder) = aside(config, "demo");
         if pages {
-            config.http.address = "127.0.0.1:0".to_owned();
+            config.http = HttpSection { address: "127.0.0.1:0".to_owned(), ..HttpSection::default() };
             config.tokens = TokensSection {
                 secret: Some(BASE64_URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()).into()),
                 ..TokensSection::default()

@@ -2,6 +2,7 @@
 
 mod history;
 mod ready;
+mod server;
 
 use auren::{
     app::connect,
@@ -100,6 +101,7 @@ async fn examine(config: &Config) -> Vec<Finding> {
     if config.bus.kind == BusKind::Kafka {
         findings.push(in_earnest(config));
     }
+    findings.extend(server::server(config).await);
     let redis = redis(config).await;
     let answers = redis.as_ref().map(|finding| finding.state != State::Bad);
     findings.extend(redis);

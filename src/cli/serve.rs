@@ -55,8 +55,9 @@ pub(super) async fn run(context: &mut Context) -> anyhow::Result<Exit> {
         () = context.interrupt.wait() => return Ok(Exit::Done),
     };
     if let Some(address) = running.http_address() {
-        context.console.line(format_args!("http://{address}/ (sign in: auren token --user ID --link)"))?;
-        context.console.line(format_args!("http://{address}/ops (auren token --user NAME --scope ops --link)"))?;
+        let scheme = context.config.http.scheme();
+        context.console.line(format_args!("{scheme}://{address}/ (sign in: auren token --user ID --link)"))?;
+        context.console.line(format_args!("{scheme}://{address}/ops (auren token --user NAME --scope ops --link)"))?;
         context.console.flush()?;
     }
     let stats: Vec<_> = Role::ALL.iter().filter_map(|role| Some((*role, running.stats(*role)?))).collect();

@@ -16,7 +16,7 @@ Examples:
   auren token --user watch --hours 1 --scope readings,detokenize:care
 
 It signs with tokens.secret, or with the secret that a development node keeps in tokens.secret_file. Where \
-tokens.public_key_file is set, somebody else signs and this command cannot.";
+tokens.public_key_file or tokens.jwks is set, somebody else signs and this command cannot.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -42,13 +42,15 @@ pub(super) fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
         Tokens::open(&config.tokens, config.node.profile)?.context("there is no tokens.secret to sign with")?;
     let life = Duration::from_secs(u64::from(args.hours) * 3600);
     let scopes: Vec<_> = args.scope.iter().map(|scope| scope.name()).collect();
-    let token = tokens
-        .make(args.user.as_str(), &scopes.join(" "), life)
-        .context("the node believes a public key (tokens.public_key_file); who has the private one signs")?;
+    let token = tokens.make(args.user.as_str(), &scopes.join(" "), life).context(
+        "the node believes public keys (tokens.public_key_file, tokens.jwks); who has the private ones signs",
+    )?;
     if args.link {
         let operates = args.scope.contains(&Scope::Ops) && !args.scope.contains(&Scope::Chat);
         let page = if operates { "ops" } else { "" };
-        context.console.line(format_args!("http://{}/{page}#token={token}", context.config.http.address))?;
+        let (scheme, address) = (config.http.scheme(), &config.http.address);
+        let link = format!("{scheme}://{address}/{page}#token={token}");
+        context.console.line(link)?;
     } else {
         context.console.line(token)?;
     }

@@ -12,12 +12,16 @@ pub struct ChatSection {
     pub max_sockets: usize,
     /// Most of them of one person.
     pub max_sockets_per_user: usize,
+    /// Most of them of one address.
+    pub max_sockets_per_address: usize,
     /// The largest frame of a client.
     pub max_frame_bytes: usize,
     /// How deep the JSON of a client's frame may be.
     pub max_json_depth: usize,
     /// Frames a second that a client may send; twice as many may come at once.
     pub frames_per_second: u32,
+    /// Bytes a second that a client may send in frames; twice as many may come at once.
+    pub bytes_per_second: u32,
     /// How often a sign of life is sent. A socket that answers none for twice as long is closed.
     pub heartbeat_ms: u64,
     /// A socket that takes nothing for so long is closed.
@@ -36,9 +40,11 @@ impl Default for ChatSection {
             origins: Vec::new(),
             max_sockets: 10_000,
             max_sockets_per_user: 16,
+            max_sockets_per_address: 1_000,
             max_frame_bytes: 32 * 1024,
             max_json_depth: 16,
             frames_per_second: 20,
+            bytes_per_second: 64 * 1024,
             heartbeat_ms: 25_000,
             slow_ms: 10_000,
             ring_events: 32,
@@ -59,6 +65,7 @@ impl ChatSection {
             ),
             (self.max_sockets == 0, "chat.max_sockets", "must be at least 1"),
             (self.max_sockets_per_user == 0, "chat.max_sockets_per_user", "must be at least 1"),
+            (self.max_sockets_per_address == 0, "chat.max_sockets_per_address", "must be at least 1"),
             (
                 !(256..=1024 * 1024).contains(&self.max_frame_bytes),
                 "chat.max_frame_bytes",
@@ -66,6 +73,12 @@ impl ChatSection {
             ),
             (!(2..=64).contains(&self.max_json_depth), "chat.max_json_depth", "must be from 2 to 64"),
             (!(1..=10_000).contains(&self.frames_per_second), "chat.frames_per_second", "must be from 1 to 10000"),
+            (
+                usize::try_from(self.bytes_per_second)
+                    .is_ok_and(|bytes| bytes.saturating_mul(2) < self.max_frame_bytes),
+                "chat.bytes_per_second",
+                "must be at least half of chat.max_frame_bytes, or the largest frame could never be sent",
+            ),
             (!(100..=600_000).contains(&self.heartbeat_ms), "chat.heartbeat_ms", "must be from 100 to 600000"),
             (!(100..=600_000).contains(&self.slow_ms), "chat.slow_ms", "must be from 100 to 600000"),
             (!(1..=10_000).contains(&self.ring_events), "chat.ring_events", "must be from 1 to 10000"),

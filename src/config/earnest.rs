@@ -51,6 +51,17 @@ pub fn faults(config: &Config) -> Vec<(String, String)> {
             must(&key, "must be https://: a consult holds what people wrote and metadata about their health");
         }
     }
+    if config.tokens.jwks_address().is_some_and(|place| !is_private(place)) {
+        must("tokens.jwks", "must be https://: whoever can change it on its way decides who anybody is");
+    }
+    let http = &config.http;
+    if !http.address.is_empty() && !http.is_local() && !http.tls.is_on() && !http.tls.by_proxy {
+        must(
+            "http.address",
+            "must be of this machine alone without http.tls.certificate and http.tls.key: tokens and words of people travel \
+             there; http.tls.by_proxy = true says that a proxy in front speaks TLS",
+        );
+    }
     for (key, _) in secrets(config).into_iter().filter(|(_, secret)| secret.reveal().contains(EVERYBODY_S)) {
         must(&key, "must be a secret of your own: this one stands in docker/compose.yaml");
     }

@@ -199,12 +199,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if let Some((key, why)) = config.agents.fault() {
         return wrong(key, &why);
     }
-    let address = &config.http.address;
-    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
-    if !address.is_empty() && !matches!(port, Some(Ok(_))) {
-        return wrong("http.address", "must be `host:port`, or empty where there is to be no HTTP server");
+    if let Some((key, why)) = config.http.fault() {
+        return wrong(key, why);
     }
-    within("http.max_connections", config.http.max_connections, 1..=1_000_000)?;
+    if config.http.idle_ms <= config.chat.heartbeat_ms {
+        return wrong("http.idle_ms", "must be more than chat.heartbeat_ms, at which streams give a sign of life");
+    }
     if let Some((key, why)) = config.chat.fault() {
         return wrong(key, why);
     }
@@ -312,6 +312,23 @@ mod tests {
         with("http.address", "\"[::1]:0\"").unwrap();
         let missing = Source { file: Some("no/such.toml".into()), overrides: Vec::new() };
         assert_eq!(load(&missing).unwrap_err().to_string(), "the configuration file no/such.toml does not exist");
+    }
+
+    #[test]
+    fn the_bounds_of_the_http_server_fit_each_other() {
+        for (key, value, why) in [
+            ("http.trusted_proxies", "[\"nowhere\"]", "http.trusted_proxies must each be an address or a network"),
+            ("http.idle_ms", "20000", "http.idle_ms must be more than chat.heartbeat_ms"),
+            ("http.tls.certificate", "\"a.pem\"", "http.tls must have both a certificate and a key"),
+            ("chat.bytes_per_second", "1000", "chat.bytes_per_second must be at least half of chat.max_frame_bytes"),
+            ("tokens.jwks", "\"ftp://idp.example/keys\"", "tokens.jwks must be https://host/path, or a file"),
+            ("tokens.jwks_keep_s", "1", "tokens.jwks_keep_s must be at least tokens.jwks_refresh_s"),
+        ] {
+            let error = with(key, value).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+        with("http.trusted_proxies", "[\"10.0.0.0/8\", \"::1\"]").unwrap();
+        with("http.trusted_proxies", "[]").unwrap();
     }
 
     fn prod(more: &[(&str, &str)]) -> Result<Config, String> {

@@ -256,23 +256,6 @@ impl Default for ProjectSection {
     }
 }
 
-/// The node's own HTTP server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct HttpSection {
-    /// `host:port` to listen on; port 0 takes a free one. Empty: there is no server.
-    #[serde(deserialize_with = "text")]
-    pub address: String,
-    /// Most connections at a time; who comes when all are taken waits.
-    pub max_connections: u32,
-}
-
-impl Default for HttpSection {
-    fn default() -> Self {
-        Self { address: "127.0.0.1:8420".to_owned(), max_connections: 1024 }
-    }
-}
-
 /// What the node logs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

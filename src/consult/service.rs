@@ -207,7 +207,7 @@ impl Events {
 }
 
 /// What a client says of its failure, without the address, which may hold a secret.
-fn told(error: reqwest::Error) -> String {
+pub(crate) fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut words = error.to_string();
     let mut source = error.source();

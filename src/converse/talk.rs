@@ -293,11 +293,12 @@ impl Talk {
             None if panel.agents.len() > 1 => " This answer is therefore incomplete.".to_owned(),
             None => String::new(),
         };
+        // Whoever answers instead has a seat by the time that it is said.
+        if let Some(other) = instead.cloned() {
+            panel.agents.insert(panel.next + 1, other);
+        }
         let mut said = self.hub_says(panel, code, format!("{words}{then}"));
         said.metadata.consult_id = panel.asked.clone();
-        if let Some(other) = instead {
-            panel.agents.insert(panel.next + 1, other.clone());
-        }
         Some(said)
     }
 

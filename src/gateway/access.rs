@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     GatewayError, Problem,
-    tokens::{self, Claims, Person, Tokens},
+    tokens::{self, Claims, Person, Published, Tokens},
 };
 use crate::config::{Config, Scope};
 
@@ -47,7 +47,8 @@ pub(super) struct Operator {
 }
 
 impl Access {
-    /// Those whom the configuration names, and whose key it believes.
+    /// Those whom the configuration names, and whose key it believes. Published keys are followed from now on, on the
+    /// runtime that this is called on.
     ///
     /// # Errors
     /// [`GatewayError::Key`] where the key cannot be read.
@@ -57,8 +58,12 @@ impl Access {
             (Sha256::digest(known.token.reveal().as_bytes()).into(), bearer)
         };
         let programs = config.callers.0.iter().map(program).collect();
-        let tokens = Tokens::open(&config.tokens, config.node.profile)?;
-        Ok(Self { programs, tokens: tokens.map(Arc::new) })
+        let tokens = Tokens::open(&config.tokens, config.node.profile)?.map(Arc::new);
+        let access = Self { programs, tokens };
+        if let Some(published) = access.published() {
+            published.follow();
+        }
+        Ok(access)
     }
 
     /// Whether anybody at all may.
@@ -73,15 +78,21 @@ impl Access {
         self.tokens.is_some()
     }
 
+    /// The published keys that tokens are believed by, where there are any.
+    #[must_use]
+    pub(crate) fn published(&self) -> Option<&Arc<Published>> {
+        self.tokens.as_ref()?.published()
+    }
+
     /// Who asks, as the audit names them, where they may do this: a program's name, or `issuer:sub`.
-    pub(super) fn may(&self, headers: &HeaderMap, scope: Scope) -> Result<String, Problem> {
-        let bearer = self.bearer(headers)?;
+    pub(super) async fn may(&self, headers: &HeaderMap, scope: Scope) -> Result<String, Problem> {
+        let bearer = self.bearer(headers).await?;
         if bearer.scopes.contains(&scope) { Ok(bearer.name) } else { Err(lacks(scope)) }
     }
 
     /// Who operates the hub, where they may.
-    pub(super) fn operator(&self, headers: &HeaderMap) -> Result<Operator, Problem> {
-        let Bearer { name, scopes, until, .. } = self.bearer(headers)?;
+    pub(super) async fn operator(&self, headers: &HeaderMap) -> Result<Operator, Problem> {
+        let Bearer { name, scopes, until, .. } = self.bearer(headers).await?;
         if !scopes.contains(&Scope::Ops) {
             return Err(lacks(Scope::Ops));
         }
@@ -89,8 +100,8 @@ impl Access {
     }
 
     /// Whose history may be seen: a person's own where they chat, and that of whomever a bearer with the scope `ops:content` names.
-    pub(super) fn whose(&self, headers: &HeaderMap, named: Option<&str>) -> Result<UserId, Problem> {
-        let Bearer { sub, scopes, .. } = self.bearer(headers)?;
+    pub(super) async fn whose(&self, headers: &HeaderMap, named: Option<&str>) -> Result<UserId, Problem> {
+        let Bearer { sub, scopes, .. } = self.bearer(headers).await?;
         let own = sub.filter(|_| scopes.contains(&Scope::Chat));
         let bad = |words: String| Problem::new(StatusCode::BAD_REQUEST, words);
         match (named, own) {
@@ -105,7 +116,7 @@ impl Access {
     }
 
     /// Whoever shows the token.
-    fn bearer(&self, headers: &HeaderMap) -> Result<Bearer, Problem> {
+    async fn bearer(&self, headers: &HeaderMap) -> Result<Bearer, Problem> {
         let shown = shown(headers)?;
         let digest: [u8; 32] = Sha256::digest(shown.as_bytes()).into();
         // All are looked at, so that the time tells nothing.
@@ -116,7 +127,7 @@ impl Access {
         match (known, &self.tokens) {
             (Some(program), _) => Ok(program.clone()),
             (None, Some(tokens)) => {
-                let Claims { sub, scopes, until } = tokens.read(shown)?;
+                let Claims { sub, scopes, until } = tokens.read(shown).await?;
                 Ok(Bearer { name: format!("{}:{sub}", tokens.issuer()), sub: Some(sub), scopes, until: Some(until) })
             }
             (None, None) => Err(Problem::unknown("the token is not known here")),
@@ -124,10 +135,10 @@ impl Access {
     }
 
     /// Who chats. Only a JSON Web Token says that.
-    pub(super) fn person(&self, headers: &HeaderMap) -> Result<Person, Problem> {
+    pub(super) async fn person(&self, headers: &HeaderMap) -> Result<Person, Problem> {
         let shown = shown(headers)?;
         let tokens = self.tokens.as_ref().ok_or_else(|| Problem::unknown("no token is believed here"))?;
-        let Claims { sub, scopes, until } = tokens.read(shown)?;
+        let Claims { sub, scopes, until } = tokens.read(shown).await?;
         if !scopes.contains(&Scope::Chat) {
             return Err(lacks(Scope::Chat));
         }

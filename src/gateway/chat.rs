@@ -2,15 +2,17 @@
 //! chat page itself.
 //!
 //! [`feed`] follows the log once for the node, [`listener`] is one client's place in it, [`protocol`] the frames and
-//! [`asyncapi`] the document of them, [`socket`] one WebSocket, [`pages`] HTTP without one, [`tickets`] what a browser
-//! connects with, [`web`] the page. The person is the token's `sub` everywhere.
+//! [`asyncapi`] the document of them, [`socket`] one WebSocket, [`pages`] HTTP without one, [`agui`] the same for frontends
+//! that speak AG-UI, [`sse`] a stream on its way, [`tickets`] what a browser connects with, [`web`] the page. The person is the token's `sub` everywhere.
 
+pub(super) mod agui;
 mod asyncapi;
 mod feed;
 mod listener;
 pub(super) mod pages;
 mod protocol;
 mod socket;
+mod sse;
 mod stats;
 mod tickets;
 pub(super) mod web;
@@ -18,7 +20,7 @@ pub(super) mod web;
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{Query, State, WebSocketUpgrade, rejection::QueryRejection},
     http::{
         HeaderMap, StatusCode,
@@ -37,7 +39,12 @@ use self::{
     protocol::{After, SUBPROTOCOL},
     tickets::{TICKET_LIFE, Tickets},
 };
-use super::{Access, Part, Problem, tokens::Person};
+use super::{
+    Access, Part, Problem, Refusals,
+    address::Asker,
+    limits::{Limit, Place, Places},
+    tokens::Person,
+};
 use crate::{bus::SharedBus, config::ChatSection, provisional::Provisional};
 
 /// What a socket reads at once. Most sockets are idle, and the usual 128 KiB are for others.
@@ -53,7 +60,17 @@ pub struct Chat {
     provisional: Provisional,
     stats: Arc<Stats>,
     seats: Arc<Semaphore>,
+    /// Of each address.
+    places: Arc<Places>,
+    refusals: Arc<Refusals>,
     stopping: watch::Receiver<bool>,
+}
+
+/// A place among the sockets and streams, until it is dropped.
+#[derive(Debug)]
+struct Seat {
+    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// What a WebSocket's address says.
@@ -67,18 +84,20 @@ impl Chat {
     /// Chat on this bus with the people whom `access` knows, until `stopping` says so. They also see what stands on this
     /// board.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         access: Access,
         bus: SharedBus,
         provisional: Provisional,
         settings: &ChatSection,
+        refusals: Arc<Refusals>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let stats = Arc::new(Stats::default());
         let feed = Feed::new(bus, settings, Arc::clone(&stats), stopping.clone());
         let seats = Arc::new(Semaphore::new(settings.max_sockets));
+        let places = Places::new(settings.max_sockets_per_address);
         let (tickets, settings) = (Tickets::default(), settings.clone());
-        Self { access, tickets, settings, feed, provisional, stats, seats, stopping }
+        Self { access, tickets, settings, feed, provisional, stats, seats, places, refusals, stopping }
     }
 
     /// What it counts.
@@ -93,6 +112,7 @@ impl Chat {
             .route("/asyncapi.json", get(asyncapi::show))
             .route("/v1/ws", get(upgrade))
             .route("/v1/ws-ticket", post(ticket))
+            .route("/v1/agui", post(agui::run))
             .route("/v1/conversations/events", get(pages::page))
             .route("/v1/conversations/events/stream", get(pages::stream_of))
             .route("/v1/conversations/{user}/events", get(pages::page_of))
@@ -101,8 +121,11 @@ impl Chat {
     }
 
     /// Who comes, with a ticket or with a token.
-    fn person(&self, ticket: Option<&str>, headers: &HeaderMap) -> Result<Person, Problem> {
-        ticket.map_or_else(|| self.access.person(headers), |ticket| self.tickets.redeem(ticket))
+    async fn person(&self, ticket: Option<&str>, headers: &HeaderMap) -> Result<Person, Problem> {
+        match ticket {
+            Some(ticket) => self.tickets.redeem(ticket),
+            None => self.access.person(headers).await,
+        }
     }
 
     /// Whether a page of this origin may connect. Programs have none.
@@ -118,16 +141,24 @@ impl Chat {
     }
 
     /// A place among the sockets and streams.
-    fn seat(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.seats)
-            .try_acquire_owned()
-            .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "all sockets of this node are taken"))
+    fn seat(&self, Asker(address): Asker) -> Result<Seat, Problem> {
+        let refused = |limit, status, words| {
+            self.refusals.count(limit);
+            Problem::new(status, words)
+        };
+        let (full, taken) = (StatusCode::SERVICE_UNAVAILABLE, "all sockets of this node are taken");
+        let permit = Arc::clone(&self.seats).try_acquire_owned();
+        let permit = permit.map_err(|_| refused(Limit::Sockets, full, taken))?;
+        let (many, words) = (StatusCode::TOO_MANY_REQUESTS, "too many sockets and streams from your address");
+        let place = self.places.take(address).ok_or_else(|| refused(Limit::SocketsOfAddress, many, words))?;
+        Ok(Seat { _permit: permit, _place: place })
     }
 }
 
 /// `GET /v1/ws`.
 async fn upgrade(
     State(chat): State<Arc<Chat>>,
+    Extension(asker): Extension<Asker>,
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
     socket: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
@@ -135,13 +166,13 @@ async fn upgrade(
     let bad = |words: String| Problem::new(StatusCode::BAD_REQUEST, words);
     chat.origin(&headers)?;
     let Query(asked) = asked?;
-    let person = chat.person(asked.ticket.as_deref(), &headers)?;
+    let person = chat.person(asked.ticket.as_deref(), &headers).await?;
     let socket = socket.map_err(|error| bad(format!("is no WebSocket handshake: {}", error.body_text())))?;
     let socket = socket.protocols([SUBPROTOCOL]);
     if socket.selected_protocol().is_none() {
         return Err(bad(format!("name the subprotocol {SUBPROTOCOL}")));
     }
-    let seat = chat.seat()?;
+    let seat = chat.seat(asker)?;
     // A browser cannot read why a handshake failed, so a bad place is told on the socket.
     let after = asked
         .after
@@ -157,6 +188,6 @@ async fn upgrade(
 
 /// `POST /v1/ws-ticket`.
 async fn ticket(State(chat): State<Arc<Chat>>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
-    let person = chat.access.person(&headers)?;
+    let person = chat.access.person(&headers).await?;
     Ok(Json(json!({ "ticket": chat.tickets.give(person), "expires_in_s": TICKET_LIFE.as_secs() })))
 }

@@ -93,8 +93,8 @@ impl Console {
         Part(routes.merge(web::routes()))
     }
 
-    fn operator(&self, headers: &HeaderMap) -> Result<Operator, Problem> {
-        self.access.operator(headers)
+    async fn operator(&self, headers: &HeaderMap) -> Result<Operator, Problem> {
+        self.access.operator(headers).await
     }
 
     /// An answer of the bus, where it comes in time and not too many ask.

@@ -93,7 +93,7 @@ impl History {
         order: Order,
     ) -> Result<(Vec<Row>, Option<String>), Problem> {
         let Query(asked) = asked?;
-        let user = self.access.whose(headers, asked.user.as_deref())?;
+        let user = self.access.whose(headers, asked.user.as_deref()).await?;
         let asked = asked.check()?;
         let reading = async {
             let mut reader = self.readers.reader().await?;
@@ -122,7 +122,7 @@ async fn conversations(
     asked: Result<Query<Paged>, QueryRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Query(asked) = asked?;
-    let user = history.access.whose(&headers, asked.user.as_deref())?;
+    let user = history.access.whose(&headers, asked.user.as_deref()).await?;
     let (limit, after) = asked.check()?;
     let reading = async {
         let mut reader = history.readers.reader().await?;
@@ -163,7 +163,7 @@ async fn because(
     asked: Result<Query<OfPerson>, QueryRejection>,
 ) -> Result<Json<Chain>, Problem> {
     let Query(asked) = asked?;
-    let user = history.access.whose(&headers, asked.user.as_deref())?;
+    let user = history.access.whose(&headers, asked.user.as_deref()).await?;
     let reading = async {
         // What is no id is no event's.
         EventId::new(&id).map_err(|_| ProjectError::NoEvent(id.clone()))?;

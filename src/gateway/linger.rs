@@ -5,6 +5,7 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,25 +17,38 @@ use tokio::{
     time::timeout,
 };
 
+use super::idle::Activity;
+
 /// How long what still comes is thrown away.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// A TCP connection that lingers when it is dropped.
-pub(super) struct Lingering(Option<TcpStream>);
+/// A TCP connection that lingers when it is dropped, and notes when something comes or goes.
+pub(super) struct Lingering {
+    /// There until it is dropped.
+    stream: Option<TcpStream>,
+    activity: Arc<Activity>,
+}
 
 impl Lingering {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self(Some(stream))
+    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
+        Self { stream: Some(stream), activity }
+    }
+
+    fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(polled, Poll::Ready(Ok(1..))) {
+            self.activity.note();
+        }
+        polled
     }
 
     fn stream(self: Pin<&mut Self>) -> Pin<&mut TcpStream> {
-        Pin::new(self.get_mut().0.as_mut().expect("it is there until it is dropped"))
+        Pin::new(self.get_mut().stream.as_mut().expect("it is there until it is dropped"))
     }
 }
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        let (Some(mut stream), Ok(runtime)) = (self.0.take(), Handle::try_current()) else { return };
+        let (Some(mut stream), Ok(runtime)) = (self.stream.take(), Handle::try_current()) else { return };
         runtime.spawn(timeout(LIMIT, async move {
             let mut bytes = [0; 1024];
             // The other side may be gone already.
@@ -45,14 +59,20 @@ impl Drop for Lingering {
 }
 
 impl AsyncRead for Lingering {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.stream().poll_read(context, into)
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let polled = self.as_mut().stream().poll_read(context, into);
+        if into.filled().len() > before {
+            self.activity.note();
+        }
+        polled
     }
 }
 
 impl AsyncWrite for Lingering {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.stream().poll_write(context, bytes)
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = self.as_mut().stream().poll_write(context, bytes);
+        self.wrote(polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -64,14 +84,15 @@ impl AsyncWrite for Lingering {
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream().poll_write_vectored(context, slices)
+        let polled = self.as_mut().stream().poll_write_vectored(context, slices);
+        self.wrote(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+        self.stream.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 }

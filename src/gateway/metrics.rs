@@ -12,8 +12,10 @@ use prometheus_client::{
 use tokio::sync::watch;
 
 use super::{
+    Refusals,
     chat::Stats,
     ops::{RoleWatch, Watches},
+    tokens::Published,
 };
 use crate::{
     bus::{Copies, Facts},
@@ -122,7 +124,7 @@ pub(super) struct Metrics(Registry);
 
 impl Metrics {
     pub(super) fn new(watches: Watches) -> Self {
-        let Watches { roles, agents, projector, chat, facts, .. } = watches;
+        let Watches { roles, agents, projector, chat, facts, refusals, published, .. } = watches;
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Asked(agents)));
         registry.register_collector(Box::new(Lanes(roles.clone())));
@@ -132,6 +134,10 @@ impl Metrics {
         }
         if let Some(stats) = chat {
             registry.register_collector(Box::new(Chatting(stats)));
+        }
+        registry.register_collector(Box::new(Refused(refusals)));
+        if let Some(published) = published {
+            registry.register_collector(Box::new(Keys(published)));
         }
         Self(registry)
     }
@@ -273,6 +279,53 @@ impl Collector for Chatting {
             let labels = [("code", code.to_string())];
             ConstCounter::new(times).encode(family.encode_family(&labels)?)?;
         }
+        let (name, help) = ("auren_chat_refused", "Frames and sockets that were answered with an error, by its code");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (code, times) in count.refused {
+            ConstCounter::new(times).encode(family.encode_family(&[("code", code)])?)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the server refused.
+#[derive(Debug)]
+struct Refused(Arc<Refusals>);
+
+impl Collector for Refused {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (name, help) = ("auren_http_refused", "Connections and requests that were ended at a limit, by its name");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (limit, times) in self.0.all() {
+            ConstCounter::new(times).encode(family.encode_family(&[("limit", limit)])?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Published keys.
+#[derive(Debug)]
+struct Keys(Arc<Published>);
+
+impl Collector for Keys {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let seen = self.0.seen();
+        // How old they are is not there before they have been read.
+        let ages =
+            seen.age_s.map(|age| ("auren_token_keys_age_seconds", "Seconds since published keys were read", age));
+        for (name, help, value) in
+            [("auren_token_keys", "Published keys that tokens are believed by", seen.keys)].into_iter().chain(ages)
+        {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?;
+        }
+        for (name, help, value) in [
+            ("auren_token_keys_read", "Times that published keys were read", seen.reads),
+            ("auren_token_keys_failed", "Times that published keys could not be read", seen.failures),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(value).encode(metric)?;
+        }
         Ok(())
     }
 }
@@ -292,7 +345,9 @@ mod tests {
         let role = |role: &Role| RoleWatch { role: *role, stats: Arc::new(LaneStats::default()), workers: 1 };
         let agents = Agents::built_in().hosted(Config::default().converse.consults());
         let roles = Role::ON_LANES.iter().map(role).collect();
-        Watches { roles, agents, projector, chat: None, rules: None, facts: watch::channel(None).1 }
+        let refusals = Arc::default();
+        let facts = watch::channel(None).1;
+        Watches { roles, agents, projector, chat: None, rules: None, facts, refusals, published: None }
     }
 
     #[test]
@@ -310,7 +365,8 @@ mod tests {
         assert_eq!(names.len(), LANES.len() + AGENTS.len());
         assert!(text.contains("\nauren_guarantee{role=\"detect\",level=\"none\"} 1\n"), "{text}");
         let figures = text.lines().filter(|line| !line.starts_with('#')).count();
-        assert_eq!(figures, (LANES.len() + Level::ALL.len()) * Role::ON_LANES.len() + 2 * AGENTS.len());
+        let limits = text.lines().filter(|line| line.starts_with("auren_http_refused_total{")).count();
+        assert_eq!(figures, (LANES.len() + Level::ALL.len()) * Role::ON_LANES.len() + 2 * AGENTS.len() + limits);
     }
 
     #[test]

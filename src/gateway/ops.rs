@@ -24,10 +24,11 @@ use serde::Serialize;
 use tokio::sync::{Mutex, watch};
 
 use super::{
-    Part, Problem,
+    Part, Problem, Refusals,
     chat::Stats,
     console::RulesWatch,
     metrics::{MEDIA_TYPE, Metrics},
+    tokens::Published,
 };
 use crate::{
     bus::{Facts, SharedBus},
@@ -65,6 +66,10 @@ pub struct Watches {
     pub projector: Option<Arc<ProjectStats>>,
     /// What its chat counts, where it has one.
     pub(crate) chat: Option<Arc<Stats>>,
+    /// How often its server refused somebody because of a limit.
+    pub(crate) refusals: Arc<Refusals>,
+    /// Published keys that it believes tokens by, where there are any.
+    pub(crate) published: Option<Arc<Published>>,
     /// The rules in force, where it judges by them.
     pub rules: Option<RulesWatch>,
     /// What is known of the bus.

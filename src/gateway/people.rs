@@ -81,7 +81,7 @@ impl People {
 async fn open(State(people): State<Arc<People>>, headers: HeaderMap, body: Bytes) -> Result<Json<Value>, Problem> {
     let request: Request = auren_agents::events::parse(&body)
         .map_err(|rejected| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, rejected.to_string()))?;
-    let caller = people.access.may(&headers, Scope::Detokenize(request.purpose))?;
+    let caller = people.access.may(&headers, Scope::Detokenize(request.purpose)).await?;
     let ask = Ask {
         actor: &caller,
         purpose: request.purpose,
@@ -107,7 +107,7 @@ async fn forget(
     headers: HeaderMap,
     Path(user): Path<String>,
 ) -> Result<Json<SystemEvent>, Problem> {
-    let caller = people.access.may(&headers, Scope::Erase)?;
+    let caller = people.access.may(&headers, Scope::Erase).await?;
     let user =
         UserId::new(user).map_err(|unfit| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("user: {unfit}")))?;
     let receipt = erase(&people.keys, &*people.bus, &people.node, &caller, &user).await;

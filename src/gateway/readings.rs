@@ -54,7 +54,7 @@ async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let caller = readings.access.may(&headers, Scope::Readings)?;
+    let caller = readings.access.may(&headers, Scope::Readings).await?;
     let documents = documents(&headers, &body)?;
     if documents.len() > READINGS_MAX {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {READINGS_MAX} readings a call")));

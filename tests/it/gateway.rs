@@ -1,12 +1,18 @@
 //! The node's HTTP server: whether it lives, whether it is ready, what it has done, and how it says no.
 
+mod agui;
 mod asyncapi;
 mod chat;
 mod history;
+mod keys;
+mod limits;
 mod openapi;
 mod ops;
 mod ops_page;
+mod own;
+mod past;
 mod provisional;
+mod tls;
 mod typescript;
 
 use std::{

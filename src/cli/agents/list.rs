@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
+use auren::config::TlsSection;
 use serde_json::json;
 
 use super::{
@@ -37,7 +38,7 @@ pub(in crate::cli) struct Args {
 pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
     let registry = Registry::of(&context.config)?;
     let health = match &args.node {
-        Some(address) => Some(health(address).await?),
+        Some(address) => Some(health(address, &context.config.http.tls).await?),
         None => None,
     };
     for entry in &registry.entries {
@@ -96,8 +97,8 @@ impl Figures {
 }
 
 /// How the agents of a node do, by their names.
-async fn health(address: &str) -> anyhow::Result<BTreeMap<String, Figures>> {
-    let answer = node::get(address, "/metrics").await?;
+async fn health(address: &str, tls: &TlsSection) -> anyhow::Result<BTreeMap<String, Figures>> {
+    let answer = node::get(address, tls, "/metrics").await?;
     ensure!(answer.status == 200, "what listens at {address} tells no metrics (status {})", answer.status);
     let mut health: BTreeMap<String, Figures> = BTreeMap::new();
     for line in answer.body.lines() {

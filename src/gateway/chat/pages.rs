@@ -1,42 +1,36 @@
 //! The same events without a WebSocket: a page of them, and a stream of server-sent events. Their cursors are the same.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use auren_agents::ConversationEvent;
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
-    response::sse::{Event, KeepAlive, Sse},
+    response::sse::{Event, Sse},
 };
-use futures::{Stream, stream};
+use futures::Stream;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::{
-    sync::{
-        OwnedSemaphorePermit,
-        mpsc::{self, error::SendTimeoutError},
-    },
-    time::sleep,
-};
+use tokio::time::sleep;
 
 use super::{
     Chat,
     feed::{Told, told},
-    listener::{Listener, Next, NoListener, TELL_LIMIT},
-    protocol::{After, Behind, Close},
-    stats::Stats,
+    listener::{Next, NoListener},
+    protocol::{After, Behind},
+    sse::{self, Gone, Way},
 };
 use crate::{
     bus::{BusError, Cursor, Read, ReadFrom, ReadUntil, Topic},
-    gateway::{Problem, server, tokens::Person},
+    gateway::{Problem, address::Asker, server, tokens::Person},
 };
 
 /// Most events of one page.
 const PAGE_MAX: usize = 500;
 /// Most records of the log that one page looks through.
-const SCAN_MAX: i64 = 50_000;
+pub(super) const SCAN_MAX: i64 = 50_000;
 /// How many of them a page that goes back looks through first; each further step is twice as long.
 const STEP_BACK: i64 = 1_000;
 
@@ -69,11 +63,11 @@ pub(in crate::gateway) struct Page {
 
 /// An event and its place.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Placed {
+pub(super) struct Placed {
     cursor: String,
-    event: ConversationEvent,
+    pub(super) event: ConversationEvent,
     #[serde(skip)]
-    offset: i64,
+    pub(super) offset: i64,
 }
 
 /// `GET /v1/conversations/events`.
@@ -82,7 +76,7 @@ pub(super) async fn page(
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let person = chat.access.person(&headers)?;
+    let person = chat.access.person(&headers).await?;
     let Query(asked) = asked?;
     chat.page(&person, &asked).await.map(Json)
 }
@@ -94,7 +88,7 @@ pub(super) async fn page_of(
     Path(user): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let person = chat.access.person(&headers)?;
+    let person = chat.access.person(&headers).await?;
     let Query(asked) = asked?;
     if user != person.user.as_str() {
         return Err(Problem::new(StatusCode::FORBIDDEN, "the token is somebody else's"));
@@ -105,78 +99,46 @@ pub(super) async fn page_of(
 /// `GET /v1/conversations/events/stream`.
 pub(super) async fn stream_of(
     State(chat): State<Arc<Chat>>,
+    Extension(asker): Extension<Asker>,
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     chat.origin(&headers)?;
     let Query(asked) = asked?;
-    let person = chat.person(asked.ticket.as_deref(), &headers)?;
-    let seat = chat.seat()?;
+    let person = chat.person(asked.ticket.as_deref(), &headers).await?;
     // What a browser comes back with wins over the address that it came with first.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(asked.after.as_deref());
     let after = place(last)?.unwrap_or(After::Now);
-    let most = chat.settings.max_sockets_per_user;
-    let listener = Listener::open(&chat.feed, &person.user, after, most).await.map_err(problem)?;
-    let (heartbeat, slow) = (chat.settings.heartbeat_ms, chat.settings.slow_ms);
-    let (give, take) = mpsc::channel(1);
-    let flow = Flow { listener, give, limit: Duration::from_millis(slow), stats: Arc::clone(&chat.stats), _seat: seat };
-    let (mut stopping, left) = (chat.stopping.clone(), person.left());
+    let (mut way, take) = Way::open(&chat, &person, asker, after).await?;
+    let (heartbeat_ms, mut stopping, left) = (chat.settings.heartbeat_ms, chat.stopping.clone(), person.left());
     tokio::spawn(async move {
-        let _open = chat.stats.open();
         tokio::select! {
             () = server::told(&mut stopping) => {}
             () = sleep(left) => {}
-            () = flow.run() => {}
+            _ = flow(&mut way) => {}
         }
     });
-    let events = stream::unfold(take, async |mut take| Some((Ok(take.recv().await?), take)));
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_millis(heartbeat))))
+    Ok(sse::answer(take, heartbeat_ms))
 }
 
-/// A stream's events on their way. It is a task of its own, so that one that nobody reads ends all the same.
-struct Flow {
-    listener: Listener,
-    give: mpsc::Sender<Event>,
-    /// How long an event may wait to be taken.
-    limit: Duration,
-    stats: Arc<Stats>,
-    _seat: OwnedSemaphorePermit,
-}
-
-impl Flow {
-    async fn run(mut self) {
-        loop {
-            let next = tokio::select! {
-                next = self.listener.next() => next,
-                () = self.give.closed() => return,
-            };
-            let events = match next {
-                Ok(Next::Events(events)) => events.into_iter().map(|told| written(&told)).collect(),
-                Ok(Next::Gap(after, resumes_at)) => {
-                    let data = json!({ "after": after.to_string(), "resumes_at": resumes_at.to_string() });
-                    vec![Event::default().event("gap").id(resumes_at.to_string()).data(data.to_string())]
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "an event stream cannot go on");
-                    return self.stats.closed(Close::LogAway);
-                }
-            };
-            for event in events {
-                let sent = match self.give.send_timeout(event, TELL_LIMIT).await {
-                    Err(SendTimeoutError::Timeout(event)) => {
-                        self.listener.give_way();
-                        self.give.send_timeout(event, self.limit).await
-                    }
-                    sent => sent,
-                };
-                match sent {
-                    Ok(()) => self.stats.event(),
-                    Err(SendTimeoutError::Timeout(_)) => return self.stats.closed(Close::Slow),
-                    Err(SendTimeoutError::Closed(_)) => return,
+async fn flow(way: &mut Way) -> Result<(), Gone> {
+    while let Some(Ok(next)) = way.next().await {
+        match next {
+            Next::Events(events) => {
+                for told in events {
+                    way.hand(written(&told)).await?;
+                    way.told();
                 }
             }
+            Next::Gap(after, resumes_at) => way.hand(gap(after, resumes_at)).await?,
         }
     }
+    Ok(())
+}
+
+fn gap(after: Behind, resumes_at: Behind) -> Event {
+    let data = json!({ "after": after.to_string(), "resumes_at": resumes_at.to_string() });
+    Event::default().event("gap").id(resumes_at.to_string()).data(data.to_string())
 }
 
 fn written(told: &Told) -> Event {
@@ -250,7 +212,7 @@ impl Chat {
     }
 
     /// The events of a person between two offsets, and where it ended: so many from the first on, or else the newest ones.
-    async fn own(
+    pub(super) async fn own(
         &self,
         person: &Person,
         partition: i32,
@@ -308,15 +270,18 @@ pub(super) fn place(after: Option<&str>) -> Result<Option<After>, Problem> {
     parsed.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("after: {error}")))
 }
 
-fn problem(why: NoListener) -> Problem {
-    match why {
-        NoListener::BadCursor(why) => bad_place("after", why),
-        NoListener::TooMany => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many sockets and streams of yours"),
-        NoListener::Bus(error) => away(error),
+impl NoListener {
+    /// What is wrong, as a request is told it.
+    pub(super) fn problem(self) -> Problem {
+        match self {
+            Self::BadCursor(why) => bad_place("after", why),
+            Self::TooMany => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many sockets and streams of yours"),
+            Self::Bus(error) => away(error),
+        }
     }
 }
 
-fn away(error: BusError) -> Problem {
+pub(super) fn away(error: BusError) -> Problem {
     tracing::warn!(%error, "conversations.events cannot be read");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the log cannot be read now; try again")
 }

@@ -137,7 +137,7 @@ pub(super) enum Close {
     Slow,
     /// The log cannot be read now.
     LogAway,
-    /// Too many frames a second.
+    /// Too many frames or bytes a second.
     TooFast,
     /// The token has expired: come back with a new one.
     Expired,
@@ -185,7 +185,7 @@ impl Close {
             Self::Silent => "no sign of life",
             Self::Slow => "nothing is read",
             Self::LogAway => "the log is away",
-            Self::TooFast => "too many frames a second",
+            Self::TooFast => "too many frames or bytes a second",
             Self::Expired => "the token has expired",
             Self::Unreadable => "a frame is too large or broken",
             Self::BadCursor => "the cursor is no place of yours",

@@ -30,7 +30,7 @@ use crate::{
 const WAITING_MAX: usize = 64;
 /// How long a close may take to be heard.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// When to try again where the log did not take a message.
+/// When to try again where the log did not take a message, or too much came.
 const RETRY_MS: u64 = 1000;
 
 /// How a socket ends.
@@ -52,7 +52,7 @@ struct Waiting {
     record: Outgoing,
 }
 
-/// How many frames may come.
+/// How much may come.
 struct Pace {
     per_second: f64,
     left: f64,
@@ -68,7 +68,8 @@ struct Session<'a> {
     waiting: VecDeque<Waiting>,
     /// Who is acknowledged when what is being published has been.
     published: Vec<Option<Text<128>>>,
-    pace: Pace,
+    frames: Pace,
+    bytes: Pace,
     heard: Instant,
     onlooker: Onlooker,
 }
@@ -83,7 +84,8 @@ pub(super) async fn serve(chat: Arc<Chat>, person: Person, after: Result<After, 
         behind: Behind { partition: 0, next: 0 },
         waiting: VecDeque::new(),
         published: Vec::new(),
-        pace: Pace::new(chat.settings.frames_per_second),
+        frames: Pace::new(chat.settings.frames_per_second),
+        bytes: Pace::new(chat.settings.bytes_per_second),
         heard: Instant::now(),
         onlooker: chat.provisional.look_on(&person.user),
     };
@@ -213,9 +215,16 @@ impl Session<'_> {
         let frame = frame.map_err(|_| End::Close(Close::Unreadable))?;
         self.heard = Instant::now();
         self.chat.stats.received();
-        if let Err(wait) = self.pace.take() {
-            let words = format!("at most {} frames a second", self.chat.settings.frames_per_second);
-            self.refuse("too_many_frames", &words, None, Some(wait)).await?;
+        let settings = &self.chat.settings;
+        let too_fast = if !self.frames.take(1) {
+            Some(("too_many_frames", format!("at most {} frames a second", settings.frames_per_second)))
+        } else if !self.bytes.take(size(&frame)) {
+            Some(("too_many_bytes", format!("at most {} bytes a second", settings.bytes_per_second)))
+        } else {
+            None
+        };
+        if let Some((code, words)) = too_fast {
+            self.refuse(code, &words, None, Some(RETRY_MS)).await?;
             return Err(End::Close(Close::TooFast));
         }
         match frame {
@@ -292,7 +301,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    async fn refuse(&mut self, code: &str, message: &str, client_id: Option<&str>, retry: Option<u64>) -> Step {
+    async fn refuse(&mut self, code: &'static str, message: &str, client_id: Option<&str>, retry: Option<u64>) -> Step {
+        self.chat.stats.refused(code);
         self.say(&ServerFrame::Error { code, message, client_id, retry_after_ms: retry }).await
     }
 
@@ -337,15 +347,26 @@ impl Pace {
         Self { per_second, left: per_second * 2.0, at: Instant::now() }
     }
 
-    /// Lets a frame pass, or says in how many milliseconds one may.
-    fn take(&mut self) -> Result<(), u64> {
+    /// Whether so much may pass.
+    fn take(&mut self, much: u32) -> bool {
         let gained = self.at.elapsed().as_secs_f64() * self.per_second;
         self.at = Instant::now();
         self.left = (self.left + gained).min(self.per_second * 2.0);
-        if self.left < 1.0 {
-            return Err(1000);
+        let much = f64::from(much);
+        if self.left < much {
+            return false;
         }
-        self.left -= 1.0;
-        Ok(())
+        self.left -= much;
+        true
     }
+}
+
+/// How many bytes a frame holds.
+fn size(frame: &Message) -> u32 {
+    let bytes = match frame {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
+        Message::Close(_) => 0,
+    };
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

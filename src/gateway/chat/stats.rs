@@ -19,6 +19,7 @@ pub(crate) struct Stats {
     deltas: AtomicU64,
     log_reads: AtomicU64,
     closed: Mutex<BTreeMap<Close, u64>>,
+    refused: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// The counters at one moment.
@@ -32,6 +33,8 @@ pub(crate) struct Count {
     pub(crate) log_reads: u64,
     /// By close code.
     pub(crate) closed: Vec<(u16, u64)>,
+    /// By the code of the error.
+    pub(crate) refused: Vec<(&'static str, u64)>,
 }
 
 /// A socket or an event stream, counted until it is dropped.
@@ -70,7 +73,12 @@ impl Stats {
         *self.closed.lock().expect("nobody panics while counting").entry(why).or_default() += 1;
     }
 
+    pub(super) fn refused(&self, code: &'static str) {
+        *self.refused.lock().expect("nobody panics while counting").entry(code).or_default() += 1;
+    }
+
     pub(crate) fn count(&self) -> Count {
+        let refused = self.refused.lock().expect("nobody panics while counting");
         let closed = self.closed.lock().expect("nobody panics while counting");
         Count {
             open: self.open.load(Relaxed),
@@ -78,6 +86,7 @@ impl Stats {
             events: self.events.load(Relaxed),
             deltas: self.deltas.load(Relaxed),
             log_reads: self.log_reads.load(Relaxed),
+            refused: refused.iter().map(|(code, times)| (*code, *times)).collect(),
             closed: Close::ALL.iter().map(|why| (why.code(), closed.get(why).copied().unwrap_or(0))).collect(),
         }
     }

@@ -152,7 +152,7 @@ pub(super) async fn list(
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<LettersSeen>, Problem> {
-    console.operator(&headers)?;
+    console.operator(&headers).await?;
     let Query(Asked { topic, class, user, limit }) = asked?;
     let limit = limit.unwrap_or(SHOWN);
     if !(1..=SHOWN_MAX).contains(&limit) {
@@ -196,7 +196,7 @@ pub(super) async fn one(
     place: Named,
     asked: Result<Query<WithContent>, QueryRejection>,
 ) -> Result<Json<LetterOpened>, Problem> {
-    let operator = console.operator(&headers)?;
+    let operator = console.operator(&headers).await?;
     let Query(WithContent { content }) = asked?;
     if content && !operator.content {
         return Err(lacks(Scope::OpsContent));
@@ -212,7 +212,7 @@ pub(super) async fn replay(
     headers: HeaderMap,
     place: Named,
 ) -> Result<Json<Replayed>, Problem> {
-    let operator = console.operator(&headers)?;
+    let operator = console.operator(&headers).await?;
     // It goes to its end, whatever becomes of who asked.
     let sending = tokio::spawn(async move { console.send_again(&operator.name, place).await });
     let ended = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "it is not known whether it was sent again");

@@ -67,7 +67,7 @@ pub(super) async fn topics(
     State(console): State<Arc<Console>>,
     headers: HeaderMap,
 ) -> Result<Json<TopicsSeen>, Problem> {
-    console.operator(&headers)?;
+    console.operator(&headers).await?;
     Ok(Json(console.log().await?.topics.clone()))
 }
 
@@ -76,13 +76,13 @@ pub(super) async fn groups(
     State(console): State<Arc<Console>>,
     headers: HeaderMap,
 ) -> Result<Json<GroupsSeen>, Problem> {
-    console.operator(&headers)?;
+    console.operator(&headers).await?;
     Ok(Json(console.log().await?.groups.clone()))
 }
 
 /// `GET /v1/ops/triggers`.
 pub(super) async fn triggers(State(console): State<Arc<Console>>, headers: HeaderMap) -> Result<Json<Recent>, Problem> {
-    console.operator(&headers)?;
+    console.operator(&headers).await?;
     let now = chrono::Utc::now().timestamp_millis();
     let recent = console.recent.get(console.in_time(recent::triggers(&console.bus, MINUTES, now))).await?;
     Ok(Json(Recent::clone(&recent)))

@@ -101,7 +101,7 @@ impl fmt::Debug for RulesWatch {
 
 /// `GET /v1/ops/node`.
 pub(super) async fn node(State(console): State<Arc<Console>>, headers: HeaderMap) -> Result<Json<NodeSeen>, Problem> {
-    console.operator(&headers)?;
+    console.operator(&headers).await?;
     let watches = &console.watches;
     let roles = {
         let facts = watches.facts.borrow();

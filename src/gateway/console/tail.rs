@@ -77,7 +77,7 @@ pub(super) async fn tail(
     headers: HeaderMap,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let Operator { left, content: may, .. } = console.operator(&headers)?;
+    let Operator { left, content: may, .. } = console.operator(&headers).await?;
     let Query(Asked { topic: name, user, kind, last, content }) = asked?;
     if content && !may {
         return Err(lacks(Scope::OpsContent));

@@ -4,7 +4,10 @@ use auren_agents::SystemEvent;
 
 use super::{Book, shapes};
 use crate::{
-    gateway::{chat::pages, console, history, people},
+    gateway::{
+        chat::{agui, pages},
+        console, history, people,
+    },
     inspect::recent::Recent,
     project::why::Chain,
 };
@@ -75,6 +78,16 @@ fn chat(book: &mut Book) {
     book.open("post", "/v1/ws-ticket", "chat", "ticket", "A ticket that stands for the token once, for a browser")
         .scope("`chat`")
         .json::<shapes::Ticket>("200", "The ticket.")
+        .done();
+    book.open("post", "/v1/agui", "chat", "agui", "A message and what is answered, in the events of AG-UI")
+        .scope("`chat`")
+        .query::<agui::Asked>()
+        .takes::<agui::RunAgentInput>(JSON)
+        .text("200", EVENTS, "Events of AG-UI; those that come out of the log have their cursor as id.")
+        .problem("413", "The body is too large.")
+        .problem("422", "The body is no RunAgentInput, or says nothing.")
+        .problem("429", "The person or the address has too many sockets and streams.")
+        .problem("503", "The log cannot be written or read now, or no place is free.")
         .done();
     book.open("get", "/v1/conversations/events", "chat", "events", "A page of the person's own events")
         .scope("`chat`")

@@ -109,7 +109,7 @@ async fn talks(bus: &SharedBus, user: &str) -> Vec<(String, Timestamp, Timestamp
 }
 
 /// Two people whose events have the same ids, and name each other's. Everything is in the history in the end.
-async fn told(kind: Kind) -> (River, Running, SocketAddr, String) {
+pub(super) async fn told(kind: Kind) -> (River, Running, SocketAddr, String) {
     let mut river = River::open(kind).await.roles(Role::ALL);
     let url = database().await;
     river.config.project.url = Some(url.clone().into());

@@ -8,7 +8,10 @@ use auren::{
 };
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Error, Message, client::IntoClientRequest as _, http::HeaderValue},
@@ -26,9 +29,9 @@ pub fn token_for(config: &Config, user: &str, scope: &str, life: Duration) -> St
     tokens.make(user, scope, life).unwrap()
 }
 
-/// A socket that has been let in.
-pub struct Chatter {
-    pub socket: WebSocketStream<TcpStream>,
+/// A socket that has been let in, over TCP or whatever else.
+pub struct Chatter<S = TcpStream> {
+    pub socket: WebSocketStream<S>,
     /// Behind what it goes on; none before the hello.
     pub cursor: String,
 }
@@ -44,11 +47,31 @@ pub enum Heard {
 impl Chatter {
     /// Connects, and answers with the status where it is not let in.
     pub async fn knock(address: SocketAddr, path: &str, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
-        let mut request = format!("ws://{address}{path}").into_client_request().unwrap();
+        let stream = within(TcpStream::connect(address)).await.unwrap();
+        Self::knock_over(stream, &address.to_string(), path, headers).await
+    }
+
+    /// Connects with a token and waits for the hello.
+    pub async fn open(address: SocketAddr, token: &str, after: Option<&str>) -> Self {
+        let mut chatter = Self::enter(address, token, after).await;
+        chatter.hello().await;
+        chatter
+    }
+
+    /// Connects with a token.
+    pub async fn enter(address: SocketAddr, token: &str, after: Option<&str>) -> Self {
+        let stream = within(TcpStream::connect(address)).await.unwrap();
+        Self::enter_over(stream, &address.to_string(), token, after).await
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Chatter<S> {
+    /// The same as [`Chatter::knock`] over a connection that is there.
+    pub async fn knock_over(stream: S, host: &str, path: &str, headers: &[(&'static str, &str)]) -> Result<Self, u16> {
+        let mut request = format!("ws://{host}{path}").into_client_request().unwrap();
         for (name, value) in headers {
             request.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
         }
-        let stream = within(TcpStream::connect(address)).await.unwrap();
         match within(client_async(request, stream)).await {
             Ok((socket, _)) => Ok(Self { socket, cursor: String::new() }),
             Err(Error::Http(answer)) => Err(answer.status().as_u16()),
@@ -56,21 +79,19 @@ impl Chatter {
         }
     }
 
-    /// Connects with a token and waits for the hello.
-    pub async fn open(address: SocketAddr, token: &str, after: Option<&str>) -> Self {
-        let mut chatter = Self::enter(address, token, after).await;
-        let hello = chatter.frame().await;
-        assert_eq!(hello["type"], "hello", "{hello}");
-        hello["cursor"].as_str().unwrap().clone_into(&mut chatter.cursor);
-        chatter
-    }
-
-    /// Connects with a token.
-    pub async fn enter(address: SocketAddr, token: &str, after: Option<&str>) -> Self {
+    /// The same as [`Chatter::enter`] over a connection that is there.
+    pub async fn enter_over(stream: S, host: &str, token: &str, after: Option<&str>) -> Self {
         let path = after.map_or("/v1/ws".to_owned(), |after| format!("/v1/ws?after={after}"));
         let bearer = format!("Bearer {token}");
         let headers = [("sec-websocket-protocol", "auren.v1"), ("authorization", &*bearer)];
-        Self::knock(address, &path, &headers).await.unwrap()
+        Self::knock_over(stream, host, &path, &headers).await.unwrap()
+    }
+
+    /// Waits for the hello.
+    pub async fn hello(&mut self) {
+        let hello = self.frame().await;
+        assert_eq!(hello["type"], "hello", "{hello}");
+        hello["cursor"].as_str().unwrap().clone_into(&mut self.cursor);
     }
 
     pub async fn next(&mut self) -> Heard {

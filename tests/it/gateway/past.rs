@@ -1,0 +1,96 @@
+//! What cannot be had or is not taken: a past that the log keeps no more is told as a gap, on every way on which events come;
+//! and a frame of any size ends with a word about it.
+
+use auren::{
+    bus::{Topic, key_partition},
+    config::Role,
+};
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    admin::{AdminClient, AdminOptions},
+    client::DefaultClientContext,
+};
+use serde_json::{Value, json};
+
+use super::chat::{log, open};
+use crate::support::{
+    Kind, River,
+    chatter::{Chatter, token, token_for},
+    http, on_system, settled, trigger, until,
+};
+
+/// Deletes what a person's partition holds below this offset, as retention does.
+async fn forget(river: &River, user: &str, below: i64) {
+    let settings = river.stage.settings();
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &settings.brokers).create().unwrap();
+    let (topic, partition) = (format!("{}{}", settings.prefix, Topic::Events), key_partition(user.as_bytes(), 2));
+    let mut places = TopicPartitionList::new();
+    places.add_partition_offset(&topic, partition, Offset::Offset(below)).unwrap();
+    admin.delete_records(&places, &AdminOptions::new()).await.unwrap();
+    let first = || async { river.stage.bus.watermarks(Topic::Events).await.unwrap()[&partition].0 };
+    until("they are gone", || async { first().await == below }).await;
+}
+
+#[test]
+fn a_place_in_a_past_that_is_gone_is_a_gap() {
+    on_system(async {
+        let river = open(Kind::Kafka).await.roles(&[Role::Converse]);
+        let hub = river.hub().await;
+        for number in 0..4 {
+            let noticed = trigger("u-1", &format!("t-{number}"), &["neuroscientist", "coach"]);
+            river.json(Topic::Triggers, "u-1", &noticed).await;
+        }
+        settled(&hub).await;
+        let all = log(&river, "u-1").await;
+        let (lost, kept) = all.split_at(3);
+        let below: i64 = kept[0].0.split(':').nth(1).unwrap().parse().unwrap();
+        forget(&river, "u-1", below).await;
+        let address = hub.http_address().unwrap();
+        let after = &lost[0].0;
+        let resumes_at = format!("{}:{}", key_partition(b"u-1", 2), below - 1);
+
+        let mut chatter = Chatter::open(address, &token(&river.config, "u-1"), Some(after)).await;
+        let gap = chatter.of("gap").await;
+        assert_eq!(gap, json!({ "type": "gap", "after": after, "resumes_at": resumes_at }));
+        chatter.cursor.clone_from(&resumes_at);
+        for (cursor, _) in kept {
+            assert_eq!(chatter.event().await["cursor"], **cursor);
+        }
+
+        let bearer = format!("Bearer {}", token(&river.config, "u-1"));
+        let line = format!("GET /v1/conversations/events?after={after}");
+        let page = http::send(address, &line, &[("Authorization", &bearer)], "").await.json();
+        let cursors = |events: &Value| -> Vec<String> {
+            events.as_array().unwrap().iter().map(|placed| placed["cursor"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!((&page["gap"], cursors(&page["events"]).len()), (&json!(resumes_at), kept.len()), "{page}");
+
+        let short = token_for(&river.config, "u-1", "chat", std::time::Duration::from_secs(4));
+        let line = format!("GET /v1/conversations/events/stream?after={after}");
+        let stream = http::send(address, &line, &[("Authorization", &format!("Bearer {short}"))], "").await.body;
+        let mut ids = stream.lines().filter_map(|line| line.strip_prefix("id: "));
+        assert_eq!(ids.next(), Some(&*resumes_at), "{stream}");
+        assert_eq!(ids.collect::<Vec<_>>(), kept.iter().map(|(cursor, _)| &**cursor).collect::<Vec<_>>(), "{stream}");
+        assert!(stream.contains("event: gap"), "{stream}");
+        hub.stop().await;
+    });
+}
+
+#[test]
+fn ten_megabytes_are_no_frame_and_harm_nobody() {
+    on_system(async {
+        let river = open(Kind::Embedded).await.roles(&[Role::Detect]);
+        let hub = river.hub().await;
+        let address = hub.http_address().unwrap();
+        let mut other = Chatter::open(address, &token(&river.config, "u-2"), None).await;
+        let mut chatter = Chatter::open(address, &token(&river.config, "u-1"), None).await;
+        let large = json!({ "type": "ping", "more": "x".repeat(10 * 1024 * 1024) }).to_string();
+        // The other side may have gone before all of it is sent.
+        let _ = futures::SinkExt::send(&mut chatter.socket, large.into()).await;
+        assert_eq!(chatter.closed().await, 4500);
+        other.message("c-1", "hi").await;
+        other.of("ack").await;
+        hub.stop().await;
+    });
+}
