@@ -4,7 +4,8 @@
 //! its unit. [`server`] takes connections with small buffers and ends them in order ([`linger`]), and [`problem`] is how
 //! every route says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes
 //! measured values in, [`people`] opens and erases them, [`chat`] is for frontends, and [`history`] shows what happened.
-//! [`console`] is for operators, and [`openapi`] describes all of it.
+//! [`console`] is for operators, and [`openapi`] describes all of it. [`yardstick`] is what sockets cost with nothing around
+//! them.
 //! Nothing outside this folder names axum, hyper or the Prometheus client.
 
 mod access;
@@ -20,6 +21,7 @@ mod problem;
 mod readings;
 mod server;
 mod tokens;
+mod yardstick;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -43,6 +45,7 @@ pub use self::{
     people::People,
     readings::Readings,
     tokens::Tokens,
+    yardstick::Yardstick,
 };
 use crate::config::HttpSection;
 

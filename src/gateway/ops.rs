@@ -36,6 +36,7 @@ use crate::{
     guarantee::{Condition, InForce, Level},
     lane::LaneStats,
     project::{ProjectStats, ProjectTotals, stats::Standing},
+    provisional::Provisional,
 };
 
 /// How long the bus may take to answer before it counts as away.
@@ -65,6 +66,8 @@ pub struct Watches {
     pub projector: Option<Arc<ProjectStats>>,
     /// What its chat counts, where it has one.
     pub(crate) chat: Option<Arc<Stats>>,
+    /// The board of what agents say, where nodes tell each other.
+    pub relay: Option<Provisional>,
     /// The rules in force, where it judges by them.
     pub rules: Option<RulesWatch>,
     /// What is known of the bus.

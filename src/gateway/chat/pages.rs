@@ -152,6 +152,7 @@ impl Flow {
             };
             let events = match next {
                 Ok(Next::Events(events)) => events.into_iter().map(|told| written(&told)).collect(),
+                Ok(Next::CaughtUp) => continue,
                 Ok(Next::Gap(after, resumes_at)) => {
                     let data = json!({ "after": after.to_string(), "resumes_at": resumes_at.to_string() });
                     vec![Event::default().event("gap").id(resumes_at.to_string()).data(data.to_string())]
@@ -316,7 +317,7 @@ fn problem(why: NoListener) -> Problem {
     }
 }
 
-fn away(error: BusError) -> Problem {
-    tracing::warn!(%error, "conversations.events cannot be read");
+pub(super) fn away(error: BusError) -> Problem {
+    tracing::warn!(%error, "a conversation cannot be read");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the log cannot be read now; try again")
 }

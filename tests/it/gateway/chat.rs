@@ -121,7 +121,7 @@ fn what_is_sent_is_acknowledged_and_both_agents_are_heard_on_kafka() {
 async fn cut_at_random_nothing_is_missing_and_nothing_comes_twice(kind: Kind) {
     const CUTS: usize = 200;
     let mut river = open(kind).await;
-    river.config.chat.ring_events = 2;
+    (river.config.chat.ring_events, river.config.chat.tail_bytes) = (2, 0);
     let (one, two) = (river.node("node-1").await, river.node("node-2").await);
     let addresses = [one.http_address().unwrap(), two.http_address().unwrap()];
     let token = token(&river.config, "u-1");
