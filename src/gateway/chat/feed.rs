@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use auren_agents::{ConversationEvent, UserId, events};
@@ -25,6 +25,9 @@ use crate::{
 
 /// The pause after the log could not be read.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long it is believed where a partition begins.
+const FIRSTS_LIFE: Duration = Duration::from_secs(1);
 
 /// Records of all partitions that are read before the newest ones are followed, and how long that may take.
 const WARM: i64 = 4_000;
@@ -51,6 +54,8 @@ pub(super) struct Feed {
     ring_users: usize,
     tail_bytes: usize,
     stopping: watch::Receiver<bool>,
+    /// Where each partition began, and when the bus said so: many who come at once ask it once.
+    firsts: tokio::sync::Mutex<Option<(Instant, BTreeMap<i32, i64>)>>,
     begun: OnceCell<i32>,
     memory: Mutex<Memory>,
 }
@@ -104,6 +109,7 @@ impl Feed {
             ring_users: chat.ring_users,
             tail_bytes: chat.tail_bytes,
             stopping,
+            firsts: tokio::sync::Mutex::default(),
             begun: OnceCell::new(),
             memory: Mutex::default(),
         })
@@ -129,6 +135,17 @@ impl Feed {
         }
         tokio::spawn(Arc::clone(self).follow());
         i32::try_from(marks.len()).map_err(|_| BusError::Closed)
+    }
+
+    /// The first offset of a partition that was kept a moment ago.
+    pub(super) async fn first(&self, partition: i32) -> Result<i64, BusError> {
+        let mut firsts = self.firsts.lock().await;
+        if firsts.as_ref().is_none_or(|(asked, _)| asked.elapsed() > FIRSTS_LIFE) {
+            let marks = self.bus.watermarks(Topic::Events).await?;
+            *firsts =
+                Some((Instant::now(), marks.into_iter().map(|(partition, (first, _))| (partition, first)).collect()));
+        }
+        firsts.as_ref().and_then(|(_, firsts)| firsts.get(&partition).copied()).ok_or(BusError::Closed)
     }
 
     /// Follows the log until the node ends.

@@ -70,7 +70,7 @@ impl Listener {
         let mut listener = Self { feed, user, at, news, reading: None, catches_up: Some(now) };
         listener.at.next = match after {
             After::Now => now,
-            After::Earliest => listener.kept().await?.0,
+            After::Earliest => listener.feed.first(partition).await.map_err(NoListener::Bus)?,
             After::Place(cursor) if cursor.partition != partition => {
                 return Err(NoListener::BadCursor("it is in another partition than your events"));
             }

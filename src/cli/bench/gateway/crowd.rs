@@ -20,6 +20,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+/// How whole frames of text, and pings, begin.
+const TEXT: u8 = 0x81;
+const PING: u8 = 0x89;
 /// Handshakes at a time.
 const AT_A_TIME: usize = 200;
 
@@ -108,8 +111,8 @@ async fn read(mut stream: TcpStream, mut buffer: Vec<u8>, heard: &Heard) -> anyh
         let mut taken = 0;
         while let Some((payload, end)) = frame(&buffer[taken..])? {
             let text = &buffer[taken..][payload..end];
-            // A node says hello first.
-            if !text.starts_with(br#"{"type":"hello""#) {
+            // A node says hello first, and gives signs of life.
+            if buffer[taken] == TEXT && !text.starts_with(br#"{"type":"hello""#) {
                 heard.frames.fetch_add(1, Relaxed);
                 heard.bytes.fetch_add(text.len() as u64, Relaxed);
                 let listener = heard.listener.lock().expect("nobody panics with it").clone();
@@ -136,7 +139,7 @@ fn frame(bytes: &[u8]) -> anyhow::Result<Option<(usize, usize)>> {
         (0..126, _) => (2, usize::from(*length)),
         _ => bail!("a frame of more than 64 KiB"),
     };
-    ensure!(*kind == 0x81, "a frame that is no text: {kind:#x}");
+    ensure!([TEXT, PING].contains(kind), "a socket was closed, or is spoken to in parts: {kind:#x}");
     Ok((bytes.len() >= head + length).then_some((head, head + length)))
 }
 
