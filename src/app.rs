@@ -126,18 +126,21 @@ impl Hub {
         let projector = history.as_ref().map(|(_, stats)| Arc::clone(stats));
         let rules =
             if config.node.roles.contains(&Role::Detect) { Some(rules::in_force(&bus, &config).await?) } else { None };
+        // Who looks on comes over HTTP, here or at another node.
+        let relay = snapshots.as_ref().map(|snapshots| open::relay(&config, snapshots));
+        let shown = !config.http.address.is_empty() || relay.is_some();
+        let provisional = if shown { Provisional::shown() } else { Provisional::hidden() };
         let watches = Watches {
             roles: watched.clone(),
             agents: agents.clone(),
             projector: projector.clone(),
             chat: None,
+            relay: relay.is_some().then(|| provisional.clone()),
             rules: rules.clone().map(rules::seen),
             facts,
             refusals: Arc::default(),
             published: None,
         };
-        // Who looks on comes over HTTP.
-        let provisional = if config.http.address.is_empty() { Provisional::hidden() } else { Provisional::shown() };
         let inside = gateway::Inside {
             bus: &bus,
             keys: keys.as_ref(),
@@ -214,6 +217,9 @@ impl Hub {
                 // A node that does nothing else goes on as long as this does.
                 drop(ended);
             });
+        }
+        if let Some(relay) = relay {
+            tokio::spawn(provisional.relay(relay, stopped.clone()));
         }
         if let Some(keys) = keys {
             tokio::spawn(witness::witness(Arc::clone(&running.bus), keys, running.node.clone(), stopped.clone()));

@@ -5,7 +5,8 @@
 //! order ([`linger`]) or when they are [`idle`]; [`address`] says whose request it is, [`limits`] how much one address may
 //! have, and [`problem`] is how every route says what is wrong. [`access`] says who may do what, by the [`tokens`] that they show: [`readings`] takes
 //! measured values in, [`people`] opens and erases them, [`chat`] is for frontends, and [`history`] shows what happened.
-//! [`console`] is for operators, and [`openapi`] describes all of it.
+//! [`console`] is for operators, and [`openapi`] describes all of it. [`yardstick`] is what sockets cost with nothing around
+//! them.
 //! Nothing outside this folder names axum, hyper or the Prometheus client.
 
 mod access;
@@ -25,6 +26,7 @@ mod readings;
 mod server;
 pub mod tls;
 mod tokens;
+mod yardstick;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -48,6 +50,7 @@ pub use self::{
     people::People,
     readings::Readings,
     tokens::Tokens,
+    yardstick::Yardstick,
 };
 pub(crate) use self::{limits::Refusals, problem::Problem};
 use crate::config::HttpSection;

@@ -1,4 +1,4 @@
-//! What agents say before it is committed: on its way from a session to whoever looks on at the same node.
+//! What agents say before it is committed: on its way from a session to whoever looks on.
 //!
 //! It is a board and no queue. A session gives each asking of a question a [`Voice`], which writes on the board what the
 //! agent has said so far; an [`Onlooker`] remembers how far it has told its client and is handed the difference. So a session
@@ -6,24 +6,30 @@
 //! beginning. All of it may be withdrawn, none of it is in the log, and what replaces it is the committed event.
 //!
 //! The board holds at most what open questions have said, each as much as an event takes, and of those that are over only
-//! what somebody looks on at.
+//! what somebody looks on at. Boards of several nodes tell each other where a Redis is configured: [`across`] says what and
+//! to whom, [`relay`] carries it.
 
+mod across;
 mod onlooker;
+mod relay;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 
-use auren_agents::{AgentId, Consult, ConsultId, ConversationEvent, Parts, UserId};
+use auren_agents::{AgentId, Consult, ConsultId, ConversationEvent, MessageType, Parts, UserId};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use across::{Errands, Origin, Wanted};
 pub use onlooker::{News, Onlooker, State};
+pub use relay::{RelayCount, RelaySettings};
 
 /// Most bytes of an answer that are shown before it is committed: as many as its event has.
 const TEXT_BYTES: usize = 16 * 1024;
@@ -38,6 +44,7 @@ pub struct Provisional(Option<Arc<Board>>);
 struct Board {
     scenes: Mutex<HashMap<UserId, Scene>>,
     runs: AtomicU64,
+    errands: Errands,
 }
 
 /// What is being said to one person.
@@ -46,6 +53,10 @@ struct Scene {
     answers: Vec<Answer>,
     onlookers: usize,
     news: watch::Sender<()>,
+    /// Whether another node has onlookers.
+    wanted: Wanted,
+    /// The newest events that somebody here has been told, for what other nodes say too late.
+    finals: VecDeque<Final>,
 }
 
 /// An answer in the making.
@@ -62,9 +73,11 @@ struct Answer {
     standing: Standing,
     /// Whether the log has the final word, and somebody here has been told it.
     settled: bool,
+    origin: Origin,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum Standing {
     Open,
     /// Its event is on its way.
@@ -115,9 +128,29 @@ impl Board {
     }
 }
 
+impl Board {
+    /// Forgets what nobody looks on at any more, here or elsewhere.
+    fn tidy(&self, scenes: &mut HashMap<UserId, Scene>, user: &UserId) {
+        let Some(scene) = scenes.get_mut(user) else { return };
+        if scene.onlookers == 0 {
+            let told = self.errands.are_run() && scene.wanted != Wanted::No;
+            scene.answers.retain(|answer| answer.is_kept_unseen(told));
+        }
+        if scene.is_empty() {
+            scenes.remove(user);
+        }
+    }
+}
+
 impl Scene {
     fn new() -> Self {
-        Self { answers: Vec::new(), onlookers: 0, news: watch::Sender::new(()) }
+        Self {
+            answers: Vec::new(),
+            onlookers: 0,
+            news: watch::Sender::new(()),
+            wanted: Wanted::Unknown,
+            finals: VecDeque::new(),
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -126,23 +159,45 @@ impl Scene {
 }
 
 impl Answer {
+    fn say(&mut self, part: &str) {
+        let room = TEXT_BYTES.saturating_sub(self.text.len());
+        self.text.push_str(&part[..part.floor_char_boundary(room)]);
+    }
+
     /// The log has the final word: nothing provisional is told of it any more.
-    fn settle(&mut self) {
+    fn settle(&mut self, event: &ConversationEvent) {
+        if self.standing == Standing::Open {
+            // The event of an answer on another node may be heard before its end. Or somebody else has had the last word.
+            let follows =
+                event.message_type == MessageType::SpecialistResponse && event.content.starts_with(&self.text);
+            self.standing = if follows { Standing::Answered } else { Standing::Withdrawn };
+        }
         self.settled = true;
         self.text = String::new();
-        // Somebody else has had the last word, on another node.
-        if self.standing == Standing::Open {
-            self.standing = Standing::Withdrawn;
-        }
     }
 }
 
-/// Whether an event is the final word on the answer to this question.
-fn settles(event: &ConversationEvent, consult: &ConsultId, turn: u64, agent: &AgentId) -> bool {
-    match &event.metadata.consult_id {
-        Some(settled) => settled == consult,
-        // The hub speaks for an agent that was stopped.
-        None => event.metadata.turn == turn && event.specialist_id == *agent,
+/// An event, as the final word on an answer.
+#[derive(Debug)]
+struct Final {
+    consult: Option<ConsultId>,
+    turn: u64,
+    agent: AgentId,
+}
+
+impl Final {
+    fn of(event: &ConversationEvent) -> Self {
+        let consult = event.metadata.consult_id.clone();
+        Self { consult, turn: event.metadata.turn, agent: event.specialist_id.clone() }
+    }
+
+    /// Whether it is that on the answer to this question.
+    fn settles(&self, consult: &ConsultId, turn: u64, agent: &AgentId) -> bool {
+        match &self.consult {
+            Some(settled) => settled == consult,
+            // The hub speaks for an agent that was stopped.
+            None => self.turn == turn && self.agent == *agent,
+        }
     }
 }
 
@@ -204,9 +259,9 @@ impl Saying {
         let Some(scene) = scenes.get_mut(&self.user) else { return };
         let own = |answer: &&mut Answer| answer.run == self.run && answer.standing == Standing::Open;
         let Some(answer) = scene.answers.iter_mut().find(own) else { return };
-        let room = TEXT_BYTES.saturating_sub(answer.text.len());
-        answer.text.push_str(&part[..part.floor_char_boundary(room)]);
+        answer.say(part);
         scene.news.send_replace(());
+        self.board.errands.tell(&self.user, scene.wanted);
     }
 
     fn begin(&self, scene: &mut Scene) {
@@ -224,7 +279,12 @@ impl Saying {
             text: String::new(),
             standing: Standing::Open,
             settled: false,
+            origin: Origin::here(),
         };
+        // Whether others listen shows once an answer.
+        if scene.wanted == Wanted::No {
+            scene.wanted = Wanted::Unknown;
+        }
         match before {
             Some(before) => *before = answer,
             None => scene.answers.push(answer),
@@ -238,16 +298,9 @@ impl Saying {
         }
         let mut scenes = self.board.scenes();
         let Some(scene) = scenes.get_mut(&self.user) else { return };
-        let own = |answer: &Answer| answer.run == self.run && answer.standing == Standing::Open;
-        let Some(index) = scene.answers.iter().position(own) else { return };
-        if scene.onlookers == 0 {
-            scene.answers.remove(index);
-            if scene.is_empty() {
-                scenes.remove(&self.user);
-            }
-            return;
-        }
-        scene.answers[index].standing = standing;
+        let own = |answer: &&mut Answer| answer.run == self.run && answer.standing == Standing::Open;
+        let Some(answer) = scene.answers.iter_mut().find(own) else { return };
+        answer.standing = standing;
         let over = |answer: &Answer| answer.standing != Standing::Open;
         if scene.answers.iter().filter(|answer| over(answer)).count() > OVER_MAX
             && let Some(oldest) = scene.answers.iter().position(over)
@@ -255,5 +308,7 @@ impl Saying {
             scene.answers.remove(oldest);
         }
         scene.news.send_replace(());
+        self.board.errands.tell(&self.user, scene.wanted);
+        self.board.tidy(&mut scenes, &self.user);
     }
 }

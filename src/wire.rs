@@ -14,6 +14,9 @@ use crate::{
 /// The header that carries a W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
 
+/// The header that says when the log had the cause of a conversation event, in milliseconds since the epoch.
+pub const CAUSE_WRITTEN: &str = "auren-cause-ms";
+
 /// The header of a record without payload that asks every role to forget the person it is keyed by.
 pub const FORGET: &str = "auren-forget";
 
@@ -101,6 +104,13 @@ pub fn outgoing<E: Wire>(event: &E) -> Outgoing {
 #[must_use]
 pub fn traced(mut record: Outgoing, traceparent: Option<&str>) -> Outgoing {
     record.headers.extend(traceparent.map(|trace| (TRACEPARENT.into(), Bytes::copy_from_slice(trace.as_bytes()))));
+    record
+}
+
+/// A record that says when the log had its cause.
+#[must_use]
+pub fn caused(mut record: Outgoing, written_ms: Option<i64>) -> Outgoing {
+    record.headers.extend(written_ms.map(|ms| (CAUSE_WRITTEN.into(), ms.to_string().into())));
     record
 }
 

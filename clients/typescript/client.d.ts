@@ -135,6 +135,8 @@ export type Notice =
   | { type: "unsent"; unsent: readonly Unsent[] }
   /** What agents say before it is committed has changed. */
   | { type: "provisional"; provisional: readonly Provisional[] }
+  /** The log has it that everything up to there has been seen. */
+  | { type: "marked"; cursor: Cursor }
   /** What lies between the two places is not kept any more. */
   | { type: "gap"; after: Cursor; resumes_at: Cursor }
   /** Something that was asked for was not done. */
@@ -151,6 +153,10 @@ export class AurenClient {
   readonly provisional: readonly Provisional[];
   /** Messages that the log is not known to have, oldest first. */
   readonly unsent: readonly Unsent[];
+  /** How far the person has seen everything, as far as this client knows: by its own marks, and by `loadMarked`. */
+  readonly marked: Cursor | undefined;
+  /** Asks how far the person has seen everything, on whichever device. */
+  loadMarked(): Promise<Cursor | undefined>;
   /** Connects, and comes back whenever the connection is lost, until `close`. */
   connect(): this;
   /** Says something. It is kept over lost connections and sent again under its id until the log has it. */

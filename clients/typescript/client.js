@@ -30,6 +30,7 @@ export class AurenClient {
   #unsent = new Map();
   #provisional = new Map();
   #asked = [];
+  #seen;
   #socket;
   #attempt = 0;
   #begun = false;
@@ -101,6 +102,23 @@ export class AurenClient {
     if (!cursor?.includes(":")) return;
     this.#asked = this.#asked.filter(({ type }) => type !== "seen");
     this.#ask({ type: "seen", cursor });
+  }
+
+  get marked() {
+    return this.#seen;
+  }
+
+  /** How far everything has been seen, on whichever device. */
+  async loadMarked() {
+    const { cursor } = await this.#fetch(this.#url(), "/v1/conversations/seen");
+    if (cursor) this.#marked(cursor);
+    return this.#seen;
+  }
+
+  #marked(cursor) {
+    if (this.#seen && offset(cursor) <= offset(this.#seen)) return;
+    this.#seen = cursor;
+    this.#tell({ type: "marked", cursor });
   }
 
   page({ before, after, limit } = {}) {
@@ -283,6 +301,9 @@ export class AurenClient {
       case "ack":
         this.#settle(frame.client_id)?.resolve?.({ client_id: frame.client_id, cursor: frame.cursor });
         break;
+      case "marked":
+        this.#marked(frame.cursor);
+        break;
       case "gap":
         this.#cursor = frame.resumes_at;
         this.#save();
@@ -461,6 +482,9 @@ function tell(listeners, value) {
     }
   }
 }
+
+/** Two places of one person's lie in one partition. */
+const offset = (cursor) => Number(cursor.split(":")[1]);
 
 function newId() {
   if (globalThis.crypto?.randomUUID) return crypto.randomUUID();

@@ -14,6 +14,7 @@ use crate::{
         store::{PostgresStore, SqliteStore, Store},
     },
     project::ProjectSettings,
+    provisional::RelaySettings,
 };
 
 /// The bus that the configuration names.
@@ -135,6 +136,12 @@ pub fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigErro
     SnapshotSettings::new(url.reveal(), authority, prefix, limit, every)
         .map(Some)
         .map_err(|error| wrong("redis.url", format!("cannot be used: {error}")))
+}
+
+/// How its sockets hear what sessions of other nodes say, where there is a Redis for it.
+pub(super) fn relay(config: &Config, snapshots: &SnapshotSettings) -> RelaySettings {
+    let (redis, prefix, limit) = snapshots.parts();
+    RelaySettings::new(redis, prefix, limit, config.node.roles.contains(&Role::Converse))
 }
 
 /// How the node projects, where it does.

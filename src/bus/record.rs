@@ -10,8 +10,8 @@ use super::Topic;
 pub type Headers = Vec<(Cow<'static, str>, Bytes)>;
 
 /// Names of headers that nearly every record has.
-const USUAL_NAMES: [&str; 7] =
-    ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "content-type", "traceparent"];
+const USUAL_NAMES: [&str; 8] =
+    ["ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time", "content-type", "traceparent", "auren-cause-ms"];
 
 /// A header's name; the usual ones need no memory of their own.
 pub(super) fn header_name(name: &str) -> Cow<'static, str> {

@@ -3,6 +3,7 @@
 mod agents;
 mod contestant;
 mod detect;
+mod gateway;
 mod isolation;
 mod pace;
 mod phi;
@@ -24,6 +25,8 @@ pub(super) enum Args {
     Contestant(contestant::Args),
     /// What everybody else on a partition notices of one person whose agent takes half a minute.
     Isolation(isolation::Args),
+    /// Sockets of a node's chat, idle and under a stream of events, beside a bare server with the same buffers.
+    Gateway(gateway::Args),
     /// Consults through a panel of the built-in agents, beside a bare question to an actor.
     Agents(agents::Args),
     /// Tokens sealed and opened on one core, beside the cipher alone.
@@ -40,6 +43,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Args::Sessions(args) => sessions::run(&args, context).await,
         Args::Contestant(args) => contestant::run(args, context).await,
         Args::Isolation(args) => isolation::run(args, context).await,
+        Args::Gateway(args) => gateway::run(args, context).await,
         Args::Agents(args) => agents::run(&args, context).await,
         Args::Phi(args) => phi::run(args, context).await,
         Args::Project(args) => project::run(args, context).await,

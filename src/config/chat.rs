@@ -30,6 +30,8 @@ pub struct ChatSection {
     pub ring_events: usize,
     /// People who have just left and whose newest events are still kept in memory.
     pub ring_users: usize,
+    /// Bytes of the newest events, whosoever they are, that are kept in memory for people who come back soon; none where 0.
+    pub tail_bytes: usize,
     /// Reads of the log at a time, for clients that come back after long.
     pub max_log_reads: usize,
 }
@@ -49,6 +51,7 @@ impl Default for ChatSection {
             slow_ms: 10_000,
             ring_events: 32,
             ring_users: 1_000,
+            tail_bytes: 8 * 1024 * 1024,
             max_log_reads: 8,
         }
     }
@@ -82,6 +85,7 @@ impl ChatSection {
             (!(100..=600_000).contains(&self.heartbeat_ms), "chat.heartbeat_ms", "must be from 100 to 600000"),
             (!(100..=600_000).contains(&self.slow_ms), "chat.slow_ms", "must be from 100 to 600000"),
             (!(1..=10_000).contains(&self.ring_events), "chat.ring_events", "must be from 1 to 10000"),
+            (self.tail_bytes > 1024 * 1024 * 1024, "chat.tail_bytes", "must be at most 1073741824"),
             (!(1..=256).contains(&self.max_log_reads), "chat.max_log_reads", "must be from 1 to 256"),
         ];
         faults.into_iter().find(|(wrong, ..)| *wrong).map(|(_, key, why)| (key, why))

@@ -1,11 +1,11 @@
 //! The session actor: performs what the state machine decided, and brings late answers back to it.
 
-use std::{future::Future, pin::Pin, rc::Rc, task::Poll};
+use std::{collections::VecDeque, future::Future, pin::Pin, rc::Rc, task::Poll};
 
 use actix::{
     Actor, ActorFuture, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, SpawnHandle, WrapFuture, fut,
 };
-use auren_agents::{Consult, ConsultId, UserId};
+use auren_agents::{Consult, ConsultId, ConversationEvent, UserId};
 
 use super::{
     memory::Memory,
@@ -19,6 +19,9 @@ use crate::{
     trace::{Kind, Step, Trace},
     wire,
 };
+
+/// Most turns of which a session remembers when their cause was written.
+const TURNS_MAX: usize = 9;
 
 /// The role that converses.
 #[derive(Clone)]
@@ -47,7 +50,7 @@ impl Processor for Converse {
     fn open(&self, user: &UserId, saved: Option<&[u8]>, lates: Lates<Answered>) -> Result<Session, Refusal> {
         let memory = saved.map(Memory::load).transpose()?.unwrap_or_default();
         let talk = Talk { user: user.clone(), memory };
-        Ok(Session { talk, role: self.clone(), lates, aside: Vec::new(), trace: None })
+        Ok(Session { talk, role: self.clone(), lates, aside: Vec::new(), trace: None, written: VecDeque::new() })
     }
 }
 
@@ -60,6 +63,8 @@ pub struct Session {
     aside: Vec<(ConsultId, SpawnHandle)>,
     /// The trace of the newest cause that has one, for what its agents say.
     trace: Option<Trace>,
+    /// When the causes of the newest turns were written to the log. It is not saved: it is for measuring.
+    written: VecDeque<(u64, i64)>,
 }
 
 impl Actor for Session {
@@ -74,7 +79,7 @@ impl Handler<Stimulus<Answered>> for Session {
     type Result = AtomicResponse<Self, Result<Effects, Refusal>>;
 
     fn handle(&mut self, stimulus: Stimulus<Answered>, ctx: &mut Self::Context) -> Self::Result {
-        let settings = &self.role.settings;
+        let settings = &Rc::clone(&self.role.settings);
         // The worker knows the trace of a record, and of nothing else.
         let late = !matches!(stimulus, Stimulus::Record(_));
         let outcome = match stimulus {
@@ -82,7 +87,11 @@ impl Handler<Stimulus<Answered>> for Session {
                 if input.trace.is_some() || self.talk.memory.open.is_empty() {
                     self.trace = input.trace;
                 }
-                self.talk.hear(input.topic, &input.payload, settings)
+                let outcome = self.talk.hear(input.topic, &input.payload, settings);
+                if let Ok(outcome) = &outcome {
+                    self.caused(outcome, input.written_ms);
+                }
+                outcome
             }
             Stimulus::Late(answered) => Ok(self.talk.answered(answered, settings)),
             Stimulus::Resumed => Ok(self.talk.resumed(settings)),
@@ -179,10 +188,24 @@ impl Session {
         Some(step)
     }
 
+    /// Remembers when the cause of a turn that begins was written.
+    fn caused(&mut self, outcome: &Outcome, written_ms: i64) {
+        let turns = outcome.said.iter().map(|event| event.metadata.turn).chain(outcome.asks.iter().map(|ask| ask.turn));
+        for turn in turns {
+            if !self.written.iter().any(|(known, _)| *known == turn) {
+                self.written.truncate(TURNS_MAX - 1);
+                self.written.push_front((turn, written_ms));
+            }
+        }
+    }
+
     fn effects(&self, outcome: Outcome, late: bool) -> Result<Effects, Refusal> {
         let memory = &self.talk.memory;
+        let written = |event: &ConversationEvent| {
+            self.written.iter().find(|(turn, _)| *turn == event.metadata.turn).map(|(_, written)| *written)
+        };
         Ok(Effects {
-            outputs: outcome.said.iter().map(wire::outgoing).collect(),
+            outputs: outcome.said.iter().map(|event| wire::caused(wire::outgoing(event), written(event))).collect(),
             state: if outcome.changed { Some(memory.save()?) } else { None },
             open: !memory.open.is_empty(),
             trace: self.trace.clone().filter(|_| late),

@@ -1,9 +1,10 @@
 //! Chat for frontends: a WebSocket (`auren.v1`), the same events as a page and as a stream, tickets for browsers, and the
 //! chat page itself.
 //!
-//! [`feed`] follows the log once for the node, [`listener`] is one client's place in it, [`protocol`] the frames and
+//! [`feed`] follows the log once for the node and keeps its [`tail`], [`listener`] is one client's place in it, [`protocol`] the frames and
 //! [`asyncapi`] the document of them, [`socket`] one WebSocket, [`pages`] HTTP without one, [`agui`] the same for frontends
-//! that speak AG-UI, [`sse`] a stream on its way, [`tickets`] what a browser connects with, [`web`] the page. The person is the token's `sub` everywhere.
+//! that speak AG-UI, [`sse`] a stream on its way, [`tickets`] what a browser connects with, [`seen`] how far a person has seen
+//! them, [`web`] the page. The person is the token's `sub` everywhere.
 
 pub(super) mod agui;
 mod asyncapi;
@@ -11,9 +12,11 @@ mod feed;
 mod listener;
 pub(super) mod pages;
 mod protocol;
+pub(super) mod seen;
 mod socket;
 mod sse;
 mod stats;
+mod tail;
 mod tickets;
 pub(super) mod web;
 
@@ -33,7 +36,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-pub(crate) use self::stats::Stats;
+pub(crate) use self::stats::{Stats, Tier};
 use self::{
     feed::Feed,
     protocol::{After, SUBPROTOCOL},
@@ -48,7 +51,7 @@ use super::{
 use crate::{bus::SharedBus, config::ChatSection, provisional::Provisional};
 
 /// What a socket reads at once. Most sockets are idle, and the usual 128 KiB are for others.
-const READ_BYTES: usize = 4 * 1024;
+pub(super) const READ_BYTES: usize = 4 * 1024;
 
 /// Chat on a node.
 #[derive(Debug)]
@@ -115,6 +118,7 @@ impl Chat {
             .route("/v1/agui", post(agui::run))
             .route("/v1/conversations/events", get(pages::page))
             .route("/v1/conversations/events/stream", get(pages::stream_of))
+            .route("/v1/conversations/seen", get(seen::seen))
             .route("/v1/conversations/{user}/events", get(pages::page_of))
             .with_state(Arc::new(self));
         Part(routes.merge(web::routes()))

@@ -7,13 +7,13 @@ use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder, text},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
-    registry::Registry,
+    registry::{Registry, Unit},
 };
 use tokio::sync::watch;
 
 use super::{
     Refusals,
-    chat::Stats,
+    chat::{Stats, Tier},
     ops::{RoleWatch, Watches},
     tokens::Published,
 };
@@ -26,6 +26,7 @@ use crate::{
         ProjectStats, ProjectTotals,
         stats::{Standing, TopicTotals},
     },
+    provisional::{Provisional, RelayCount},
 };
 
 /// The media type of [`Metrics::text`].
@@ -113,6 +114,14 @@ const PROJECTOR: &[Figure<ProjectTotals>] = &[
     }),
 ];
 
+/// What nodes tell each other of what agents say before it is committed, where a Redis carries it.
+const RELAY: &[Figure<RelayCount>] = &[
+    counter("auren_relay_told", "Messages to other nodes with parts of answers", |count| count.told),
+    counter("auren_relay_heard", "Messages of other nodes with parts of answers", |count| count.heard),
+    counter("auren_relay_failures", "Times that Redis did not carry them any more", |count| count.failures),
+    gauge("auren_relay_people", "People of whom this node hears what other nodes say", |count| count.people),
+];
+
 /// 1 for the level that is in force for a role, 0 for the others; a role whose bus has not answered yet has `none`.
 const GUARANTEE: (&str, &str) = ("auren_guarantee", "Whether this guarantee is in force (1) or not (0)");
 /// Not there while it is not known.
@@ -124,7 +133,7 @@ pub(super) struct Metrics(Registry);
 
 impl Metrics {
     pub(super) fn new(watches: Watches) -> Self {
-        let Watches { roles, agents, projector, chat, facts, refusals, published, .. } = watches;
+        let Watches { roles, agents, projector, chat, relay, facts, refusals, published, .. } = watches;
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Asked(agents)));
         registry.register_collector(Box::new(Lanes(roles.clone())));
@@ -138,6 +147,9 @@ impl Metrics {
         registry.register_collector(Box::new(Refused(refusals)));
         if let Some(published) = published {
             registry.register_collector(Box::new(Keys(published)));
+        }
+        if let Some(board) = relay {
+            registry.register_collector(Box::new(Relayed(board)));
         }
         Self(registry)
     }
@@ -183,11 +195,16 @@ impl Collector for History {
         }
         let known: Vec<_> = topics.into_iter().filter(|(_, topic)| topic.behind.is_some()).collect();
         family(&BEHIND, "topic", &known, &mut encoder)?;
-        for figure in PROJECTOR {
-            let metric = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind)?;
-            value(figure, &totals, metric)?;
-        }
-        Ok(())
+        alone(PROJECTOR, &totals, &mut encoder)
+    }
+}
+
+#[derive(Debug)]
+struct Relayed(Provisional);
+
+impl Collector for Relayed {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        alone(RELAY, &self.0.relayed(), &mut encoder)
     }
 }
 
@@ -198,6 +215,14 @@ fn encode<T>(
     mut encoder: DescriptorEncoder<'_>,
 ) -> fmt::Result {
     figures.iter().try_for_each(|figure| family(figure, label, subjects, &mut encoder))
+}
+
+/// Figures of which a node has one each.
+fn alone<T>(figures: &[Figure<T>], subject: &T, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    figures.iter().try_for_each(|figure| {
+        let metric = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind)?;
+        value(figure, subject, metric)
+    })
 }
 
 /// One figure of several subjects.
@@ -269,9 +294,31 @@ impl Collector for Chatting {
             ("auren_chat_events_sent", "Events sent over WebSockets", count.events),
             ("auren_chat_deltas_sent", "Parts of answers sent before they were committed", count.deltas),
             ("auren_chat_log_reads", "Reads of the log for clients whose place memory did not reach", count.log_reads),
+            ("auren_chat_received_bytes", "Bytes of the frames that clients sent", count.received_bytes),
+            ("auren_chat_sent_bytes", "Bytes of the frames that clients were sent", count.sent_bytes),
         ] {
             let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             ConstCounter::new(value).encode(metric)?;
+        }
+        let help = "Events handed to sockets and streams, by where they came from: memory of the person, of the partition, or the log";
+        let mut family = encoder.encode_descriptor("auren_chat_events_handed", help, None, MetricType::Counter)?;
+        for (tier, events) in Tier::ALL.iter().zip(count.handed) {
+            ConstCounter::new(events).encode(family.encode_family(&[("tier", tier.name())])?)?;
+        }
+        for (name, help, times) in [
+            (
+                "auren_chat_cause_to_frame",
+                "From the log's having a cause to a frame of its event, on sockets that had all before it",
+                &self.0.told_since,
+            ),
+            ("auren_chat_send_to_ack", "From a message of a client to its acknowledgement", &self.0.acknowledged),
+            (
+                "auren_chat_resume",
+                "From the handshake of a client that comes back to its having all that it missed",
+                &self.0.resumed,
+            ),
+        ] {
+            times.encode(encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?)?;
         }
         let (name, help) = ("auren_chat_closed", "WebSockets that the node closed, by code");
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
@@ -347,7 +394,7 @@ mod tests {
         let roles = Role::ON_LANES.iter().map(role).collect();
         let refusals = Arc::default();
         let facts = watch::channel(None).1;
-        Watches { roles, agents, projector, chat: None, rules: None, facts, refusals, published: None }
+        Watches { roles, agents, projector, chat: None, relay: None, rules: None, facts, refusals, published: None }
     }
 
     #[test]

@@ -37,6 +37,7 @@ use crate::{
     guarantee::{Condition, InForce, Level},
     lane::LaneStats,
     project::{ProjectStats, ProjectTotals, stats::Standing},
+    provisional::Provisional,
 };
 
 /// How long the bus may take to answer before it counts as away.
@@ -70,6 +71,8 @@ pub struct Watches {
     pub(crate) refusals: Arc<Refusals>,
     /// Published keys that it believes tokens by, where there are any.
     pub(crate) published: Option<Arc<Published>>,
+    /// The board of what agents say, where nodes tell each other.
+    pub relay: Option<Provisional>,
     /// The rules in force, where it judges by them.
     pub rules: Option<RulesWatch>,
     /// What is known of the bus.

@@ -227,6 +227,11 @@ impl SnapshotSettings {
         Ok(Self { client: client?, prefix, limit, every })
     }
 
+    /// The Redis itself, the prefix, and how long an answer may take: for whoever else asks it.
+    pub(crate) fn parts(&self) -> (Client, &str, Duration) {
+        (self.client.clone(), &self.prefix, self.limit)
+    }
+
     /// Where it is: never the address as it was given, a password may stand in it.
     #[must_use]
     pub fn place(&self) -> String {

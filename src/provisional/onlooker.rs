@@ -1,6 +1,6 @@
 //! Somebody who looks on: how far a client has been told, and what it is told next.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use auren_agents::{AgentId, ConsultId, ConversationEvent, MessageType, UserId};
 use schemars::JsonSchema;
@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Answer, Board, Scene, Standing, settles};
+use super::{Answer, Board, Final, Scene, Standing};
 
 /// How often there is something to look at, at most: parts that come faster are told together.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
@@ -95,6 +95,9 @@ impl Onlooker {
                 let mut scenes = board.scenes();
                 let scene = scenes.entry(user.clone()).or_insert_with(Scene::new);
                 scene.onlookers += 1;
+                if scene.onlookers == 1 {
+                    board.errands.look(user);
+                }
                 scene.news.subscribe()
             };
             (board, news)
@@ -149,13 +152,17 @@ impl Onlooker {
         let Some((board, _)) = &self.board else { return told };
         let mut scenes = board.scenes();
         let Some(scene) = scenes.get_mut(&self.user) else { return told };
+        if board.errands.are_run() {
+            scene.remember(event);
+        }
+        let last = Final::of(event);
         for answer in &mut scene.answers {
-            if settles(event, &answer.consult, answer.turn, &answer.agent) {
-                answer.settle();
+            if last.settles(&answer.consult, answer.turn, &answer.agent) {
+                answer.settle(event);
             }
         }
         self.known.retain_mut(|known| {
-            let settled = settles(event, &known.consult, known.turn, &known.agent);
+            let settled = last.settles(&known.consult, known.turn, &known.agent);
             if settled {
                 let said = scene.answers.iter().find(|answer| answer.run == known.run);
                 let holds = event.message_type == MessageType::SpecialistResponse
@@ -177,10 +184,9 @@ impl Drop for Onlooker {
         let Some(scene) = scenes.get_mut(&self.user) else { return };
         scene.onlookers -= 1;
         if scene.onlookers == 0 {
-            scene.answers.retain(|answer| answer.standing == Standing::Open);
-            if scene.is_empty() {
-                scenes.remove(&self.user);
-            }
+            scene.finals = VecDeque::new();
+            board.errands.look(&self.user);
+            board.tidy(&mut scenes, &self.user);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What onlookers are told: parts, what becomes of them, and who comes late.
 
+mod across;
+
 use std::{sync::Arc, time::Duration};
 
 use auren_agents::{

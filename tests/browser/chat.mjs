@@ -77,6 +77,17 @@ const scenarios = {
     await page.locator("#said .coach").waitFor();
     await says(page, "coach, may I train today?");
     await until("the coach answers", async () => (await said(page)).length === 4);
+    // What is in view is marked as seen, for good and for every device.
+    const newest = (each) => each.locator("#said li:not(.user_input):not(.day)").last().locator(".mark");
+    await until("it is seen", async () => (await newest(page).textContent()) === "Seen");
+    assert.equal(await page.locator("#said .user_input .mark").textContent(), "Delivered");
+    await page.reload();
+    await until("it is still seen", async () => (await said(page)).length === 4 && (await newest(page).textContent()) === "Seen");
+    const phone = await stage.page("u-1");
+    await until("it is seen elsewhere, too", async () => (await said(phone)).length === 4 && (await newest(phone).textContent()) === "Seen");
+    assert.deepEqual(await phone.locator(".mark").filter({ hasText: "New" }).allTextContents(), []);
+    await phone.close();
+    assert.match(await page.evaluate(() => fetch("/favicon.ico").then((icon) => icon.text())), /<svg/);
     // By keyboard alone.
     const why = page.locator("#said .neuroscientist summary");
     await why.focus();

@@ -5,10 +5,13 @@
 
 mod agents;
 mod broker;
+mod chatting;
+mod cuts;
 mod embedded;
 mod nodes;
 mod poison;
 mod redis;
+mod sockets;
 
 use std::{
     fs::{self, File},
@@ -20,6 +23,7 @@ use std::{
 
 use serde_json::Value;
 
+use self::chatting::Chatting;
 use crate::support::{Node, Program};
 
 /// This many on a short day, that many on a long one.
@@ -30,6 +34,14 @@ fn so_many<T>(short: T, long: T) -> T {
 /// Waits for a random moment within these milliseconds.
 fn some_moment(millis: std::ops::Range<u64>) {
     std::thread::sleep(Duration::from_millis(rand::random_range(millis)));
+}
+
+/// Says what came of a day, as a row of the table.
+fn note(row: &str) {
+    eprintln!("{row}");
+    if let Some(table) = std::env::var_os("AUREN_CHAOS_TABLE") {
+        writeln!(File::options().create(true).append(true).open(table).unwrap(), "{row}").unwrap();
+    }
 }
 
 /// A bus of a day's own, with its topics.
@@ -64,6 +76,11 @@ impl Day {
         let created = day.auren(&["topics", "create", "--partitions", "4"]).output().unwrap();
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
         day
+    }
+
+    /// Sets a key for everything that is started from now on.
+    fn set(&mut self, key: &str, value: &str) {
+        self.flags.extend(["--set".to_owned(), format!("{key}={value}")]);
     }
 
     /// The binary on this day's bus.
@@ -117,10 +134,7 @@ impl Verifying {
             stalls("p99_ms"),
             stalls("max_ms")
         );
-        eprintln!("{row}");
-        if let Some(table) = std::env::var_os("AUREN_CHAOS_TABLE") {
-            writeln!(File::options().create(true).append(true).open(table).unwrap(), "{row}").unwrap();
-        }
+        note(&row);
         let good = end.status.success() && said["good"] == true;
         assert!(good, "{what}: {said:#}\n{notes}\n{}", logs(&self.folder));
         // A day on which nothing was sent, or hardly anything acknowledged, shows nothing.

@@ -1,6 +1,7 @@
 //! The node's HTTP server: whether it lives, whether it is ready, what it has done, and how it says no.
 
 mod agui;
+mod across;
 mod asyncapi;
 mod chat;
 mod history;

@@ -40,7 +40,7 @@ pub use broker::{Broker, free_port};
 pub use ear::Ear;
 pub use line::Line;
 pub use node::{Node, signal};
-pub use player::{Door, Player};
+pub use player::{Door, Player, Script};
 pub use program::Program;
 pub use proxy::Proxy;
 pub use records::{message, mission_biometric, mission_trigger, night, stop, trigger};

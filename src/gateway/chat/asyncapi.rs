@@ -109,7 +109,8 @@ mod tests {
         let names: Vec<_> =
             document["components"]["messages"].as_object().unwrap().keys().map(String::as_str).collect();
         let frames = [
-            "hello", "event", "status", "delta", "reset", "ack", "gap", "pong", "error", "send", "stop", "seen", "ping",
+            "hello", "event", "status", "delta", "reset", "ack", "marked", "gap", "pong", "error", "send", "stop",
+            "seen", "ping",
         ];
         assert_eq!(names, frames);
         let text = document.to_string();

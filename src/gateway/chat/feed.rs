@@ -1,29 +1,37 @@
 //! The node's one follower of `conversations.events`, and what it remembers for the people who listen.
 //!
 //! It begins with the first listener. Of everybody else's records it looks at the key only. The newest events of a person
-//! who listens are kept in a ring, which says from which offset on it holds everything: what is older is read from the
-//! log. A listener is no queue but a place in the log, so that nobody is held up by one that is slow.
+//! who listens are kept in a ring, which says from which offset on it holds everything. What is older is looked for in the
+//! [`tail`](super::tail) of the partition, and else read from the log. A listener is no queue but a place in the log, so that
+//! nobody is held up by one that is slow.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use auren_agents::{ConversationEvent, UserId, events};
 use tokio::sync::{OnceCell, Semaphore, watch};
 
-use super::Stats;
+use super::{Stats, stats::Tier, tail::Tail};
 use crate::gateway::server::told as told_to_end;
 use crate::{
     bus::{BusError, Cursor, Read, ReadFrom, ReadUntil, Record, SharedBus, Topic, key_partition},
     config::ChatSection,
     trace::Trace,
-    wire::TRACEPARENT,
+    wire::{CAUSE_WRITTEN, TRACEPARENT},
 };
 
 /// The pause after the log could not be read.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long it is believed where a partition begins.
+const FIRSTS_LIFE: Duration = Duration::from_secs(1);
+
+/// Records of all partitions that are read before the newest ones are followed, and how long that may take.
+const WARM: i64 = 4_000;
+const WARM_LIMIT: Duration = Duration::from_secs(5);
 
 /// A committed event and its place.
 #[derive(Debug, Clone)]
@@ -31,6 +39,8 @@ pub(super) struct Told {
     pub(super) cursor: Cursor,
     pub(super) event: Arc<ConversationEvent>,
     pub(super) trace: Option<Trace>,
+    /// When the log had its cause, in milliseconds since the epoch.
+    pub(super) caused_ms: Option<i64>,
 }
 
 /// What listeners hear from.
@@ -42,7 +52,10 @@ pub(super) struct Feed {
     pub(super) reads: Arc<Semaphore>,
     ring_events: usize,
     ring_users: usize,
+    tail_bytes: usize,
     stopping: watch::Receiver<bool>,
+    /// Where each partition began, and when the bus said so: many who come at once ask it once.
+    firsts: tokio::sync::Mutex<Option<(Instant, BTreeMap<i32, i64>)>>,
     begun: OnceCell<i32>,
     memory: Mutex<Memory>,
 }
@@ -51,6 +64,8 @@ pub(super) struct Feed {
 struct Memory {
     /// For each partition, the offset below which the follower has seen everything.
     places: Vec<i64>,
+    /// The end of each partition.
+    tails: Vec<Tail>,
     people: HashMap<Box<str>, Ring>,
     /// Who has no listener any more, in the order in which they left, and the number of their leaving.
     left: VecDeque<(Box<str>, u64)>,
@@ -72,7 +87,7 @@ struct Ring {
 /// What there is for a listener at its place.
 pub(super) enum Look {
     /// These.
-    Here(Vec<Told>),
+    Here(Vec<Told>, Tier),
     /// Nothing yet: all below this offset has been seen.
     Nothing(i64),
     /// Only the log knows, up to this offset.
@@ -92,7 +107,9 @@ impl Feed {
             reads: Arc::new(Semaphore::new(chat.max_log_reads)),
             ring_events: chat.ring_events,
             ring_users: chat.ring_users,
+            tail_bytes: chat.tail_bytes,
             stopping,
+            firsts: tokio::sync::Mutex::default(),
             begun: OnceCell::new(),
             memory: Mutex::default(),
         })
@@ -110,9 +127,25 @@ impl Feed {
 
     async fn begin(self: &Arc<Self>) -> Result<i32, BusError> {
         let marks = self.bus.watermarks(Topic::Events).await?;
-        self.memory().places = marks.values().map(|(_, end)| *end).collect();
+        {
+            let mut memory = self.memory();
+            memory.places = marks.values().map(|(_, end)| *end).collect();
+            let most = self.tail_bytes / marks.len().max(1);
+            memory.tails = memory.places.iter().map(|end| Tail::new(*end, most)).collect();
+        }
         tokio::spawn(Arc::clone(self).follow());
         i32::try_from(marks.len()).map_err(|_| BusError::Closed)
+    }
+
+    /// The first offset of a partition that was kept a moment ago.
+    pub(super) async fn first(&self, partition: i32) -> Result<i64, BusError> {
+        let mut firsts = self.firsts.lock().await;
+        if firsts.as_ref().is_none_or(|(asked, _)| asked.elapsed() > FIRSTS_LIFE) {
+            let marks = self.bus.watermarks(Topic::Events).await?;
+            *firsts =
+                Some((Instant::now(), marks.into_iter().map(|(partition, (first, _))| (partition, first)).collect()));
+        }
+        firsts.as_ref().and_then(|(_, firsts)| firsts.get(&partition).copied()).ok_or(BusError::Closed)
     }
 
     /// Follows the log until the node ends.
@@ -121,12 +154,38 @@ impl Feed {
         tokio::select! {
             () = told_to_end(&mut stopping) => {}
             () = async {
+                if tokio::time::timeout(WARM_LIMIT, self.warm()).await.is_err() {
+                    tracing::warn!("conversations.events took too long; who comes back reads the log");
+                }
                 loop {
                     let Err(error) = self.follow_once().await;
                     tracing::warn!(%error, "conversations.events cannot be followed; it is tried again");
                     tokio::time::sleep(PAUSE).await;
                 }
             } => {}
+        }
+    }
+
+    /// Reads the newest records that were there before, for those who come back now.
+    async fn warm(&self) {
+        let partitions = self.memory().places.len();
+        let Some(each) = i64::try_from(partitions).ok().and_then(|count| WARM.checked_div(count)) else { return };
+        if self.tail_bytes == 0 {
+            return;
+        }
+        let (topic, from) = (Topic::Events, ReadFrom::Last(each.max(1)));
+        let mut batches = self.bus.read(Read { topic, partitions: Vec::new(), from, until: ReadUntil::End });
+        let mut before: Vec<Vec<Record>> = vec![Vec::new(); partitions];
+        while let Some(batch) = batches.recv().await {
+            let Ok(batch) = batch else { return };
+            for record in batch {
+                if let Some(before) = usize::try_from(record.partition).ok().and_then(|index| before.get_mut(index)) {
+                    before.push(record);
+                }
+            }
+        }
+        for (tail, before) in self.memory().tails.iter_mut().zip(before) {
+            tail.prepend(&before);
         }
     }
 
@@ -187,11 +246,18 @@ impl Feed {
     pub(super) fn look(&self, user: &UserId, next: i64) -> Look {
         let memory = self.memory();
         let Some(ring) = memory.people.get(user.as_str()) else { return Look::Nothing(next) };
-        if next < ring.whole_from {
-            return Look::Log(ring.whole_from);
-        }
-        let here: Vec<_> = ring.newest.iter().filter(|told| told.cursor.offset >= next).cloned().collect();
-        if here.is_empty() { Look::Nothing(memory.places[ring.partition].max(next)) } else { Look::Here(here) }
+        let seen = memory.places[ring.partition].max(next);
+        let (here, tier) = if next >= ring.whole_from {
+            (ring.newest.iter().filter(|told| told.cursor.offset >= next).cloned().collect(), Tier::Ring)
+        } else {
+            let Some(records) = memory.tails[ring.partition].of(user.as_str().as_bytes(), next) else {
+                return Look::Log(ring.whole_from);
+            };
+            // Nobody waits while they are read.
+            drop(memory);
+            (records.iter().filter_map(|record| told(record, user.as_str())).collect::<Vec<_>>(), Tier::Tail)
+        };
+        if here.is_empty() { Look::Nothing(seen) } else { Look::Here(here, tier) }
     }
 }
 
@@ -201,6 +267,7 @@ impl Memory {
         for (index, (place, (first, _))) in self.places.iter_mut().zip(marks.values()).enumerate() {
             if *first > *place {
                 *place = *first;
+                self.tails[index].restart(*first);
                 for ring in self.people.values_mut().filter(|ring| ring.partition == index) {
                     ring.newest.clear();
                     ring.whole_from = *first;
@@ -218,6 +285,7 @@ impl Memory {
                 continue;
             }
             *place = record.offset + 1;
+            self.tails[partition].push(record);
             let key = record.key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
             let Some(ring) = key.and_then(|key| self.people.get_mut(key)) else { continue };
             // An event in another partition than its person's has no place in the person's one order.
@@ -245,5 +313,7 @@ pub(super) fn told(record: &Record, user: &str) -> Option<Told> {
         .inspect_err(|why| tracing::warn!(cursor = %record.cursor(), %why, "no conversation event, passed over"))
         .ok()?;
     let trace = Trace::named(record.header(TRACEPARENT));
-    (event.user_id.as_str() == user).then(|| Told { cursor: record.cursor(), event: Arc::new(event), trace })
+    let caused_ms = record.header(CAUSE_WRITTEN).and_then(|ms| ms.parse().ok());
+    let cursor = record.cursor();
+    (event.user_id.as_str() == user).then(|| Told { cursor, event: Arc::new(event), trace, caused_ms })
 }

@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use super::{
     feed::{Feed, Look, Told, told},
     protocol::{After, Behind},
+    stats::Tier,
 };
 use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, Topic};
 
@@ -32,6 +33,8 @@ pub(super) enum NoListener {
 #[derive(Debug)]
 pub(super) enum Next {
     Events(VecDeque<Told>),
+    /// Everything that was there when it began has been handed out. It comes once.
+    CaughtUp,
     /// What lies between the two places is not kept any more.
     Gap(Behind, Behind),
 }
@@ -44,6 +47,8 @@ pub(super) struct Listener {
     at: Behind,
     news: watch::Receiver<()>,
     reading: Option<Reading>,
+    /// What there was when it began, until all of it has been handed out.
+    catches_up: Option<i64>,
 }
 
 /// A read of the log under way.
@@ -61,10 +66,11 @@ impl Listener {
         let Some((now, news)) = feed.enter(user, partition, most) else { return Err(NoListener::TooMany) };
         let (feed, user) = (Arc::clone(feed), user.clone());
         // From here on it leaves when it is dropped.
-        let mut listener = Self { feed, user, at: Behind { partition, next: now }, news, reading: None };
+        let at = Behind { partition, next: now };
+        let mut listener = Self { feed, user, at, news, reading: None, catches_up: Some(now) };
         listener.at.next = match after {
             After::Now => now,
-            After::Earliest => listener.kept().await?.0,
+            After::Earliest => listener.feed.first(partition).await.map_err(NoListener::Bus)?,
             After::Place(cursor) if cursor.partition != partition => {
                 return Err(NoListener::BadCursor("it is in another partition than your events"));
             }
@@ -89,6 +95,10 @@ impl Listener {
     /// Waits for what comes next. A wait may be given up at any time.
     pub(super) async fn next(&mut self) -> Result<Next, BusError> {
         loop {
+            if self.catches_up.is_some_and(|now| self.at.next >= now) {
+                self.catches_up = None;
+                return Ok(Next::CaughtUp);
+            }
             if self.reading.is_some() {
                 if let Some(events) = self.read().await? {
                     return Ok(Next::Events(events));
@@ -97,7 +107,8 @@ impl Listener {
             }
             self.news.borrow_and_update();
             match self.feed.look(&self.user, self.at.next) {
-                Look::Here(events) => {
+                Look::Here(events, tier) => {
+                    self.feed.stats.handed(tier, events.len());
                     self.at.next = events.last().map_or(self.at.next, |told| told.cursor.offset + 1);
                     return Ok(Next::Events(events.into()));
                 }
@@ -108,6 +119,9 @@ impl Listener {
                 }
                 Look::Nothing(seen) => {
                     self.at.next = seen;
+                    if self.catches_up.is_some() {
+                        continue;
+                    }
                     // A feed that has ended tells nothing more; whoever waits is ended by the node.
                     if self.news.changed().await.is_err() {
                         std::future::pending::<()>().await;
@@ -156,6 +170,7 @@ impl Listener {
         if end >= until {
             self.reading = None;
         }
+        self.feed.stats.handed(Tier::Log, events.len());
         Ok((!events.is_empty()).then_some(events))
     }
 

@@ -124,6 +124,7 @@ pub(super) async fn stream_of(
 async fn flow(way: &mut Way) -> Result<(), Gone> {
     while let Some(Ok(next)) = way.next().await {
         match next {
+            Next::CaughtUp => {}
             Next::Events(events) => {
                 for told in events {
                     way.hand(written(&told)).await?;
@@ -282,6 +283,6 @@ impl NoListener {
 }
 
 pub(super) fn away(error: BusError) -> Problem {
-    tracing::warn!(%error, "conversations.events cannot be read");
+    tracing::warn!(%error, "a conversation cannot be read");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the log cannot be read now; try again")
 }

@@ -102,6 +102,11 @@ pub(super) enum ServerFrame<'a> {
         /// Where it stands in `conversations.inbox`.
         cursor: &'a str,
     },
+    /// The log has a mark: everything up to there has been seen, on whichever device.
+    Marked {
+        /// The cursor of the last event seen.
+        cursor: &'a str,
+    },
     /// Events between the two places are not kept any more.
     Gap {
         /// The place asked for.

@@ -45,11 +45,19 @@ type Step = Result<(), End>;
 type Answers = Vec<Result<Cursor, BusError>>;
 type Publishing = Pin<Box<dyn Future<Output = Answers> + Send>>;
 
-/// A message of the client that the log does not have yet.
+/// Something of the client's that the log does not have yet.
 struct Waiting {
-    /// Whom to acknowledge; nobody where the client has no name for it.
-    client_id: Option<Text<128>>,
+    name: Name,
+    since: Instant,
     record: Outgoing,
+}
+
+/// What it is acknowledged by.
+enum Name {
+    Message(Text<128>),
+    Mark(Text<48>),
+    /// A stop is seen by what it stops.
+    Stop,
 }
 
 /// How much may come.
@@ -66,12 +74,14 @@ struct Session<'a> {
     /// What the next event follows.
     behind: Behind,
     waiting: VecDeque<Waiting>,
-    /// Who is acknowledged when what is being published has been.
-    published: Vec<Option<Text<128>>>,
+    /// Who is acknowledged when what is being published has been, and since when they wait.
+    published: Vec<(Name, Instant)>,
     frames: Pace,
     bytes: Pace,
     heard: Instant,
     onlooker: Onlooker,
+    /// Whether it has been told all that was there before it.
+    live: bool,
 }
 
 /// Serves a socket until it ends.
@@ -88,6 +98,7 @@ pub(super) async fn serve(chat: Arc<Chat>, person: Person, after: Result<After, 
         bytes: Pace::new(chat.settings.bytes_per_second),
         heard: Instant::now(),
         onlooker: chat.provisional.look_on(&person.user),
+        live: false,
     };
     let Err(end) = session.live(after).await;
     if let End::Close(why) = end {
@@ -97,6 +108,8 @@ pub(super) async fn serve(chat: Arc<Chat>, person: Person, after: Result<After, 
 
 impl Session<'_> {
     async fn live(&mut self, after: Result<After, &'static str>) -> Result<std::convert::Infallible, End> {
+        let comes_back = !matches!(after, Ok(After::Now));
+        let begun = Instant::now();
         let mut listener = self.begin(after).await?;
         self.behind = listener.at();
         let connection = format!("{:016x}", rand::random::<u64>());
@@ -131,6 +144,12 @@ impl Session<'_> {
                     self.acknowledge(answers).await?;
                 }
                 next = listener.next() => match next {
+                    Ok(Next::CaughtUp) => {
+                        self.live = true;
+                        if comes_back {
+                            self.chat.stats.resumed(begun.elapsed());
+                        }
+                    }
                     Ok(next) => self.tell(next, &mut listener).await?,
                     Err(error) => {
                         tracing::warn!(%error, "a socket's events cannot be read");
@@ -171,6 +190,7 @@ impl Session<'_> {
     async fn tell(&mut self, next: Next, listener: &mut Listener) -> Step {
         let begun = Instant::now();
         match next {
+            Next::CaughtUp => Ok(()),
             Next::Gap(after, resumes_at) => {
                 self.behind = resumes_at;
                 let (after, resumes_at) = (after.to_string(), resumes_at.to_string());
@@ -186,6 +206,9 @@ impl Session<'_> {
                     drop(frame);
                     self.behind = Behind { partition: told.cursor.partition, next: told.cursor.offset + 1 };
                     self.chat.stats.event();
+                    if let Some(caused_ms) = told.caused_ms.filter(|_| self.live) {
+                        self.chat.stats.told_since(caused_ms);
+                    }
                     if begun.elapsed() > TELL_LIMIT {
                         listener.give_way();
                     }
@@ -214,11 +237,11 @@ impl Session<'_> {
         let Some(frame) = frame else { return Err(End::Gone) };
         let frame = frame.map_err(|_| End::Close(Close::Unreadable))?;
         self.heard = Instant::now();
-        self.chat.stats.received();
+        self.chat.stats.received(size(&frame));
         let settings = &self.chat.settings;
         let too_fast = if !self.frames.take(1) {
             Some(("too_many_frames", format!("at most {} frames a second", settings.frames_per_second)))
-        } else if !self.bytes.take(size(&frame)) {
+        } else if !self.bytes.take(u32::try_from(size(&frame)).unwrap_or(u32::MAX)) {
             Some(("too_many_bytes", format!("at most {} bytes a second", settings.bytes_per_second)))
         } else {
             None
@@ -248,16 +271,16 @@ impl Session<'_> {
     async fn act(&mut self, frame: ClientFrame) -> Step {
         let (user, now) = (self.person.user.clone(), Timestamp::now());
         let derived = |kind: &str, what: &str| EventId::derived(&[kind, user.as_str(), what]);
-        let (client_id, record) = match frame {
+        let (name, record) = match frame {
             ClientFrame::Ping => return self.say(&ServerFrame::Pong).await,
             ClientFrame::Send { client_id, text, to } => {
                 let record = client::message(user, text, to, Some(client_id.clone()), now);
-                (Some(client_id), record)
+                (Name::Message(client_id), record)
             }
             ClientFrame::Stop { turn } => {
                 let event_id = derived("inbox-stop", &turn.to_string());
                 let action = InboxAction::Stop { turn, extra: Map::new() };
-                (None, InboxRecord { event_id, user_id: user, action, client_id: None, timestamp: now })
+                (Name::Stop, InboxRecord { event_id, user_id: user, action, client_id: None, timestamp: now })
             }
             ClientFrame::Seen { cursor } => {
                 let place: Option<Cursor> = cursor.parse().ok();
@@ -265,36 +288,40 @@ impl Session<'_> {
                     return self.refuse("bad_cursor", "seen names the cursor of an event of yours", None, None).await;
                 }
                 let event_id = derived("inbox-seen", &cursor);
-                let action = InboxAction::Seen { cursor, extra: Map::new() };
-                (None, InboxRecord { event_id, user_id: user, action, client_id: None, timestamp: now })
+                let action = InboxAction::Seen { cursor: cursor.clone(), extra: Map::new() };
+                (Name::Mark(cursor), InboxRecord { event_id, user_id: user, action, client_id: None, timestamp: now })
             }
         };
         let trace = trace::step(None, Kind::Server, || "chat frame".into()).map(|step| step.place().header());
         let record = wire::traced(wire::outgoing(&record), trace.as_deref());
-        self.waiting.push_back(Waiting { client_id, record });
+        self.waiting.push_back(Waiting { name, since: Instant::now(), record });
         Ok(())
     }
 
     /// Writes all that waits.
     fn publish(&mut self) -> Publishing {
-        let (names, records) = self.waiting.drain(..).map(|waiting| (waiting.client_id, waiting.record)).unzip();
+        let split = |waiting: Waiting| ((waiting.name, waiting.since), waiting.record);
+        let (names, records) = self.waiting.drain(..).map(split).unzip();
         self.published = names;
         let bus = Arc::clone(&self.chat.feed.bus);
         Box::pin(async move { bus.publish(records).await })
     }
 
     async fn acknowledge(&mut self, answers: Answers) -> Step {
-        for (client_id, answer) in std::mem::take(&mut self.published).into_iter().zip(answers) {
-            match (client_id, answer) {
-                (Some(client_id), Ok(cursor)) => {
+        for ((name, since), answer) in std::mem::take(&mut self.published).into_iter().zip(answers) {
+            match (name, answer) {
+                (Name::Message(client_id), Ok(cursor)) => {
+                    self.chat.stats.acknowledged(since.elapsed());
                     let cursor = cursor.to_string();
                     self.say(&ServerFrame::Ack { client_id: &client_id, cursor: &cursor }).await?;
                 }
-                (None, Ok(_)) => {}
-                (client_id, Err(error)) => {
+                (Name::Mark(cursor), Ok(_)) => self.say(&ServerFrame::Marked { cursor: &cursor }).await?,
+                (Name::Stop, Ok(_)) => {}
+                (name, Err(error)) => {
                     tracing::warn!(%error, "a client's frame was not taken");
                     let words = "it is not known to have been taken; send it again, which makes it no second one";
-                    self.refuse("not_taken", words, client_id.as_deref(), Some(RETRY_MS)).await?;
+                    let client_id = if let Name::Message(client_id) = &name { Some(&**client_id) } else { None };
+                    self.refuse("not_taken", words, client_id, Some(RETRY_MS)).await?;
                 }
             }
         }
@@ -308,6 +335,7 @@ impl Session<'_> {
 
     async fn say(&mut self, frame: &ServerFrame<'_>) -> Step {
         let text = serde_json::to_string(frame).expect("frames are plain data with text keys");
+        self.chat.stats.sent(text.len());
         self.send(Message::Text(text.into())).await
     }
 
@@ -362,11 +390,10 @@ impl Pace {
 }
 
 /// How many bytes a frame holds.
-fn size(frame: &Message) -> u32 {
-    let bytes = match frame {
+fn size(frame: &Message) -> usize {
+    match frame {
         Message::Text(text) => text.len(),
         Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
         Message::Close(_) => 0,
-    };
-    u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
 }

@@ -21,6 +21,7 @@ pub(super) fn routes() -> Router {
         .route("/", get(async || file("text/html; charset=utf-8", include_str!("../web/chat.html"))))
         .route("/chat.css", get(async || file("text/css; charset=utf-8", include_str!("../web/chat.css"))))
         .route("/chat.js", get(async || file(SCRIPT, include_str!("../web/chat.js"))))
+        .route("/favicon.ico", get(async || file("image/svg+xml", include_str!("../web/icon.svg"))))
         .route("/client.js", get(async || file(SCRIPT, include_str!("../../../clients/typescript/client.js"))))
 }
 

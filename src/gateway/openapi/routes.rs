@@ -5,7 +5,7 @@ use auren_agents::SystemEvent;
 use super::{Book, shapes};
 use crate::{
     gateway::{
-        chat::{agui, pages},
+        chat::{agui, pages, seen},
         console, history, people,
     },
     inspect::recent::Recent,
@@ -102,6 +102,17 @@ fn chat(book: &mut Book) {
         .json::<pages::Page>("200", "The page.")
         .problem("503", "The log cannot be read now.")
         .done();
+    book.open(
+        "get",
+        "/v1/conversations/seen",
+        "chat",
+        "seen",
+        "How far the person has seen their events, on any device",
+    )
+    .scope("`chat`")
+    .json::<seen::Seen>("200", "The last event that was marked as seen.")
+    .problem("503", "The log cannot be read now.")
+    .done();
     book.open("get", "/v1/conversations/events/stream", "chat", "eventStream", "The person's own events as they come")
         .scope("`chat`, or a ticket")
         .query::<pages::Asked>()
@@ -215,6 +226,7 @@ fn files(book: &mut Book) {
         ("/", "chatPage", "text/html", "The chat page"),
         ("/chat.css", "chatStyle", "text/css", "Its style"),
         ("/chat.js", "chatScript", "text/javascript", "Its script"),
+        ("/favicon.ico", "icon", "image/svg+xml", "The pages' icon"),
         ("/client.js", "chatClient", "text/javascript", "The client that it uses"),
         ("/ops", "opsPage", "text/html", "The operators' page"),
         ("/ops.css", "opsStyle", "text/css", "Its style"),

@@ -71,6 +71,8 @@ function message(event) {
   time.dateTime = event.timestamp;
   const speaker = own ? "You" : event.specialist_id === "auren" ? "AUREN" : event.specialist_id;
   const item = bubble(`${own ? "user" : agent} ${event.message_type}`.trim(), speaker, time, event.content);
+  // What the hub has of a person's own words it never loses; how far the rest was seen, showMarks says.
+  item.querySelector(".by").append(element("span", own ? "Delivered" : "", "mark"));
   if (!own && event.message_type !== "system_message") item.firstElementChild.append(why(event));
   item.dataset.day = day(event);
   return item;
@@ -109,6 +111,20 @@ function showEvents(events) {
   items = shown;
   showDays(list);
   return news;
+}
+
+/** How far everything has been seen, on whichever device: what has not been is new. */
+function showMarks() {
+  const place = (cursor) => Number(cursor.split(":")[1]), seen = client?.marked;
+  let newest = true;
+  // Newest first, as showEvents gathers them.
+  for (const [cursor, item] of seen === undefined ? [] : items) {
+    if (item.classList.contains("user_input")) continue;
+    const isSeen = place(cursor) <= place(seen), mark = item.querySelector(".mark");
+    const text = isSeen ? (newest ? "Seen" : "") : "New";
+    if (isSeen) newest = false;
+    if (mark.textContent !== text) mark.textContent = text;
+  }
 }
 
 /** A day's name before its first message. What stands there already is left, or it would be read out again. */
@@ -171,6 +187,7 @@ function show() {
   const first = items.size === 0;
   const news = now.events !== shownEvents && showEvents(now.events);
   shownEvents = now.events;
+  showMarks();
   showSpeaking(now);
   showBusy(now);
   at("older").hidden = !now.older;
@@ -189,7 +206,7 @@ function mark() {
   const seen = told.snapshot().events.at(-1)?.cursor;
   if (document.visibilityState !== "visible" || !follows() || !seen || marked === seen) return;
   marked = seen;
-  setTimeout(() => marked === seen && client?.state === "open" && client.seen(seen), 500);
+  setTimeout(() => marked === seen && client?.state === "open" && client.marked !== seen && client.seen(seen), 500);
 }
 
 function agentHeard({ message_type, specialist_id }) {
@@ -212,6 +229,8 @@ function open(token, user) {
   told.subscribe(show);
   const mine = client;
   client.onNotice((notice) => {
+    // Without it nothing is marked as new.
+    if (notice.state === "open") mine.loadMarked().catch(() => {});
     if (mine !== client || notice.type !== "error" || client.state !== "closed") return;
     const { code, message } = notice.error;
     if (code === NO_PLACE) return leave(), begin(token);

@@ -26,7 +26,7 @@ fn the_document_of_the_protocol_is_valid_and_names_every_frame() {
         let end = tokio::task::spawn_blocking(move || parser.wait_with_output().unwrap()).await.unwrap();
         let said = String::from_utf8(end.stdout).unwrap();
         assert!(end.status.success(), "tests/run installs the packages of tests/asyncapi:\n{said}");
-        let names = "hello event status delta reset ack gap pong error send stop seen ping";
+        let names = "hello event status delta reset ack marked gap pong error send stop seen ping";
         assert_eq!(said.lines().next(), Some(names), "{said}");
         hub.stop().await;
     });

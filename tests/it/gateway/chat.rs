@@ -19,7 +19,9 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::{
     Kind, River,
     chatter::{Chatter, Heard, token, token_for},
-    event, http, keyed, on_system, settled, trigger, until, within,
+    event,
+    http::{self, figure},
+    keyed, on_system, settled, trigger, until, within,
 };
 
 const BOTH: &[&str] = &["neuroscientist", "coach"];
@@ -121,7 +123,7 @@ fn what_is_sent_is_acknowledged_and_both_agents_are_heard_on_kafka() {
 async fn cut_at_random_nothing_is_missing_and_nothing_comes_twice(kind: Kind) {
     const CUTS: usize = 200;
     let mut river = open(kind).await;
-    river.config.chat.ring_events = 2;
+    (river.config.chat.ring_events, river.config.chat.tail_bytes) = (2, 0);
     let (one, two) = (river.node("node-1").await, river.node("node-2").await);
     let addresses = [one.http_address().unwrap(), two.http_address().unwrap()];
     let token = token(&river.config, "u-1");
@@ -186,6 +188,48 @@ fn cut_at_random_nothing_is_missing_and_nothing_comes_twice_on_the_embedded_bus(
 #[test]
 fn cut_at_random_nothing_is_missing_and_nothing_comes_twice_on_kafka() {
     on_system(cut_at_random_nothing_is_missing_and_nothing_comes_twice(Kind::Kafka));
+}
+
+async fn who_comes_from_another_node_is_served_from_memory(kind: Kind) {
+    let river = open(kind).await;
+    let nodes = [river.node("node-1").await, river.node("node-2").await];
+    let addresses = [&nodes[0], &nodes[1]].map(|node| node.http_address().unwrap());
+    let token = token(&river.config, "u-1");
+    for number in 0..3 {
+        river.json(Topic::Triggers, "u-1", &trigger("u-1", &format!("t-{number}"), BOTH)).await;
+    }
+    let mut chatter = Chatter::open(addresses[0], &token, Some("earliest")).await;
+    let first = chatter.event().await["cursor"].as_str().unwrap().to_owned();
+    for _ in 1..6 {
+        chatter.event().await;
+    }
+    // Somebody else is at the other node, which therefore follows the log.
+    let other = other("u-1", true);
+    let mut beside = Chatter::open(addresses[1], &self::token(&river.config, &other), None).await;
+    river.json(Topic::Triggers, &other, &trigger(&other, "t-9", BOTH)).await;
+    beside.event().await;
+    let reads = figure(addresses[1], "auren_chat_log_reads_total").await;
+    let mut back = Chatter::open(addresses[1], &token, Some(&first)).await;
+    for _ in 1..6 {
+        back.event().await;
+    }
+    assert_eq!(back.cursor, chatter.cursor);
+    assert_eq!(figure(addresses[1], "auren_chat_events_handed_total{tier=\"tail\"}").await, 5);
+    assert_eq!(figure(addresses[1], "auren_chat_log_reads_total").await, reads);
+    assert_eq!(figure(addresses[1], "auren_chat_resume_seconds_count").await, 1);
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
+#[test]
+fn who_comes_from_another_node_is_served_from_memory_on_the_embedded_bus() {
+    on_system(who_comes_from_another_node_is_served_from_memory(Kind::Embedded));
+}
+
+#[test]
+fn who_comes_from_another_node_is_served_from_memory_on_kafka() {
+    on_system(who_comes_from_another_node_is_served_from_memory(Kind::Kafka));
 }
 
 async fn who_may_not_is_not_let_in() {

@@ -150,6 +150,8 @@ fn in_earnest_each_role_does_its_work_over_tls_with_no_right_to_spare() {
         node.terminate();
         assert!(!node.said().contains("s3cret"));
         assert!(!node.said().contains("uthorization failed"), "{}", node.said());
+        // Nor does Redis refuse a channel.
+        assert!(!node.said().contains("does not carry"), "{}", node.said());
     }
 }
 

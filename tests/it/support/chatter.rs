@@ -58,6 +58,18 @@ impl Chatter {
         chatter
     }
 
+    /// Connects with a token behind this place, or in the middle of things where it is empty; none where it is not let in.
+    pub async fn tries(address: SocketAddr, token: &str, after: &str) -> Option<Self> {
+        let after = if after.is_empty() { String::new() } else { format!("?after={after}") };
+        let mut request = format!("ws://{address}/v1/ws{after}").into_client_request().unwrap();
+        for (name, value) in [("sec-websocket-protocol", "auren.v1"), ("authorization", &format!("Bearer {token}"))] {
+            request.headers_mut().insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        let stream = TcpStream::connect(address).await.ok()?;
+        let (socket, _) = client_async(request, stream).await.ok()?;
+        Some(Self { socket, cursor: String::new() })
+    }
+
     /// Connects with a token.
     pub async fn enter(address: SocketAddr, token: &str, after: Option<&str>) -> Self {
         let stream = within(TcpStream::connect(address)).await.unwrap();
@@ -95,8 +107,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Chatter<S> {
     }
 
     pub async fn next(&mut self) -> Heard {
+        within(self.listens()).await
+    }
+
+    /// The same, however long it takes.
+    pub async fn listens(&mut self) -> Heard {
         loop {
-            match within(self.socket.next()).await {
+            match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => return Heard::Frame(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(Some(frame)))) => return Heard::Closed(frame.code.into()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
@@ -201,6 +201,22 @@ impl Talker {
     }
 }
 
+/// A Python that has these modules.
+pub fn python(modules: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cache = std::env::var_os("AUREN_TEST_CACHE").map_or_else(|| root.join("tests/services/.cache"), Into::into);
+    let python = cache.join("venv/bin/python");
+    let there =
+        Command::new(&python).args(["-c", &format!("import {modules}")]).status().is_ok_and(|end| end.success());
+    assert!(
+        there,
+        "{} is missing or cannot import {modules}: tests/run installs it, and so does `python3 -m venv` with `pip \
+         install -r tests/services/requirements.txt`",
+        python.display()
+    );
+    python
+}
+
 /// An agent in Python, as a process. Dropped, it is killed.
 pub struct Python {
     child: Child,
@@ -217,17 +233,7 @@ impl Python {
 
     /// One that is made with the official SDK of A2A.
     pub fn a2a(file: &str) -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let cache = std::env::var_os("AUREN_TEST_CACHE").map_or_else(|| root.join("tests/services/.cache"), Into::into);
-        let python = cache.join("venv/bin/python");
-        let there = Command::new(&python).args(["-c", "import a2a, uvicorn"]).status().is_ok_and(|end| end.success());
-        assert!(
-            there,
-            "{} is missing or has no A2A SDK: tests/run installs it, and so does `python3 -m venv` with `pip install -r \
-             tests/services/requirements.txt`",
-            python.display()
-        );
-        Self::run(&python, file)
+        Self::run(&python("a2a, uvicorn"), file)
     }
 
     fn run(python: &Path, file: &str) -> Self {

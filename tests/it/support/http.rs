@@ -40,6 +40,13 @@ pub async fn ask(address: SocketAddr, method: &str, path: &str) -> Answer {
     send(address, &format!("{method} {path}"), &[], "").await
 }
 
+/// A figure of a node, as `/metrics` names it, with its labels.
+pub async fn figure(address: SocketAddr, name: &str) -> u64 {
+    let body = get(address, "/metrics").await.body;
+    let value = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("{name} is not in {body}")).parse().unwrap()
+}
+
 /// A request with headers and a body; its first line is `POST /path`.
 pub async fn send(address: SocketAddr, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut stream = within(TcpStream::connect(address)).await.unwrap();

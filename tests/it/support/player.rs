@@ -1,13 +1,14 @@
 //! Agents that do what a test says, when it says so.
 
 use std::{
+    collections::HashMap,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex},
 };
 
 use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 type Playing = Pin<Box<dyn Future<Output = Result<Advice, AgentError>>>>;
 
@@ -62,6 +63,51 @@ impl Agent for Player {
 
     fn consult(&self, consult: Consult) -> impl Future<Output = Result<Advice, AgentError>> {
         (self.play)(consult)
+    }
+}
+
+/// What an agent says to each turn, written while it speaks: however often it is asked, it says all of it from the beginning.
+#[derive(Clone)]
+pub struct Script(watch::Sender<HashMap<u64, (String, bool)>>);
+
+impl Script {
+    pub fn empty() -> Self {
+        Self(watch::Sender::default())
+    }
+
+    /// The next words of a turn's answer.
+    pub fn says(&self, turn: u64, words: &str) {
+        self.0.send_modify(|turns| turns.entry(turn).or_default().0.push_str(words));
+    }
+
+    /// That was all.
+    pub fn ends(&self, turn: u64) {
+        self.0.send_modify(|turns| turns.entry(turn).or_default().1 = true);
+    }
+
+    /// The agent that speaks it.
+    pub fn player(&self, name: &str) -> Player {
+        let script = self.0.subscribe();
+        Player::new(name, move |consult| {
+            let mut script = script.clone();
+            async move {
+                let mut told = 0;
+                loop {
+                    let (words, over) = script.borrow_and_update().get(&consult.turn).cloned().unwrap_or_default();
+                    if words.len() > told {
+                        consult.parts.tell(&words[told..]);
+                        told = words.len();
+                    }
+                    if over {
+                        return Ok(Advice::say(words));
+                    }
+                    // A script that is dropped ends no test.
+                    if script.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+            }
+        })
     }
 }
 
