@@ -110,6 +110,7 @@ impl Hub {
             create_topics(&bus, &config).await?;
         }
         bus.partitions().await?;
+        open::topics_of_agents(&bus, &config).await?;
         let snapshots = snapshots(&config)?;
         let (stop, stopped) = watch::channel(false);
         let watched = |role: &Role| RoleWatch {

@@ -17,7 +17,7 @@ mod sections;
 mod telemetry;
 mod tokens;
 
-pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
+pub use agents::{AgentsSection, HttpAgentSection, KafkaAgentSection, LlmAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use chat::ChatSection;
 pub use earnest::{faults, in_earnest};

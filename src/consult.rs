@@ -6,7 +6,7 @@
 //!
 //! Read the modules in this order: [`desk`] (one question), [`reception`] (who is let through), [`circuit`] (when nobody
 //! is), [`retry`] (asking again), [`health`] (what can be seen of it). [`http`] is agents in other processes, [`llm`]
-//! agents that are language models, [`a2a`] agents that speak A2A, [`service`] how anybody outside is asked, and [`telling`]
+//! agents that are language models, [`a2a`] agents that speak A2A, [`kafka`] agents that are asked over topics, [`service`] how anybody outside is asked, and [`telling`]
 //! what of their words is told and shown.
 
 mod a2a;
@@ -14,6 +14,7 @@ mod circuit;
 mod desk;
 mod health;
 mod http;
+mod kafka;
 mod llm;
 mod reception;
 mod retry;
@@ -22,13 +23,16 @@ mod telling;
 
 use std::{sync::Arc, time::Duration};
 
+use crate::bus::SharedBus;
 use actix::{Actor, Recipient};
 use auren_agents::{Agent, AgentActor, AgentCard, AgentId, Coach, Consult, Neuroscientist};
 
 pub use self::http::{HttpAgent, HttpAgentSettings};
 pub use a2a::{A2aAgent, A2aAgentSettings};
 pub use desk::{AT_ONCE, Answered, Asked, Desk, Heard, Question, Unanswered};
-pub use health::{AgentHealth, AgentTotals, CircuitState};
+pub use health::{AgentHealth, AgentTotals, CircuitState, Dropped};
+use kafka::Post;
+pub use kafka::{CONSULT, DEADLINE, KafkaAgent, KafkaAgentSettings, REPLY_TO};
 pub use llm::{LlmAgent, LlmAgentSettings};
 use reception::Reception;
 pub use service::ServiceError;
@@ -58,6 +62,8 @@ pub struct Agents {
 struct Host {
     card: AgentCard,
     start: Start,
+    /// Of an agent that is asked over topics.
+    post: Option<Arc<Post>>,
 }
 
 /// Starts an agent on the arbiter that calls it.
@@ -103,12 +109,15 @@ impl Agents {
         card: AgentCard,
         start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
     ) -> Self {
-        let host = Host { card, start: Arc::new(start) };
+        self.host(Host { card, start: Arc::new(start), post: None });
+        self
+    }
+
+    fn host(&mut self, host: Host) {
         match self.hosts.iter_mut().find(|known| known.card.id == host.card.id) {
             Some(known) => *known = host,
             None => self.hosts.push(host),
         }
-        self
     }
 
     /// These and an agent in another process. Nobody connects to it before it is asked.
@@ -138,6 +147,16 @@ impl Agents {
     pub fn with_a2a(self, settings: A2aAgentSettings) -> Result<Self, ServiceError> {
         let card = A2aAgent::open(&settings)?.card();
         Ok(self.with_recipient_from(card, move || AgentActor::new(A2aAgent::of(&settings)).start().recipient()))
+    }
+
+    /// These and an agent that is asked over topics of this bus. They are read from when it is first asked.
+    #[must_use]
+    pub fn with_kafka(mut self, settings: KafkaAgentSettings, bus: SharedBus) -> Self {
+        let (card, post) = (settings.card.clone(), Post::new(bus, &settings));
+        let its = Arc::clone(&post);
+        let start = move || AgentActor::new(KafkaAgent::new(settings.clone(), Arc::clone(&its))).start().recipient();
+        self.host(Host { card, start: Arc::new(start), post: Some(post) });
+        self
     }
 
     /// Starts the agent of this name on this arbiter, for a question that no hub asks; none where there is no such agent.
@@ -186,6 +205,10 @@ impl Hosted {
     /// How each agent does on this node, in the order in which they were added.
     #[must_use]
     pub fn health(&self) -> Vec<AgentHealth> {
-        self.hosts.iter().map(|(_, reception)| reception.health()).collect()
+        let health = |(host, reception): &(Host, Arc<Reception>)| AgentHealth {
+            dropped: host.post.as_ref().map(|post| post.dropped()),
+            ..reception.health()
+        };
+        self.hosts.iter().map(health).collect()
     }
 }

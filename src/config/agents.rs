@@ -1,13 +1,19 @@
 //! Agents outside the hub's own program, by name.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use auren_agents::AgentCard;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::sections::{Secret, text};
-use crate::consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings};
+use crate::{
+    bus::Topic,
+    consult::{A2aAgentSettings, HttpAgentSettings, KafkaAgentSettings, LlmAgentSettings},
+};
 
 /// Agents outside the hub's own program.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +25,8 @@ pub struct AgentsSection {
     pub llm: BTreeMap<String, LlmAgentSection>,
     /// Those that speak A2A, by name; what can be said of them is what can be said of an agent over HTTP.
     pub a2a: BTreeMap<String, HttpAgentSection>,
+    /// Those that are asked over topics of the bus, by name.
+    pub kafka: BTreeMap<String, KafkaAgentSection>,
 }
 
 /// An agent that is asked over HTTP, with AUREN's own JSON or by A2A.
@@ -116,6 +124,76 @@ impl Default for LlmAgentSection {
     }
 }
 
+/// An agent that is asked over topics of the bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaAgentSection {
+    /// The topic that consults are written to; `agents.NAME.requests` where it is empty.
+    pub requests: String,
+    /// The topic that answers are read from; `agents.NAME.answers` where it is empty.
+    pub answers: String,
+    /// What the agent is for, in a sentence.
+    pub purpose: String,
+    /// The agent's own version, for the events that hold its answers.
+    #[serde(deserialize_with = "text")]
+    pub version: String,
+    /// Words that make a person's message this agent's business.
+    pub topics: Vec<String>,
+    /// As of an agent over HTTP.
+    pub guarded: bool,
+    /// Most bytes of one answer.
+    pub max_answer_bytes: usize,
+}
+
+impl Default for KafkaAgentSection {
+    fn default() -> Self {
+        Self {
+            requests: String::new(),
+            answers: String::new(),
+            purpose: String::new(),
+            version: "1".to_owned(),
+            topics: Vec::new(),
+            guarded: true,
+            max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
+        }
+    }
+}
+
+impl KafkaAgentSection {
+    /// The agent of this name.
+    #[must_use]
+    pub fn settings(&self, name: &str) -> KafkaAgentSettings {
+        let [requests, answers] = self.named(name).map(|topic| Topic::configured(&topic));
+        KafkaAgentSettings {
+            card: card(name, &self.version, &self.purpose, &self.topics),
+            requests,
+            answers,
+            guarded: self.guarded,
+            max_answer_bytes: self.max_answer_bytes,
+        }
+    }
+
+    /// The names of its two topics.
+    fn named(&self, name: &str) -> [String; 2] {
+        let or = |given: &str, usual: &str| {
+            if given.is_empty() { format!("agents.{name}.{usual}") } else { given.to_owned() }
+        };
+        [or(&self.requests, "requests"), or(&self.answers, "answers")]
+    }
+
+    fn fault(&self, name: &str) -> Option<&'static str> {
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let named = self.named(name);
+        if named.iter().any(|topic| topic.len() > 200 || !topic.bytes().all(letter) || topic.starts_with('.')) {
+            return Some("a topic's name must be at most 200 letters, digits, dots, dashes and underscores");
+        }
+        if named.iter().any(|topic| Topic::ALL.iter().any(|river| river.name() == topic)) {
+            return Some("its topics must be none of AUREN's own");
+        }
+        bytes_fault(self.max_answer_bytes)
+    }
+}
+
 impl HttpAgentSection {
     /// The agent of this name, with the token that was found for it.
     #[must_use]
@@ -188,16 +266,34 @@ impl AgentsSection {
         let http = self.http.iter().map(|(name, agent)| ("agents.http", name, agent.fault()));
         let llm = self.llm.iter().map(|(name, agent)| ("agents.llm", name, agent.fault()));
         let a2a = self.a2a.iter().map(|(name, agent)| ("agents.a2a", name, agent.fault()));
-        http.chain(llm).chain(a2a).find_map(|(key, name, fault)| {
+        let kafka = self.kafka.iter().map(|(name, agent)| ("agents.kafka", name, agent.fault(name)));
+        let each = http.chain(llm).chain(a2a).chain(kafka).find_map(|(key, name, fault)| {
             let others = [
                 ("agents.http", self.http.contains_key(name), "an agent of the same name is in agents.http"),
                 ("agents.llm", self.llm.contains_key(name), "an agent of the same name is in agents.llm"),
                 ("agents.a2a", self.a2a.contains_key(name), "an agent of the same name is in agents.a2a"),
+                ("agents.kafka", self.kafka.contains_key(name), "an agent of the same name is in agents.kafka"),
             ];
             let twice = others.into_iter().find(|(other, there, _)| *other != key && *there).map(|(_, _, why)| why);
             let why = name_fault(name).or(twice).or(fault)?;
             Some((key, format!("of {name}: {why}")))
-        })
+        });
+        each.or_else(|| self.shared_topic())
+    }
+
+    /// A topic that stands for two things: an answer would be taken for a question, or for somebody else's.
+    fn shared_topic(&self) -> Option<(&'static str, String)> {
+        let mut seen = BTreeSet::new();
+        let mut named = self.kafka.iter().flat_map(|(name, agent)| agent.named(name).map(|topic| (name, topic)));
+        let (name, topic) = named.find(|(_, topic)| !seen.insert(topic.clone()))?;
+        Some(("agents.kafka", format!("of {name}: its topic {topic} is named twice, and each needs one of its own")))
+    }
+
+    /// The topics that it names beside the river's.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Topic> {
+        let topics = self.kafka.iter().flat_map(|(name, agent)| agent.named(name));
+        topics.map(|topic| Topic::configured(&topic)).collect()
     }
 
     /// The address of every agent, by its key.

@@ -35,7 +35,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let registry = Registry::of(&context.config)?;
+    let registry = Registry::of(&context.config).await?;
     let health = match &args.node {
         Some(address) => Some(health(address).await?),
         None => None,

@@ -16,6 +16,7 @@ pub(super) enum Kind {
     Http,
     Llm,
     A2a,
+    Kafka,
 }
 
 impl Kind {
@@ -25,6 +26,7 @@ impl Kind {
             Self::Http => "http",
             Self::Llm => "llm",
             Self::A2a => "a2a",
+            Self::Kafka => "kafka",
         }
     }
 }
@@ -45,8 +47,8 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Nobody is connected to.
-    pub(super) fn of(config: &Config) -> Result<Self, HubError> {
-        let agents = with_configured(config, Agents::built_in())?;
+    pub(super) async fn of(config: &Config) -> Result<Self, HubError> {
+        let agents = with_configured(config, Agents::built_in(), None).await?;
         let entry = |card: AgentCard| {
             let (kind, place) = whereabouts(config, card.id.as_str());
             Entry { card, kind, place }
@@ -75,6 +77,9 @@ fn whereabouts(config: &Config, name: &str) -> (Kind, String) {
         (Kind::Llm, format!("{} ({})", shown(&agent.base_url), agent.model))
     } else if let Some(agent) = agents.a2a.get(name) {
         (Kind::A2a, shown(&agent.url))
+    } else if let Some(agent) = agents.kafka.get(name) {
+        let settings = agent.settings(name);
+        (Kind::Kafka, format!("{} → {}", settings.requests, settings.answers))
     } else {
         (Kind::BuiltIn, String::new())
     }

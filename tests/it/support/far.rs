@@ -3,14 +3,17 @@
 use std::{
     future::Future,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     pin::Pin,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
 };
 
-use auren::consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings};
+use auren::{
+    bus::kafka::KafkaSettings,
+    consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings},
+};
 use auren_agents::AgentCard;
 use axum::{
     Router,
@@ -212,30 +215,41 @@ pub struct Python {
 impl Python {
     /// The example that needs nothing but Python.
     pub fn start() -> Self {
-        Self::run(Path::new("python3"), "agents/examples/python/agent.py")
+        Self::run(Path::new("python3"), "agents/examples/python/agent.py", &["0"])
     }
 
     /// One that is made with the official SDK of A2A.
     pub fn a2a(file: &str) -> Self {
+        Self::run(&Self::with("a2a, uvicorn"), file, &["0"])
+    }
+
+    /// One of this name that is asked over Kafka; its address is its request topic.
+    pub fn over_kafka(file: &str, name: &str, settings: &KafkaSettings) -> Self {
+        Self::run(&Self::with("confluent_kafka"), file, &[&settings.brokers, name, &settings.prefix])
+    }
+
+    /// The Python that has these modules.
+    fn with(modules: &str) -> PathBuf {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let cache = std::env::var_os("AUREN_TEST_CACHE").map_or_else(|| root.join("tests/services/.cache"), Into::into);
         let python = cache.join("venv/bin/python");
-        let there = Command::new(&python).args(["-c", "import a2a, uvicorn"]).status().is_ok_and(|end| end.success());
+        let import = format!("import {modules}");
+        let there = Command::new(&python).args(["-c", &import]).status().is_ok_and(|end| end.success());
         assert!(
             there,
-            "{} is missing or has no A2A SDK: tests/run installs it, and so does `python3 -m venv` with `pip install -r \
+            "{} is missing or has no {modules}: tests/run installs it, and so does `python3 -m venv` with `pip install -r \
              tests/services/requirements.txt`",
             python.display()
         );
-        Self::run(&python, file)
+        python
     }
 
-    fn run(python: &Path, file: &str) -> Self {
+    fn run(python: &Path, file: &str, arguments: &[&str]) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let mut child = Command::new(python)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .arg(file)
-            .arg("0")
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
