@@ -141,6 +141,7 @@ impl Hub {
             bus: &bus,
             keys: keys.as_ref(),
             watches,
+            cards: cards.clone(),
             provisional: provisional.clone(),
             stopping: stopped.clone(),
         };

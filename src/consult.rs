@@ -28,7 +28,7 @@ use actix::{Actor, Recipient};
 use auren_agents::{Agent, AgentActor, AgentCard, AgentId, Coach, Consult, Neuroscientist};
 
 pub use self::http::{HttpAgent, HttpAgentSettings};
-pub use a2a::{A2aAgent, A2aAgentSettings};
+pub use a2a::{A2aAgent, A2aAgentSettings, ADVICE};
 pub use desk::{AT_ONCE, Answered, Asked, Desk, Heard, Question, Unanswered};
 pub use health::{AgentHealth, AgentTotals, CircuitState, Dropped};
 use kafka::Post;

@@ -297,6 +297,8 @@ impl Talk {
         said.metadata.consult_id = panel.asked.clone();
         if let Some(other) = instead {
             panel.agents.insert(panel.next + 1, other.clone());
+            // Whoever reads it sees that there is one more to come.
+            said.metadata.panel = Some(panel.seat());
         }
         Some(said)
     }

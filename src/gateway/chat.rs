@@ -3,8 +3,9 @@
 //!
 //! [`feed`] follows the log once for the node, [`listener`] is one client's place in it, [`protocol`] the frames and
 //! [`asyncapi`] the document of them, [`socket`] one WebSocket, [`pages`] HTTP without one, [`tickets`] what a browser
-//! connects with, [`web`] the page. The person is the token's `sub` everywhere.
+//! connects with, [`web`] the page, [`a2a`] the same conversation for whoever speaks A2A. The person is the token's `sub` everywhere.
 
+mod a2a;
 mod asyncapi;
 mod feed;
 mod listener;
@@ -17,6 +18,7 @@ pub(super) mod web;
 
 use std::sync::Arc;
 
+use auren_agents::AgentCard;
 use axum::{
     Json, Router,
     extract::{Query, State, WebSocketUpgrade, rejection::QueryRejection},
@@ -49,6 +51,8 @@ pub struct Chat {
     access: Access,
     tickets: Tickets,
     settings: ChatSection,
+    /// Who can be spoken to.
+    cards: Arc<[AgentCard]>,
     feed: Arc<Feed>,
     provisional: Provisional,
     stats: Arc<Stats>,
@@ -64,21 +68,22 @@ struct Asked {
 }
 
 impl Chat {
-    /// Chat on this bus with the people whom `access` knows, until `stopping` says so. They also see what stands on this
-    /// board.
+    /// Chat on this bus of the people whom `access` knows with these agents, until `stopping` says so. They also see what
+    /// stands on this board.
     #[must_use]
     pub fn new(
         access: Access,
         bus: SharedBus,
         provisional: Provisional,
         settings: &ChatSection,
+        cards: Vec<AgentCard>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let stats = Arc::new(Stats::default());
         let feed = Feed::new(bus, settings, Arc::clone(&stats), stopping.clone());
         let seats = Arc::new(Semaphore::new(settings.max_sockets));
         let (tickets, settings) = (Tickets::default(), settings.clone());
-        Self { access, tickets, settings, feed, provisional, stats, seats, stopping }
+        Self { access, tickets, settings, cards: cards.into(), feed, provisional, stats, seats, stopping }
     }
 
     /// What it counts.
@@ -96,6 +101,10 @@ impl Chat {
             .route("/v1/conversations/events", get(pages::page))
             .route("/v1/conversations/events/stream", get(pages::stream_of))
             .route("/v1/conversations/{user}/events", get(pages::page_of))
+            .route("/.well-known/agent-card.json", get(a2a::hub_card))
+            .route("/a2a", post(a2a::hub))
+            .route("/a2a/{agent}", post(a2a::agent))
+            .route("/a2a/{agent}/.well-known/agent-card.json", get(a2a::agent_card))
             .with_state(Arc::new(self));
         Part(routes.merge(web::routes()))
     }

@@ -1,5 +1,6 @@
 //! The node's HTTP server: whether it lives, whether it is ready, what it has done, and how it says no.
 
+mod a2a;
 mod asyncapi;
 mod chat;
 mod history;

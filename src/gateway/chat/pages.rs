@@ -308,7 +308,7 @@ pub(super) fn place(after: Option<&str>) -> Result<Option<After>, Problem> {
     parsed.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("after: {error}")))
 }
 
-fn problem(why: NoListener) -> Problem {
+pub(super) fn problem(why: NoListener) -> Problem {
     match why {
         NoListener::BadCursor(why) => bad_place("after", why),
         NoListener::TooMany => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many sockets and streams of yours"),

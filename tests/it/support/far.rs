@@ -229,7 +229,7 @@ impl Python {
     }
 
     /// The Python that has these modules.
-    fn with(modules: &str) -> PathBuf {
+    pub fn with(modules: &str) -> PathBuf {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let cache = std::env::var_os("AUREN_TEST_CACHE").map_or_else(|| root.join("tests/services/.cache"), Into::into);
         let python = cache.join("venv/bin/python");
