@@ -122,7 +122,7 @@ impl Hub {
         let watched: Vec<_> = on_lanes.iter().map(watched).collect();
         let facts = guarantee::watch(Arc::clone(&bus), on_lanes);
         let cards = agents.cards();
-        let agents = agents.hosted(config.converse.consults());
+        let agents = agents.hosted(config.converse.consults()).noting(Arc::clone(&bus));
         let history = open::project(&config).map(|settings| (settings, Arc::new(ProjectStats::default())));
         let projector = history.as_ref().map(|(_, stats)| Arc::clone(stats));
         let rules =

@@ -6,7 +6,7 @@
 //!
 //! Read the modules in this order: [`desk`] (one question), [`reception`] (who is let through), [`circuit`] (when nobody
 //! is), [`retry`] (asking again), [`health`] (what can be seen of it). [`http`] is agents in other processes, [`llm`]
-//! agents that are language models, [`a2a`] agents that speak A2A, [`kafka`] agents that are asked over topics, [`service`] how anybody outside is asked, and [`telling`]
+//! agents that are language models, [`a2a`] agents that speak A2A, [`kafka`] agents that are asked over topics, [`shadow`] agents that are only compared, [`service`] how anybody outside is asked, and [`telling`]
 //! what of their words is told and shown.
 
 mod a2a;
@@ -19,6 +19,7 @@ mod llm;
 mod reception;
 mod retry;
 mod service;
+mod shadow;
 mod telling;
 
 use std::{sync::Arc, time::Duration};
@@ -36,6 +37,7 @@ pub use kafka::{CONSULT, DEADLINE, KafkaAgent, KafkaAgentSettings, REPLY_TO};
 pub use llm::{LlmAgent, LlmAgentSettings};
 use reception::Reception;
 pub use service::ServiceError;
+pub use shadow::{Compared, Notes, TOPIC as SHADOWS};
 
 /// How a node deals with agents that do not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,8 @@ struct Host {
     start: Start,
     /// Of an agent that is asked over topics.
     post: Option<Arc<Post>>,
+    /// Whose shadow it is, where it is one.
+    shadow_of: Option<AgentId>,
 }
 
 /// Starts an agent on the arbiter that calls it.
@@ -109,7 +113,7 @@ impl Agents {
         card: AgentCard,
         start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
     ) -> Self {
-        self.host(Host { card, start: Arc::new(start), post: None });
+        self.host(Host { card, start: Arc::new(start), post: None, shadow_of: None });
         self
     }
 
@@ -155,7 +159,7 @@ impl Agents {
         let (card, post) = (settings.card.clone(), Post::new(bus, &settings));
         let its = Arc::clone(&post);
         let start = move || AgentActor::new(KafkaAgent::new(settings.clone(), Arc::clone(&its))).start().recipient();
-        self.host(Host { card, start: Arc::new(start), post: Some(post) });
+        self.host(Host { card, start: Arc::new(start), post: Some(post), shadow_of: None });
         self
     }
 
@@ -165,10 +169,32 @@ impl Agents {
         self.hosts.iter().find(|host| host.card.id == *agent).map(|host| (host.start)())
     }
 
-    /// Their cards, in the order in which they were added.
+    /// These, one of which becomes another's shadow: it is asked what that one is asked, and shown to nobody.
+    ///
+    /// # Errors
+    /// Why it cannot be: that one is not there, is a shadow itself, or is the same.
+    pub fn shadowing(mut self, shadow: &str, of: &str) -> Result<Self, String> {
+        if shadow == of {
+            return Err("an agent must not be its own shadow".to_owned());
+        }
+        let of = self.hosts.iter().find(|host| host.card.id.as_str() == of && host.shadow_of.is_none());
+        let of = of.ok_or("shadow_of must name an agent that is there and is no shadow itself")?.card.id.clone();
+        for host in self.hosts.iter_mut().filter(|host| host.card.id.as_str() == shadow) {
+            host.shadow_of = Some(of.clone());
+        }
+        Ok(self)
+    }
+
+    /// The cards of those that answer, in the order in which they were added.
     #[must_use]
     pub fn cards(&self) -> Vec<AgentCard> {
-        self.hosts.iter().map(|host| host.card.clone()).collect()
+        self.hosts.iter().filter(|host| host.shadow_of.is_none()).map(|host| host.card.clone()).collect()
+    }
+
+    /// The cards of shadows, and whose they are.
+    #[must_use]
+    pub fn shadows(&self) -> Vec<(AgentCard, AgentId)> {
+        self.hosts.iter().filter_map(|host| Some((host.card.clone(), host.shadow_of.clone()?))).collect()
     }
 
     /// These agents on a node, which nobody has asked anything yet.
@@ -179,7 +205,7 @@ impl Agents {
             let reception = Reception::new(host.card.id.clone(), Arc::clone(&settings));
             (host, Arc::new(reception))
         });
-        Hosted { hosts: hosts.collect() }
+        Hosted { hosts: hosts.collect(), notes: None }
     }
 }
 
@@ -187,6 +213,8 @@ impl Agents {
 #[derive(Clone)]
 pub struct Hosted {
     hosts: Arc<[(Host, Arc<Reception>)]>,
+    /// Where it is noted what shadows say.
+    notes: Option<Notes>,
 }
 
 impl std::fmt::Debug for Hosted {
@@ -196,10 +224,19 @@ impl std::fmt::Debug for Hosted {
 }
 
 impl Hosted {
+    /// These, whose shadows are noted on this bus; without it shadows are not asked.
+    #[must_use]
+    pub fn noting(mut self, bus: SharedBus) -> Self {
+        if self.hosts.iter().any(|(host, _)| host.shadow_of.is_some()) {
+            self.notes = Some(Notes::on(bus));
+        }
+        self
+    }
+
     /// Starts the agents on this arbiter.
     #[must_use]
     pub fn open_desk(&self) -> Desk {
-        Desk::new(self.hosts.iter().map(|(host, reception)| (Arc::clone(&host.start), Arc::clone(reception))))
+        Desk::new(&self.hosts, self.notes.clone())
     }
 
     /// How each agent does on this node, in the order in which they were added.

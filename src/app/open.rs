@@ -108,6 +108,10 @@ pub async fn with_configured(config: &Config, mut agents: Agents, bus: Option<&S
         let settings = agent.settings(name, key, persona.map_err(wrong)?.unwrap_or_default());
         agents = agents.with_llm(settings).map_err(|error| wrong(error.to_string()))?;
     }
+    for (key, name, of) in config.agents.shadows() {
+        let wrong = |why: String| ConfigError::Value { key, why: format!("of {name}: {why}") };
+        agents = agents.shadowing(name, of).map_err(wrong)?;
+    }
     Ok(agents)
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::sections::{Secret, text};
 use crate::{
     bus::Topic,
-    consult::{A2aAgentSettings, HttpAgentSettings, KafkaAgentSettings, LlmAgentSettings},
+    consult::{A2aAgentSettings, HttpAgentSettings, KafkaAgentSettings, LlmAgentSettings, SHADOWS},
 };
 
 /// Agents outside the hub's own program.
@@ -48,6 +48,9 @@ pub struct HttpAgentSection {
     /// A file that holds the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
+    /// The agent that it is only compared with: it is asked the same, and shown to nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_of: Option<String>,
     /// Whether it is left out where something calls for care, and answers that name a disease, a medicine or a dose are not
     /// shown.
     pub guarded: bool,
@@ -64,6 +67,7 @@ impl Default for HttpAgentSection {
             topics: Vec::new(),
             token: None,
             token_file: None,
+            shadow_of: None,
             guarded: true,
             max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
         }
@@ -95,6 +99,9 @@ pub struct LlmAgentSection {
     /// A file that tells the model who it is to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persona_file: Option<PathBuf>,
+    /// The agent that it is only compared with: it is asked the same, and shown to nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_of: Option<String>,
     /// Most tokens of one answer.
     pub max_tokens: u32,
     /// Most bytes of what a model is told about a person.
@@ -118,6 +125,7 @@ impl Default for LlmAgentSection {
             persona_file: None,
             max_tokens: 400,
             max_data_bytes: 16 * 1024,
+            shadow_of: None,
             max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
             options: Map::new(),
         }
@@ -139,6 +147,9 @@ pub struct KafkaAgentSection {
     pub version: String,
     /// Words that make a person's message this agent's business.
     pub topics: Vec<String>,
+    /// The agent that it is only compared with: it is asked the same, and shown to nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_of: Option<String>,
     /// As of an agent over HTTP.
     pub guarded: bool,
     /// Most bytes of one answer.
@@ -153,6 +164,7 @@ impl Default for KafkaAgentSection {
             purpose: String::new(),
             version: "1".to_owned(),
             topics: Vec::new(),
+            shadow_of: None,
             guarded: true,
             max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
         }
@@ -187,7 +199,7 @@ impl KafkaAgentSection {
         if named.iter().any(|topic| topic.len() > 200 || !topic.bytes().all(letter) || topic.starts_with('.')) {
             return Some("a topic's name must be at most 200 letters, digits, dots, dashes and underscores");
         }
-        if named.iter().any(|topic| Topic::ALL.iter().any(|river| river.name() == topic)) {
+        if named.iter().any(|topic| topic == SHADOWS || Topic::ALL.iter().any(|river| river.name() == topic)) {
             return Some("its topics must be none of AUREN's own");
         }
         bytes_fault(self.max_answer_bytes)
@@ -293,7 +305,18 @@ impl AgentsSection {
     #[must_use]
     pub fn topics(&self) -> Vec<Topic> {
         let topics = self.kafka.iter().flat_map(|(name, agent)| agent.named(name));
-        topics.map(|topic| Topic::configured(&topic)).collect()
+        let shadows = self.shadows().next().map(|_| SHADOWS.to_owned());
+        topics.chain(shadows).map(|topic| Topic::configured(&topic)).collect()
+    }
+
+    /// Each agent that is a shadow: its key, its name, and whose shadow it is.
+    pub fn shadows(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
+        let http = self.http.iter().map(|(name, agent)| ("agents.http", name, &agent.shadow_of));
+        let a2a = self.a2a.iter().map(|(name, agent)| ("agents.a2a", name, &agent.shadow_of));
+        let llm = self.llm.iter().map(|(name, agent)| ("agents.llm", name, &agent.shadow_of));
+        let kafka = self.kafka.iter().map(|(name, agent)| ("agents.kafka", name, &agent.shadow_of));
+        let all = http.chain(a2a).chain(llm).chain(kafka);
+        all.filter_map(|(key, name, of)| Some((key, name.as_str(), of.as_deref()?)))
     }
 
     /// The address of every agent, by its key.

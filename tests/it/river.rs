@@ -16,6 +16,7 @@ mod nodes;
 mod parking;
 mod redis;
 pub mod rules;
+mod shadows;
 mod trigger;
 mod whole;
 mod wrong;
@@ -71,6 +72,7 @@ macro_rules! behaviours {
                 an_answer_that_came_while_its_hub_was_dead_is_taken_by_the_next,
                 whatever_an_agent_over_topics_does_wrong_its_panel_goes_on_and_the_log_has_one_word,
                 a_hub_does_not_start_without_the_topics_of_its_agents;
+            shadows: a_shadow_is_asked_the_same_and_shown_to_nobody;
             llm_agents: a_language_model_sits_on_a_panel_with_the_coach,
                 whatever_a_language_model_does_wrong_its_panel_goes_on_and_the_log_has_one_word,
                 a_built_in_expert_answers_in_the_place_of_a_model_that_is_away,

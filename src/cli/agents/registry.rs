@@ -37,6 +37,8 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// Where it runs: the address without what might be secret in it. Empty for one that runs in the node itself.
     pub(super) place: String,
+    /// Whose shadow it is, where it is one.
+    pub(super) shadow_of: Option<AgentId>,
 }
 
 /// All of them, to be listed and to be asked.
@@ -49,11 +51,13 @@ impl Registry {
     /// Nobody is connected to.
     pub(super) async fn of(config: &Config) -> Result<Self, HubError> {
         let agents = with_configured(config, Agents::built_in(), None).await?;
-        let entry = |card: AgentCard| {
+        let entry = |(card, shadow_of): (AgentCard, Option<AgentId>)| {
             let (kind, place) = whereabouts(config, card.id.as_str());
-            Entry { card, kind, place }
+            Entry { card, kind, place, shadow_of }
         };
-        Ok(Self { entries: agents.cards().into_iter().map(entry).collect(), agents })
+        let shown = agents.cards().into_iter().map(|card| (card, None));
+        let shadows = agents.shadows().into_iter().map(|(card, of)| (card, Some(of)));
+        Ok(Self { entries: shown.chain(shadows).map(entry).collect(), agents })
     }
 
     /// The agent of this name, or who there is.

@@ -218,10 +218,10 @@ impl Chat {
     ) -> Result<Response, Fault> {
         let named = asked::task(params)?;
         if let Some(last) = last {
-            let last: Cursor = last
-                .parse()
-                .map_err(|_| Fault::new(rpc::INVALID_PARAMS, "Last-Event-ID: must be the id of a frame of the task"))?;
             let turn = self.found(&person, &named).await?;
+            let last = last.parse().ok().filter(|last: &Cursor| last.partition == turn.id.partition);
+            let words = "Last-Event-ID: must be the id of a frame of the task";
+            let last = last.ok_or_else(|| Fault::new(rpc::INVALID_PARAMS, words))?;
             let mut following = self.follow(&person, turn).await?;
             following.silent_to(last);
             return self.stream(person, following, false, id);
@@ -258,7 +258,7 @@ impl Chat {
         if task.partition != partition {
             return Err(gone());
         }
-        let record = follow::one(&self.feed.bus, Topic::Inbox, partition, task.message).await?.ok_or_else(gone)?;
+        let record = follow::one(self, Topic::Inbox, partition, task.message).await?.ok_or_else(gone)?;
         let said: InboxRecord = record
             .payload
             .as_deref()

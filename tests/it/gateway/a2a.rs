@@ -277,9 +277,9 @@ fn what_is_no_call_of_a2a_is_answered_with_the_code_of_its_fault_and_changes_not
             assert_eq!(answer[0].1["error"]["code"], code, "{body}: {answer:?}");
         }
         let bearer = format!("Bearer {token}");
-        let old =
-            http::send(address, "POST /a2a", &[("authorization", &bearer)], &rpc("GetTask", &json!({})).to_string());
-        assert_eq!(old.await.json()["error"]["code"], -32009);
+        let body = rpc("GetTask", &json!({})).to_string();
+        let old = http::send(address, "POST /a2a", &[("authorization", &bearer)], &body).await;
+        assert_eq!(old.json()["error"]["code"], -32009);
         let nobody = http::send(address, "POST /a2a/night-owl", &[("authorization", &bearer)], "{}").await;
         assert_eq!(
             (nobody.status, http::get(address, "/a2a/night-owl/.well-known/agent-card.json").await.status),

@@ -15,12 +15,13 @@ use super::{
     rpc::Fault,
     turn::Turn,
 };
-use crate::bus::{BusError, Cursor, Read, ReadFrom, ReadUntil, Record, SharedBus, Topic};
+use crate::bus::{BusError, Cursor, Read, ReadFrom, ReadUntil, Record, Topic};
 
 /// A message whose turn has not begun after this time may have been sent before.
 const SENT_BEFORE: Duration = Duration::from_secs(2);
-/// So many records before a message's place are looked at for a turn that it began when it was first sent.
-const LOOK_BACK: i64 = 50_000;
+/// So many records behind a message's place are looked at for its turn; and before it, for a turn that it began when it was
+/// first sent.
+const LOOK_MAX: i64 = 50_000;
 
 type Frames = Vec<(Option<Cursor>, Value)>;
 
@@ -47,14 +48,15 @@ impl Following {
         self.silent = Some(cursor);
     }
 
-    /// Waits for what changes next.
+    /// Waits for what changes next; nothing where the turn is over and has been told.
     pub(super) async fn next(&mut self) -> Result<Frames, Fault> {
-        loop {
+        while !self.turn.is_over() {
             let frames = self.hear().await?;
             if !frames.is_empty() {
                 return Ok(frames);
             }
         }
+        Ok(Frames::new())
     }
 
     async fn hear(&mut self) -> Result<Frames, Fault> {
@@ -66,6 +68,7 @@ impl Following {
                 Ok(next) => next,
                 Err(_) => {
                     self.looked_back = true;
+                    self.listener.give_way();
                     let mut frames = Frames::new();
                     look_back(&self.chat, self.user.as_str(), &mut self.turn, &mut frames).await?;
                     return Ok(self.fresh(frames));
@@ -114,10 +117,10 @@ impl Following {
     }
 }
 
-/// Everything that the log has of a turn.
+/// What the log has of a turn.
 pub(super) async fn catch_up(chat: &Chat, user: &str, turn: &mut Turn) -> Result<(), Fault> {
     let from = turn.next();
-    read(chat, user, turn, from, i64::MAX, &mut Frames::new()).await?;
+    read(chat, user, turn, from, from.saturating_add(LOOK_MAX), &mut Frames::new()).await?;
     if turn.number.is_none() {
         look_back(chat, user, turn, &mut Frames::new()).await?;
     }
@@ -130,7 +133,7 @@ async fn look_back(chat: &Chat, user: &str, turn: &mut Turn, frames: &mut Frames
     if to == 0 {
         return Ok(());
     }
-    read(chat, user, turn, to.saturating_sub(LOOK_BACK).max(0), to, frames).await
+    read(chat, user, turn, to.saturating_sub(LOOK_MAX).max(0), to, frames).await
 }
 
 /// Reads the events of a partition from one offset to before another, or to the end, until the turn is over.
@@ -155,8 +158,10 @@ async fn read(chat: &Chat, user: &str, turn: &mut Turn, from: i64, to: i64, fram
 }
 
 /// The record at a place; none where none is, or not any more.
-pub(super) async fn one(bus: &SharedBus, topic: Topic, partition: i32, offset: i64) -> Result<Option<Record>, Fault> {
+pub(super) async fn one(chat: &Chat, topic: Topic, partition: i32, offset: i64) -> Result<Option<Record>, Fault> {
+    let away = |error: BusError| Fault::away(&error, "ask again");
+    let _permit = chat.feed.reads.acquire().await.map_err(|_| away(BusError::Closed))?;
     let read = Read { topic, partitions: vec![partition], from: ReadFrom::Offset(offset), until: ReadUntil::End };
-    let first = bus.read(read).recv().await.transpose().map_err(|error| Fault::away(&error, "ask again"))?;
+    let first = chat.feed.bus.read(read).recv().await.transpose().map_err(away)?;
     Ok(first.and_then(|batch| batch.into_iter().next()).filter(|record| record.offset == offset))
 }
