@@ -110,6 +110,7 @@ impl Hub {
             create_topics(&bus, &config).await?;
         }
         bus.partitions().await?;
+        open::topics_of_agents(&bus, &config).await?;
         let snapshots = snapshots(&config)?;
         let (stop, stopped) = watch::channel(false);
         let watched = |role: &Role| RoleWatch {
@@ -121,7 +122,7 @@ impl Hub {
         let watched: Vec<_> = on_lanes.iter().map(watched).collect();
         let facts = guarantee::watch(Arc::clone(&bus), on_lanes);
         let cards = agents.cards();
-        let agents = agents.hosted(config.converse.consults());
+        let agents = agents.hosted(config.converse.consults()).noting(Arc::clone(&bus));
         let history = open::project(&config).map(|settings| (settings, Arc::new(ProjectStats::default())));
         let projector = history.as_ref().map(|(_, stats)| Arc::clone(stats));
         let rules =
@@ -145,6 +146,7 @@ impl Hub {
             bus: &bus,
             keys: keys.as_ref(),
             watches,
+            cards: cards.clone(),
             provisional: provisional.clone(),
             stopping: stopped.clone(),
         };

@@ -38,6 +38,11 @@ pub trait Bus: std::fmt::Debug + Send + Sync + 'static {
     /// The bus in words, for logs and `doctor`: `kafka 127.0.0.1:9092`, `embedded auren-data/auren.db`.
     fn describe(&self) -> String;
 
+    /// What a topic is called on the bus, for whoever else uses it.
+    fn full_name(&self, topic: Topic) -> String {
+        topic.name().to_owned()
+    }
+
     /// The topics that exist, of those AUREN knows.
     async fn topics(&self) -> Result<Vec<TopicInfo>, BusError>;
 

@@ -19,7 +19,7 @@ mod telemetry;
 mod tokens;
 
 pub use self::http::{ForwardedBy, HttpSection, TlsSection};
-pub use agents::{AgentsSection, HttpAgentSection, LlmAgentSection};
+pub use agents::{AgentsSection, HttpAgentSection, KafkaAgentSection, LlmAgentSection};
 pub use callers::{CallerSection, CallersSection, DetokenizeSection, Scope};
 pub use chat::ChatSection;
 pub use earnest::{faults, in_earnest};

@@ -6,7 +6,7 @@
 //!
 //! Read the modules in this order: [`desk`] (one question), [`reception`] (who is let through), [`circuit`] (when nobody
 //! is), [`retry`] (asking again), [`health`] (what can be seen of it). [`http`] is agents in other processes, [`llm`]
-//! agents that are language models, [`a2a`] agents that speak A2A, [`service`] how anybody outside is asked, and [`telling`]
+//! agents that are language models, [`a2a`] agents that speak A2A, [`kafka`] agents that are asked over topics, [`shadow`] agents that are only compared, [`service`] how anybody outside is asked, and [`telling`]
 //! what of their words is told and shown.
 
 mod a2a;
@@ -14,25 +14,31 @@ mod circuit;
 mod desk;
 mod health;
 mod http;
+mod kafka;
 mod llm;
 mod reception;
 mod retry;
 mod service;
+mod shadow;
 mod telling;
 
 use std::{sync::Arc, time::Duration};
 
+use crate::bus::SharedBus;
 use actix::{Actor, Recipient};
 use auren_agents::{Agent, AgentActor, AgentCard, AgentId, Coach, Consult, Neuroscientist};
 
 pub use self::http::{HttpAgent, HttpAgentSettings};
-pub use a2a::{A2aAgent, A2aAgentSettings};
+pub use a2a::{A2aAgent, A2aAgentSettings, ADVICE};
 pub use desk::{AT_ONCE, Answered, Asked, Desk, Heard, Question, Unanswered};
-pub use health::{AgentHealth, AgentTotals, CircuitState};
+pub use health::{AgentHealth, AgentTotals, CircuitState, Dropped};
+use kafka::Post;
+pub use kafka::{CONSULT, DEADLINE, KafkaAgent, KafkaAgentSettings, REPLY_TO};
 pub use llm::{LlmAgent, LlmAgentSettings};
 use reception::Reception;
 pub use service::ServiceError;
 pub(crate) use service::told;
+pub use shadow::{Compared, Notes, TOPIC as SHADOWS};
 
 /// How a node deals with agents that do not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +65,10 @@ pub struct Agents {
 struct Host {
     card: AgentCard,
     start: Start,
+    /// Of an agent that is asked over topics.
+    post: Option<Arc<Post>>,
+    /// Whose shadow it is, where it is one.
+    shadow_of: Option<AgentId>,
 }
 
 /// Starts an agent on the arbiter that calls it.
@@ -104,12 +114,15 @@ impl Agents {
         card: AgentCard,
         start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
     ) -> Self {
-        let host = Host { card, start: Arc::new(start) };
+        self.host(Host { card, start: Arc::new(start), post: None, shadow_of: None });
+        self
+    }
+
+    fn host(&mut self, host: Host) {
         match self.hosts.iter_mut().find(|known| known.card.id == host.card.id) {
             Some(known) => *known = host,
             None => self.hosts.push(host),
         }
-        self
     }
 
     /// These and an agent in another process. Nobody connects to it before it is asked.
@@ -141,16 +154,48 @@ impl Agents {
         Ok(self.with_recipient_from(card, move || AgentActor::new(A2aAgent::of(&settings)).start().recipient()))
     }
 
+    /// These and an agent that is asked over topics of this bus. They are read from when it is first asked.
+    #[must_use]
+    pub fn with_kafka(mut self, settings: KafkaAgentSettings, bus: SharedBus) -> Self {
+        let (card, post) = (settings.card.clone(), Post::new(bus, &settings));
+        let its = Arc::clone(&post);
+        let start = move || AgentActor::new(KafkaAgent::new(settings.clone(), Arc::clone(&its))).start().recipient();
+        self.host(Host { card, start: Arc::new(start), post: Some(post), shadow_of: None });
+        self
+    }
+
     /// Starts the agent of this name on this arbiter, for a question that no hub asks; none where there is no such agent.
     #[must_use]
     pub fn start(&self, agent: &AgentId) -> Option<Recipient<Consult>> {
         self.hosts.iter().find(|host| host.card.id == *agent).map(|host| (host.start)())
     }
 
-    /// Their cards, in the order in which they were added.
+    /// These, one of which becomes another's shadow: it is asked what that one is asked, and shown to nobody.
+    ///
+    /// # Errors
+    /// Why it cannot be: that one is not there, is a shadow itself, or is the same.
+    pub fn shadowing(mut self, shadow: &str, of: &str) -> Result<Self, String> {
+        if shadow == of {
+            return Err("an agent must not be its own shadow".to_owned());
+        }
+        let of = self.hosts.iter().find(|host| host.card.id.as_str() == of && host.shadow_of.is_none());
+        let of = of.ok_or("shadow_of must name an agent that is there and is no shadow itself")?.card.id.clone();
+        for host in self.hosts.iter_mut().filter(|host| host.card.id.as_str() == shadow) {
+            host.shadow_of = Some(of.clone());
+        }
+        Ok(self)
+    }
+
+    /// The cards of those that answer, in the order in which they were added.
     #[must_use]
     pub fn cards(&self) -> Vec<AgentCard> {
-        self.hosts.iter().map(|host| host.card.clone()).collect()
+        self.hosts.iter().filter(|host| host.shadow_of.is_none()).map(|host| host.card.clone()).collect()
+    }
+
+    /// The cards of shadows, and whose they are.
+    #[must_use]
+    pub fn shadows(&self) -> Vec<(AgentCard, AgentId)> {
+        self.hosts.iter().filter_map(|host| Some((host.card.clone(), host.shadow_of.clone()?))).collect()
     }
 
     /// These agents on a node, which nobody has asked anything yet.
@@ -161,7 +206,7 @@ impl Agents {
             let reception = Reception::new(host.card.id.clone(), Arc::clone(&settings));
             (host, Arc::new(reception))
         });
-        Hosted { hosts: hosts.collect() }
+        Hosted { hosts: hosts.collect(), notes: None }
     }
 }
 
@@ -169,6 +214,8 @@ impl Agents {
 #[derive(Clone)]
 pub struct Hosted {
     hosts: Arc<[(Host, Arc<Reception>)]>,
+    /// Where it is noted what shadows say.
+    notes: Option<Notes>,
 }
 
 impl std::fmt::Debug for Hosted {
@@ -178,15 +225,28 @@ impl std::fmt::Debug for Hosted {
 }
 
 impl Hosted {
+    /// These, whose shadows are noted on this bus; without it shadows are not asked.
+    #[must_use]
+    pub fn noting(mut self, bus: SharedBus) -> Self {
+        if self.hosts.iter().any(|(host, _)| host.shadow_of.is_some()) {
+            self.notes = Some(Notes::on(bus));
+        }
+        self
+    }
+
     /// Starts the agents on this arbiter.
     #[must_use]
     pub fn open_desk(&self) -> Desk {
-        Desk::new(self.hosts.iter().map(|(host, reception)| (Arc::clone(&host.start), Arc::clone(reception))))
+        Desk::new(&self.hosts, self.notes.clone())
     }
 
     /// How each agent does on this node, in the order in which they were added.
     #[must_use]
     pub fn health(&self) -> Vec<AgentHealth> {
-        self.hosts.iter().map(|(_, reception)| reception.health()).collect()
+        let health = |(host, reception): &(Host, Arc<Reception>)| AgentHealth {
+            dropped: host.post.as_ref().map(|post| post.dropped()),
+            ..reception.health()
+        };
+        self.hosts.iter().map(health).collect()
     }
 }

@@ -55,6 +55,9 @@ pub struct Consult {
     /// Whom the agent may tell parts of its answer while it makes it.
     #[serde(skip)]
     pub parts: Parts,
+    /// The W3C `traceparent` of the question, where it is traced: for an agent that asks somebody else.
+    #[serde(skip)]
+    pub trace: Option<Arc<str>>,
 }
 
 /// A duration as whole milliseconds.

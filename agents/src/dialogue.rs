@@ -258,6 +258,7 @@ impl Dialogue {
             panel: self.panel.iter().map(spoke).collect(),
             deadline: Duration::from_secs(10),
             parts: Parts::default(),
+            trace: None,
         };
         if self.after_neuroscientist {
             let own = std::mem::replace(&mut consult.agent, Neuroscientist.card().id);

@@ -95,7 +95,7 @@ impl HubBuilder {
             None if config.needs_keys() => Some(open_keys(&config).await?),
             None => None,
         };
-        let agents = with_configured(&config, self.agents.unwrap_or_else(Agents::built_in))?;
+        let agents = with_configured(&config, self.agents.unwrap_or_else(Agents::built_in), Some(&bus)).await?;
         Ok(Hub { config, bus, keys, agents })
     }
 

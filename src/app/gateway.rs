@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use auren_agents::AgentCard;
 use tokio::sync::watch;
 
 use super::HubError;
@@ -21,6 +22,8 @@ pub(super) struct Inside<'a> {
     /// There where a role or a caller needs them.
     pub(super) keys: Option<&'a Keys>,
     pub(super) watches: Watches,
+    /// Who can be spoken to.
+    pub(super) cards: Vec<AgentCard>,
     /// What agents say before it is committed.
     pub(super) provisional: Provisional,
     pub(super) stopping: watch::Receiver<bool>,
@@ -37,12 +40,12 @@ pub(super) async fn open(config: &Config, inside: Inside<'_>) -> Result<Option<G
 }
 
 fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Result<Vec<Part>, HubError> {
-    let Inside { bus, keys, mut watches, provisional, stopping } = inside;
+    let Inside { bus, keys, mut watches, cards, provisional, stopping } = inside;
     let (node, refusals) = (&config.node.id, Arc::clone(&watches.refusals));
     watches.published = access.published().cloned();
     let chat = access
         .has_people()
-        .then(|| Chat::new(access.clone(), Arc::clone(bus), provisional, &config.chat, refusals, stopping.clone()));
+        .then(|| Chat::new(access.clone(), Arc::clone(bus), provisional, &config.chat, refusals, cards, stopping.clone()));
     if chat.is_none() {
         tracing::warn!("there is no chat: in earnest it needs tokens.secret, tokens.public_key_file or tokens.jwks");
     }

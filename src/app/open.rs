@@ -22,6 +22,8 @@ use crate::{
 /// # Errors
 /// [`BusError`] where it cannot be opened. A Kafka cluster is connected to when it is first used.
 pub async fn connect(config: &Config) -> Result<SharedBus, BusError> {
+    // A bus sees those topics whose names are known when it is opened.
+    let _ = config.agents.topics();
     Ok(match config.bus.kind {
         BusKind::Embedded => Arc::new(EmbeddedBus::open(&config.embedded.file).await?),
         BusKind::Kafka => Arc::new(KafkaBus::new(config.kafka.settings())?),
@@ -74,11 +76,22 @@ fn open_master(config: &Config) -> Result<Box<dyn Master>, HubError> {
     })
 }
 
-/// These agents and those that the configuration names. They are connected to when they are first asked.
+/// These agents and those that the configuration names. They are connected to when they are first asked; those that are asked
+/// over topics are asked on this bus, or on the configured one.
 ///
 /// # Errors
-/// [`HubError::Config`] where one cannot be asked as it is configured, or one of its files cannot be read.
-pub fn with_configured(config: &Config, mut agents: Agents) -> Result<Agents, HubError> {
+/// [`HubError::Config`] where one cannot be asked as it is configured, or one of its files cannot be read;
+/// [`HubError::Bus`] where there is no bus to ask over.
+pub async fn with_configured(config: &Config, mut agents: Agents, bus: Option<&SharedBus>) -> Result<Agents, HubError> {
+    if !config.agents.kafka.is_empty() {
+        let bus = match bus {
+            Some(bus) => Arc::clone(bus),
+            None => connect(config).await?,
+        };
+        for (name, agent) in &config.agents.kafka {
+            agents = agents.with_kafka(agent.settings(name), Arc::clone(&bus));
+        }
+    }
     for (name, agent) in &config.agents.http {
         let wrong = |why: String| ConfigError::Value { key: "agents.http", why: format!("of {name}: {why}") };
         let token = secret("token_file", agent.token.as_ref(), agent.token_file.as_deref()).map_err(wrong)?;
@@ -95,6 +108,10 @@ pub fn with_configured(config: &Config, mut agents: Agents) -> Result<Agents, Hu
         let persona = agent.persona_file.as_deref().map(|file| text("persona_file", file)).transpose();
         let settings = agent.settings(name, key, persona.map_err(wrong)?.unwrap_or_default());
         agents = agents.with_llm(settings).map_err(|error| wrong(error.to_string()))?;
+    }
+    for (key, name, of) in config.agents.shadows() {
+        let wrong = |why: String| ConfigError::Value { key, why: format!("of {name}: {why}") };
+        agents = agents.shadowing(name, of).map_err(wrong)?;
     }
     Ok(agents)
 }
@@ -164,5 +181,17 @@ pub async fn create_topics(bus: &SharedBus, config: &Config) -> Result<Vec<Topic
     // Topics that are there already decide the partition count, or a user would be in two places.
     let partitions = existing.first().map_or(config.topics.partitions, |topic| topic.partitions);
     let spec = |topic: &Topic| TopicSpec { topic: *topic, partitions, replication: config.topics.replication };
-    bus.create_topics(&Topic::ALL.iter().map(spec).collect::<Vec<_>>()).await
+    let further = config.agents.topics();
+    bus.create_topics(&Topic::ALL.iter().chain(&further).map(spec).collect::<Vec<_>>()).await
+}
+
+/// That the topics are there that agents are asked over.
+pub(super) async fn topics_of_agents(bus: &SharedBus, config: &Config) -> Result<(), BusError> {
+    let wanted = config.agents.topics();
+    if wanted.is_empty() || !config.node.roles.contains(&Role::Converse) {
+        return Ok(());
+    }
+    let there = bus.topics().await?;
+    let missing = wanted.into_iter().find(|topic| !there.iter().any(|info| info.topic == *topic));
+    missing.map_or(Ok(()), |topic| Err(BusError::TopicMissing { topic: bus.full_name(topic) }))
 }

@@ -179,6 +179,10 @@ impl Bus for KafkaBus {
         format!("kafka {}", self.settings.brokers)
     }
 
+    fn full_name(&self, topic: Topic) -> String {
+        self.settings.topic(topic)
+    }
+
     async fn topics(&self) -> Result<Vec<TopicInfo>, BusError> {
         self.ask(Probe::topics).await
     }

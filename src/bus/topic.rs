@@ -1,6 +1,13 @@
 //! The topics of the river, by name.
 
-use std::fmt;
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{PoisonError, RwLock},
+};
+
+/// The names that configurations gave, for as long as the process lives.
+static CONFIGURED: RwLock<BTreeSet<&'static str>> = RwLock::new(BTreeSet::new());
 
 /// A topic that AUREN reads or writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,6 +40,8 @@ pub enum Topic {
     TriggersDlq,
     /// Dead letters of [`Topic::Inbox`].
     InboxDlq,
+    /// One that the configuration names ([`Topic::configured`]), beside the river: what agents are asked and answer.
+    Configured(&'static str),
 }
 
 /// How a topic forgets.
@@ -45,7 +54,7 @@ pub enum Cleanup {
 }
 
 impl Topic {
-    /// Every topic, in the order of the river.
+    /// Every topic of the river, in its order.
     pub const ALL: &'static [Topic] = &[
         Self::Readings,
         Self::Biometrics,
@@ -66,6 +75,19 @@ impl Topic {
     /// The topics that must share one partition count, so that partition *p* of each holds the same users.
     pub const RIVER: &'static [Topic] = Self::ALL;
 
+    /// The topic that a configuration names; one of the river where it has that name. A bus sees it from now on.
+    #[must_use]
+    pub fn configured(name: &str) -> Self {
+        if let Some(known) = Self::named(name) {
+            return known;
+        }
+        let mut names = CONFIGURED.write().unwrap_or_else(PoisonError::into_inner);
+        // Configurations are few, and so are the names in one.
+        let name = names.get(name).copied().unwrap_or_else(|| Box::leak(name.into()));
+        names.insert(name);
+        Self::Configured(name)
+    }
+
     /// The topic's name, before any prefix.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -84,13 +106,18 @@ impl Topic {
             Self::BiometricsDlq => "health.biometrics.dlq",
             Self::TriggersDlq => "triggers.detected.dlq",
             Self::InboxDlq => "conversations.inbox.dlq",
+            Self::Configured(name) => name,
         }
     }
 
     /// The topic of that name, without a prefix.
     #[must_use]
     pub fn named(name: &str) -> Option<Topic> {
-        Self::ALL.iter().copied().find(|topic| topic.name() == name)
+        let known = Self::ALL.iter().copied().find(|topic| topic.name() == name);
+        known.or_else(|| {
+            let names = CONFIGURED.read().unwrap_or_else(PoisonError::into_inner);
+            names.get(name).map(|name| Self::Configured(name))
+        })
     }
 
     /// Where records of this topic go that nobody can use.

@@ -5,6 +5,7 @@ mod eval;
 mod list;
 mod new;
 mod registry;
+mod shadow;
 
 use clap::Subcommand;
 
@@ -18,6 +19,8 @@ pub(super) enum Args {
     List(list::Args),
     /// Ask one agent once, without a bus.
     Try(ask::Args),
+    /// Compare shadows with those whose shadows they are.
+    Shadow(shadow::Args),
     /// Ask agents what stands in dialogues, and score their answers.
     Eval(eval::Args),
 }
@@ -27,6 +30,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Args::New(args) => new::run(&args, context),
         Args::List(args) => list::run(&args, context).await,
         Args::Try(args) => ask::run(args, context).await,
+        Args::Shadow(args) => shadow::run(&args, context).await,
         Args::Eval(args) => eval::run(&args, context).await,
     }
 }

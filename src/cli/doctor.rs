@@ -190,7 +190,7 @@ fn others_read(file: &std::path::Path) -> Option<u32> {
 
 async fn bus(config: &Config, snapshots: Option<bool>, findings: &mut Vec<Finding>) -> Result<(), BusError> {
     let bus = connect(config).await?;
-    let report = TopicManager::new(bus.clone()).check(None).await;
+    let report = TopicManager::new(bus.clone()).with(config.agents.topics()).check(None).await;
     let report = match report {
         Ok(report) => report,
         Err(error) => {

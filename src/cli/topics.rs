@@ -82,7 +82,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 
 async fn create(partitions: i32, replication: i32, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let bus = connect(&context.config).await?;
-    let topics = TopicManager::new(Arc::clone(&bus));
+    let topics = TopicManager::new(Arc::clone(&bus)).with(context.config.agents.topics());
     let created = topics.create_topics(partitions, replication).await?;
     let console = &mut context.console;
     for info in topics.list_topics().await? {
@@ -118,7 +118,8 @@ async fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
 
 async fn check(partitions: Option<i32>, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let bus = connect(&context.config).await?;
-    let check = TopicManager::new(Arc::clone(&bus)).check(partitions).await?;
+    let topics = TopicManager::new(Arc::clone(&bus)).with(context.config.agents.topics());
+    let check = topics.check(partitions).await?;
     for report in &check.topics {
         let topic = report.topic.name();
         if json {

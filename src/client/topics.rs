@@ -26,6 +26,8 @@ use crate::{
 #[derive(Clone)]
 pub struct TopicManager {
     bus: SharedBus,
+    /// Beside the river.
+    further: Vec<Topic>,
 }
 
 /// What a check found.
@@ -72,7 +74,14 @@ impl TopicManager {
     /// A manager of a bus's topics.
     #[must_use]
     pub fn new(bus: SharedBus) -> Self {
-        Self { bus }
+        Self { bus, further: Vec::new() }
+    }
+
+    /// A manager of these topics, too, which lie beside the river: they may have any number of partitions.
+    #[must_use]
+    pub fn with(mut self, topics: Vec<Topic>) -> Self {
+        self.further.extend(topics);
+        self
     }
 
     /// A manager of a Kafka cluster's topics. It connects when it is first used.
@@ -89,11 +98,13 @@ impl TopicManager {
     /// [`ClientError::PartitionsDiffer`] where a topic exists with another partition count: then nothing is created.
     pub async fn create_topics(&self, partitions: i32, replication: i32) -> Result<Vec<Topic>, ClientError> {
         let existing = self.bus.topics().await?;
-        if let Some(other) = existing.iter().find(|info| info.partitions != partitions) {
+        let river = |info: &&TopicInfo| Topic::RIVER.contains(&info.topic);
+        if let Some(other) = existing.iter().filter(river).find(|info| info.partitions != partitions) {
             let (topic, exists) = (other.topic, other.partitions);
             return Err(ClientError::PartitionsDiffer { topic, exists, asked: partitions });
         }
-        let specs: Vec<_> = Topic::RIVER.iter().map(|&topic| TopicSpec { topic, partitions, replication }).collect();
+        let topics = Topic::RIVER.iter().chain(&self.further);
+        let specs: Vec<_> = topics.map(|&topic| TopicSpec { topic, partitions, replication }).collect();
         let mut created = self.bus.create_topics(&specs).await?;
         created.sort();
         Ok(created)
@@ -121,10 +132,12 @@ impl TopicManager {
         let partitions = partitions.or(usual).unwrap_or_default();
         let report = |topic: Topic| match existing.iter().find(|info| info.topic == topic) {
             None => TopicReport { topic, state: TopicState::Missing },
-            Some(info) if info.partitions == partitions => TopicReport { topic, state: TopicState::Good },
+            Some(info) if info.partitions == partitions || self.further.contains(&topic) => {
+                TopicReport { topic, state: TopicState::Good }
+            }
             Some(info) => TopicReport { topic, state: TopicState::Differs { partitions: info.partitions } },
         };
-        Ok(TopicCheck { partitions, topics: Topic::RIVER.iter().copied().map(report).collect() })
+        Ok(TopicCheck { partitions, topics: Topic::RIVER.iter().chain(&self.further).copied().map(report).collect() })
     }
 
     /// Lets go of the bus. Dropping the manager does the same.

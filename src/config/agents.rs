@@ -1,13 +1,19 @@
 //! Agents outside the hub's own program, by name.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use auren_agents::AgentCard;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::sections::{Secret, text};
-use crate::consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings};
+use crate::{
+    bus::Topic,
+    consult::{A2aAgentSettings, HttpAgentSettings, KafkaAgentSettings, LlmAgentSettings, SHADOWS},
+};
 
 /// Agents outside the hub's own program.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +25,8 @@ pub struct AgentsSection {
     pub llm: BTreeMap<String, LlmAgentSection>,
     /// Those that speak A2A, by name; what can be said of them is what can be said of an agent over HTTP.
     pub a2a: BTreeMap<String, HttpAgentSection>,
+    /// Those that are asked over topics of the bus, by name.
+    pub kafka: BTreeMap<String, KafkaAgentSection>,
 }
 
 /// An agent that is asked over HTTP, with AUREN's own JSON or by A2A.
@@ -40,6 +48,9 @@ pub struct HttpAgentSection {
     /// A file that holds the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<PathBuf>,
+    /// The agent that it is only compared with: it is asked the same, and shown to nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_of: Option<String>,
     /// Whether it is left out where something calls for care, and answers that name a disease, a medicine or a dose are not
     /// shown.
     pub guarded: bool,
@@ -56,6 +67,7 @@ impl Default for HttpAgentSection {
             topics: Vec::new(),
             token: None,
             token_file: None,
+            shadow_of: None,
             guarded: true,
             max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
         }
@@ -87,6 +99,9 @@ pub struct LlmAgentSection {
     /// A file that tells the model who it is to be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub persona_file: Option<PathBuf>,
+    /// The agent that it is only compared with: it is asked the same, and shown to nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_of: Option<String>,
     /// Most tokens of one answer.
     pub max_tokens: u32,
     /// Most bytes of what a model is told about a person.
@@ -110,9 +125,84 @@ impl Default for LlmAgentSection {
             persona_file: None,
             max_tokens: 400,
             max_data_bytes: 16 * 1024,
+            shadow_of: None,
             max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
             options: Map::new(),
         }
+    }
+}
+
+/// An agent that is asked over topics of the bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaAgentSection {
+    /// The topic that consults are written to; `agents.NAME.requests` where it is empty.
+    pub requests: String,
+    /// The topic that answers are read from; `agents.NAME.answers` where it is empty.
+    pub answers: String,
+    /// What the agent is for, in a sentence.
+    pub purpose: String,
+    /// The agent's own version, for the events that hold its answers.
+    #[serde(deserialize_with = "text")]
+    pub version: String,
+    /// Words that make a person's message this agent's business.
+    pub topics: Vec<String>,
+    /// The agent that it is only compared with: it is asked the same, and shown to nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow_of: Option<String>,
+    /// As of an agent over HTTP.
+    pub guarded: bool,
+    /// Most bytes of one answer.
+    pub max_answer_bytes: usize,
+}
+
+impl Default for KafkaAgentSection {
+    fn default() -> Self {
+        Self {
+            requests: String::new(),
+            answers: String::new(),
+            purpose: String::new(),
+            version: "1".to_owned(),
+            topics: Vec::new(),
+            shadow_of: None,
+            guarded: true,
+            max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
+        }
+    }
+}
+
+impl KafkaAgentSection {
+    /// The agent of this name.
+    #[must_use]
+    pub fn settings(&self, name: &str) -> KafkaAgentSettings {
+        let [requests, answers] = self.named(name).map(|topic| Topic::configured(&topic));
+        KafkaAgentSettings {
+            card: card(name, &self.version, &self.purpose, &self.topics),
+            requests,
+            answers,
+            guarded: self.guarded,
+            max_answer_bytes: self.max_answer_bytes,
+        }
+    }
+
+    /// The names of its two topics.
+    fn named(&self, name: &str) -> [String; 2] {
+        let or = |given: &str, usual: &str| {
+            if given.is_empty() { format!("agents.{name}.{usual}") } else { given.to_owned() }
+        };
+        [or(&self.requests, "requests"), or(&self.answers, "answers")]
+    }
+
+    fn fault(&self, name: &str) -> Option<&'static str> {
+        let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let named = self.named(name);
+        if named.iter().any(|topic| topic.len() > 200 || !topic.bytes().all(letter) || topic.starts_with('.')) {
+            return Some("a topic's name must be at most 200 letters, digits, dots, dashes and underscores");
+        }
+        if named.iter().any(|topic| topic == SHADOWS || Topic::ALL.iter().any(|river| river.name() == topic)) {
+            return Some("its topics must be none of AUREN's own");
+        }
+        bytes_fault(self.max_answer_bytes)
     }
 }
 
@@ -188,16 +278,45 @@ impl AgentsSection {
         let http = self.http.iter().map(|(name, agent)| ("agents.http", name, agent.fault()));
         let llm = self.llm.iter().map(|(name, agent)| ("agents.llm", name, agent.fault()));
         let a2a = self.a2a.iter().map(|(name, agent)| ("agents.a2a", name, agent.fault()));
-        http.chain(llm).chain(a2a).find_map(|(key, name, fault)| {
+        let kafka = self.kafka.iter().map(|(name, agent)| ("agents.kafka", name, agent.fault(name)));
+        let each = http.chain(llm).chain(a2a).chain(kafka).find_map(|(key, name, fault)| {
             let others = [
                 ("agents.http", self.http.contains_key(name), "an agent of the same name is in agents.http"),
                 ("agents.llm", self.llm.contains_key(name), "an agent of the same name is in agents.llm"),
                 ("agents.a2a", self.a2a.contains_key(name), "an agent of the same name is in agents.a2a"),
+                ("agents.kafka", self.kafka.contains_key(name), "an agent of the same name is in agents.kafka"),
             ];
             let twice = others.into_iter().find(|(other, there, _)| *other != key && *there).map(|(_, _, why)| why);
             let why = name_fault(name).or(twice).or(fault)?;
             Some((key, format!("of {name}: {why}")))
-        })
+        });
+        each.or_else(|| self.shared_topic())
+    }
+
+    /// A topic that stands for two things: an answer would be taken for a question, or for somebody else's.
+    fn shared_topic(&self) -> Option<(&'static str, String)> {
+        let mut seen = BTreeSet::new();
+        let mut named = self.kafka.iter().flat_map(|(name, agent)| agent.named(name).map(|topic| (name, topic)));
+        let (name, topic) = named.find(|(_, topic)| !seen.insert(topic.clone()))?;
+        Some(("agents.kafka", format!("of {name}: its topic {topic} is named twice, and each needs one of its own")))
+    }
+
+    /// The topics that it names beside the river's.
+    #[must_use]
+    pub fn topics(&self) -> Vec<Topic> {
+        let topics = self.kafka.iter().flat_map(|(name, agent)| agent.named(name));
+        let shadows = self.shadows().next().map(|_| SHADOWS.to_owned());
+        topics.chain(shadows).map(|topic| Topic::configured(&topic)).collect()
+    }
+
+    /// Each agent that is a shadow: its key, its name, and whose shadow it is.
+    pub fn shadows(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
+        let http = self.http.iter().map(|(name, agent)| ("agents.http", name, &agent.shadow_of));
+        let a2a = self.a2a.iter().map(|(name, agent)| ("agents.a2a", name, &agent.shadow_of));
+        let llm = self.llm.iter().map(|(name, agent)| ("agents.llm", name, &agent.shadow_of));
+        let kafka = self.kafka.iter().map(|(name, agent)| ("agents.kafka", name, &agent.shadow_of));
+        let all = http.chain(a2a).chain(llm).chain(kafka);
+        all.filter_map(|(key, name, of)| Some((key, name.as_str(), of.as_deref()?)))
     }
 
     /// The address of every agent, by its key.

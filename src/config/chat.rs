@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct ChatSection {
     /// Origins of web pages that may connect besides the node's own.
     pub origins: Vec<String>,
+    /// Where A2A clients reach the node, for its agents' cards; as the request named it where it is empty.
+    pub public_url: String,
     /// Most sockets and event streams at a time.
     pub max_sockets: usize,
     /// Most of them of one person.
@@ -40,6 +42,7 @@ impl Default for ChatSection {
     fn default() -> Self {
         Self {
             origins: Vec::new(),
+            public_url: String::new(),
             max_sockets: 10_000,
             max_sockets_per_user: 16,
             max_sockets_per_address: 1_000,
@@ -65,6 +68,11 @@ impl ChatSection {
                 !self.origins.iter().all(|origin| is_origin(origin)),
                 "chat.origins",
                 "must each be scheme, host and port if any, such as https://app.example.org, without a path",
+            ),
+            (
+                !self.public_url.is_empty() && !is_base(&self.public_url),
+                "chat.public_url",
+                "must be like https://hub.example.org, without a query",
             ),
             (self.max_sockets == 0, "chat.max_sockets", "must be at least 1"),
             (self.max_sockets_per_user == 0, "chat.max_sockets_per_user", "must be at least 1"),
@@ -93,6 +101,13 @@ impl ChatSection {
 }
 
 /// As a browser says it.
+/// An address below which there is more: an origin, and a path where a proxy has one.
+fn is_base(url: &str) -> bool {
+    let path = url.splitn(4, '/').nth(3).unwrap_or_default();
+    let plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte));
+    is_origin(url[..url.len() - path.len()].trim_end_matches('/')) && plain
+}
+
 fn is_origin(origin: &str) -> bool {
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     host.is_some_and(|host| {

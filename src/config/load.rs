@@ -269,6 +269,7 @@ mod tests {
             "[agents.http.NAME]",
             "[agents.llm.NAME]",
             "[agents.a2a.NAME]",
+            "[agents.kafka.NAME]",
             "url = \"redis",
             "url = \"postgres",
             "url = \"https",

@@ -24,7 +24,7 @@ const CONSULT: &str = "application/vnd.auren.consult+json";
 /// How long it may take to say that an answer is not waited for any more.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
 /// The media type of an advice as data.
-const ADVICE: &str = "application/vnd.auren.advice+json";
+pub const ADVICE: &str = "application/vnd.auren.advice+json";
 
 /// An agent that speaks A2A.
 #[derive(Clone)]

@@ -11,13 +11,14 @@ use std::{
 };
 
 use actix::Recipient;
-use auren_agents::{Advice, AgentError, AgentId, Consult, ConsultId};
+use auren_agents::{Advice, AgentError, AgentId, Consult, ConsultId, Parts, Text};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    Start,
+    Host, Start,
     reception::{Admission, End, Reception},
     retry,
+    shadow::{Noted, Notes},
 };
 
 /// How often an answer is looked for before it counts as one that takes time. A built-in agent needs two or three turns of
@@ -28,9 +29,13 @@ pub const AT_ONCE: usize = 8;
 #[derive(Clone)]
 pub struct Desk {
     seats: Rc<HashMap<AgentId, Rc<Seat>>>,
+    /// By whose shadows they are.
+    shadows: Rc<HashMap<AgentId, Vec<Rc<Seat>>>>,
+    notes: Option<Notes>,
 }
 
 struct Seat {
+    version: Text<32>,
     reception: Arc<Reception>,
     start: Start,
     /// The agent's actor, and how many there were before it.
@@ -80,17 +85,44 @@ pub struct Question {
 pub type Asked = Pin<Box<dyn Future<Output = Heard>>>;
 
 impl Desk {
-    pub(super) fn new(hosts: impl Iterator<Item = (Start, Arc<Reception>)>) -> Self {
-        let seats = hosts.map(|(start, reception)| {
+    pub(super) fn new(hosts: &[(Host, Arc<Reception>)], notes: Option<Notes>) -> Self {
+        let (mut seats, mut shadows) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
+        for (host, reception) in hosts {
+            let Host { card, start, shadow_of, .. } = host;
             let now = RefCell::new((0, start()));
-            (reception.agent.clone(), Rc::new(Seat { reception, start, now }))
-        });
-        Self { seats: Rc::new(seats.collect()) }
+            let (version, reception) = (card.version.clone(), Arc::clone(reception));
+            let seat = Rc::new(Seat { version, reception, start: Arc::clone(start), now });
+            match shadow_of {
+                Some(of) => shadows.entry(of.clone()).or_default().push(seat),
+                None => drop(seats.insert(card.id.clone(), seat)),
+            }
+        }
+        Self { seats: Rc::new(seats), shadows: Rc::new(shadows), notes }
     }
 
-    /// Asks an agent. The attempt ends with the answer, at the deadline, or when it is time for the next one.
+    /// Asks an agent, and its shadows aside. The attempt ends with the answer, at the deadline, or when it is time for the next
+    /// one.
     #[must_use]
     pub fn ask(&self, consult: Consult) -> Asked {
+        let (Some(notes), Some(shadows)) = (&self.notes, self.shadows.get(&consult.agent)) else {
+            return self.ask_one(consult);
+        };
+        for shadow in shadows {
+            Rc::clone(shadow).look_on(consult.clone(), notes.clone());
+        }
+        let version = self.seats.get(&consult.agent).map(|seat| seat.version.clone()).unwrap_or_default();
+        let (noted, notes) = (Noted::of(&consult, &version, None), notes.clone());
+        let asked = self.ask_one(consult);
+        Box::pin(async move {
+            let heard = asked.await;
+            if let Heard::Answered(answered) = &heard {
+                notes.note(&noted, answered);
+            }
+            heard
+        })
+    }
+
+    fn ask_one(&self, consult: Consult) -> Asked {
         let seat = self.seats.get(&consult.agent);
         match seat.and_then(|seat| Some((Rc::clone(seat), seat.reception.admit()?))) {
             Some((seat, admission)) => {
@@ -121,6 +153,22 @@ impl Desk {
 }
 
 impl Seat {
+    /// Is asked once, aside, what another one answers; only noted is what comes of it.
+    fn look_on(self: Rc<Self>, mut consult: Consult, notes: Notes) {
+        let of = std::mem::replace(&mut consult.agent, self.reception.agent.clone());
+        consult.parts = Parts::default();
+        let noted = Noted::of(&consult, &self.version, Some(of.as_str()));
+        let Some(admission) = self.reception.admit() else { return };
+        let until = Instant::now() + consult.deadline;
+        // It has no further attempts.
+        let question = Question { consult: consult.id.clone(), attempts: u32::MAX, until, admission };
+        actix::spawn(async move {
+            if let Heard::Answered(answered) = self.attempt(question, consult).await {
+                notes.note(&noted, &answered);
+            }
+        });
+    }
+
     async fn attempt(self: Rc<Self>, question: Question, consult: Consult) -> Heard {
         let (number, recipient) = self.now.borrow().clone();
         let mut sent = pin!(recipient.send(consult));

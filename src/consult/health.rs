@@ -44,6 +44,22 @@ pub struct AgentHealth {
     /// The counters.
     #[serde(flatten)]
     pub totals: AgentTotals,
+    /// What was dropped of what it answered, where it is asked over topics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<Dropped>,
+}
+
+/// Answers that changed nothing, of an agent that is asked over topics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Dropped {
+    /// The question had been answered.
+    pub duplicate: u64,
+    /// The question was not waited for any more.
+    pub late: u64,
+    /// This node had not asked: another one did, or nobody.
+    pub elsewhere: u64,
+    /// No question was named.
+    pub nameless: u64,
 }
 
 /// What became of the questions to one agent.

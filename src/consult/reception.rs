@@ -81,6 +81,7 @@ impl Reception {
             circuit: standing.circuit.state(),
             open: standing.open,
             totals: standing.totals,
+            dropped: None,
         }
     }
 }

@@ -145,7 +145,9 @@ impl Session {
     /// One asking, whose voice the consult brings to its agent.
     fn asking(&self, consult: &mut Consult) -> Asking {
         let voice = self.voice(consult);
-        Asking { voice, step: self.step(consult) }
+        let step = self.step(consult);
+        consult.trace = step.as_ref().map(|step| step.place().header().into());
+        Asking { voice, step }
     }
 
     fn voice(&self, consult: &mut Consult) -> Voice {
@@ -170,6 +172,7 @@ impl Session {
             Heard::Again(question) => match self.talk.question(&question.consult, &self.role.settings) {
                 Some(mut consult) => {
                     let Asking { voice, step } = asking;
+                    consult.trace = step.as_ref().map(|step| step.place().header().into());
                     // What was said in the last attempt is taken back before the next one speaks.
                     drop(voice);
                     let asking = Asking { voice: self.voice(&mut consult), step };

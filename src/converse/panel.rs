@@ -128,6 +128,7 @@ impl Panel {
             panel: self.spoken.clone(),
             deadline,
             parts: Parts::default(),
+            trace: None,
         })
     }
 }

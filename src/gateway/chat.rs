@@ -2,10 +2,11 @@
 //! chat page itself.
 //!
 //! [`feed`] follows the log once for the node and keeps its [`tail`], [`listener`] is one client's place in it, [`protocol`] the frames and
-//! [`asyncapi`] the document of them, [`socket`] one WebSocket, [`pages`] HTTP without one, [`agui`] the same for frontends
-//! that speak AG-UI, [`sse`] a stream on its way, [`tickets`] what a browser connects with, [`seen`] how far a person has seen
-//! them, [`web`] the page. The person is the token's `sub` everywhere.
+//! [`asyncapi`] the document of them, [`socket`] one WebSocket, [`pages`] HTTP without one, [`agui`] and [`a2a`] the same for
+//! frontends that speak AG-UI and agents that speak A2A, [`sse`] a stream on its way, [`tickets`] what a browser connects
+//! with, [`seen`] how far a person has seen them, [`web`] the page. The person is the token's `sub` everywhere.
 
+mod a2a;
 pub(super) mod agui;
 mod asyncapi;
 mod feed;
@@ -22,6 +23,7 @@ pub(super) mod web;
 
 use std::sync::Arc;
 
+use auren_agents::AgentCard;
 use axum::{
     Extension, Json, Router,
     extract::{Query, State, WebSocketUpgrade, rejection::QueryRejection},
@@ -59,6 +61,8 @@ pub struct Chat {
     access: Access,
     tickets: Tickets,
     settings: ChatSection,
+    /// Who can be spoken to.
+    cards: Arc<[AgentCard]>,
     feed: Arc<Feed>,
     provisional: Provisional,
     stats: Arc<Stats>,
@@ -84,8 +88,8 @@ struct Asked {
 }
 
 impl Chat {
-    /// Chat on this bus with the people whom `access` knows, until `stopping` says so. They also see what stands on this
-    /// board.
+    /// Chat on this bus of the people whom `access` knows with these agents, until `stopping` says so. They also see what
+    /// stands on this board.
     #[must_use]
     pub(crate) fn new(
         access: Access,
@@ -93,6 +97,7 @@ impl Chat {
         provisional: Provisional,
         settings: &ChatSection,
         refusals: Arc<Refusals>,
+        cards: Vec<AgentCard>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let stats = Arc::new(Stats::default());
@@ -100,7 +105,8 @@ impl Chat {
         let seats = Arc::new(Semaphore::new(settings.max_sockets));
         let places = Places::new(settings.max_sockets_per_address);
         let (tickets, settings) = (Tickets::default(), settings.clone());
-        Self { access, tickets, settings, feed, provisional, stats, seats, places, refusals, stopping }
+        let cards = cards.into();
+        Self { access, tickets, settings, cards, feed, provisional, stats, seats, places, refusals, stopping }
     }
 
     /// What it counts.
@@ -120,6 +126,10 @@ impl Chat {
             .route("/v1/conversations/events/stream", get(pages::stream_of))
             .route("/v1/conversations/seen", get(seen::seen))
             .route("/v1/conversations/{user}/events", get(pages::page_of))
+            .route("/.well-known/agent-card.json", get(a2a::hub_card))
+            .route("/a2a", post(a2a::hub))
+            .route("/a2a/{agent}", post(a2a::agent))
+            .route("/a2a/{agent}/.well-known/agent-card.json", get(a2a::agent_card))
             .with_state(Arc::new(self));
         Part(routes.merge(web::routes()))
     }

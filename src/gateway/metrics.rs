@@ -84,6 +84,20 @@ const AGENTS: &[Figure<AgentHealth>] = &[
     counter("auren_agent_turned_away", "Questions not asked: the circuit was open", |health| health.totals.turned_away),
     counter("auren_agent_busy", "Questions not asked: too many were open", |health| health.totals.busy),
     counter("auren_agent_restarts", "Times that the agent was started again", |health| health.totals.restarts),
+    counter("auren_agent_dropped_duplicate", "Answers over topics to questions that had been answered", |health| {
+        health.dropped.unwrap_or_default().duplicate
+    }),
+    counter("auren_agent_dropped_late", "Answers over topics that nobody waited for any more", |health| {
+        health.dropped.unwrap_or_default().late
+    }),
+    counter(
+        "auren_agent_dropped_elsewhere",
+        "Answers over topics to questions that this node had not asked",
+        |health| health.dropped.unwrap_or_default().elsewhere,
+    ),
+    counter("auren_agent_dropped_nameless", "Answers over topics that name no question", |health| {
+        health.dropped.unwrap_or_default().nameless
+    }),
     gauge("auren_agent_open", "Questions that are open", |health| health.open as u64),
     gauge("auren_agent_circuit_open", "Whether questions do not reach the agent", |health| {
         u64::from(health.circuit != CircuitState::Closed)

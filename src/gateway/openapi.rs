@@ -18,6 +18,7 @@ const TAGS: &[(&str, &str)] = &[
     ("readings", "Measured values come in."),
     ("people", "Sealed values are opened for a purpose, and people are erased."),
     ("chat", "A person's conversation: a WebSocket, and the same events without one."),
+    ("a2a", "The same conversation for agents and clients that speak A2A 1.0."),
     ("history", "What happened, from the database."),
     ("operators", "What the hub does and how it fares, for its operators."),
     ("pages", "The pages that the node serves, and what describes it."),

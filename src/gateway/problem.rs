@@ -22,6 +22,11 @@ impl Problem {
         Self { status, detail: detail.into() }
     }
 
+    /// What is wrong, in words, for a protocol that says it in its own way.
+    pub(super) fn into_detail(self) -> String {
+        self.detail
+    }
+
     /// Nobody knows who asks.
     pub(super) fn unknown(detail: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, detail)

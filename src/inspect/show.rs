@@ -105,6 +105,7 @@ fn describe(record: &Record, value: &Value) -> (String, String) {
         Topic::StateEnrich | Topic::StateDetect | Topic::StateConverse => {
             ("state".to_owned(), format!("{} bytes", record.payload.as_ref().map_or(0, |all| all.len())))
         }
+        Topic::Configured(_) => (field("agent"), field("message")),
     }
 }
 

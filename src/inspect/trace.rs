@@ -132,6 +132,7 @@ fn fields(topic: Topic) -> (&'static str, &'static str, &'static [&'static str])
             ],
         ),
         Topic::System => ("event_type", "event_id", &["node"]),
+        Topic::Configured(_) => ("agent", "id", &["cause.kind", "deadline_ms"]),
         Topic::Rules | Topic::StateEnrich | Topic::StateDetect | Topic::StateConverse => ("", "", &[]),
     }
 }

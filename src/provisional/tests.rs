@@ -29,6 +29,7 @@ fn consult(agent: &str, turn: u64) -> Consult {
         panel: Vec::new(),
         deadline: Duration::from_secs(1),
         parts: Parts::default(),
+        trace: None,
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Node, Program,
     far::{Far, Python, artifact, response, stands, stream_of},
-    mission_trigger, run, within,
+    mission_trigger, run, until, within,
 };
 use futures::stream;
 
@@ -135,5 +135,42 @@ fn an_agent_that_says_the_wrong_thing_is_scored_by_case_and_ends_with_1() {
         let other = runs(&program, &["--set", &url, "agents", "eval", "--cases-of", "coach", "far", "--json"]).await;
         let other: Value = serde_json::from_str(&out(&other)).unwrap();
         assert!(other["cases"].as_u64().unwrap() > 10 && other["right"] != other["cases"], "{other}");
+    });
+}
+
+#[test]
+fn a_shadow_is_compared_with_the_agent_whose_shadow_it_is() {
+    run(async {
+        let far =
+            Far::plays(|_| async { response("application/json", json!({ "message": "Run today." }).to_string()) })
+                .await;
+        let program = Program::new();
+        let next = format!("[agents.http.next]\nurl = \"{}\"\nversion = \"2\"\nshadow_of = \"coach\"\n", far.url);
+        fs::write(program.folder().join("auren.toml"), next).unwrap();
+        let listed = out(&runs(&program, &["agents", "list"]).await);
+        assert!(listed.lines().any(|line| line.starts_with("next") && line.ends_with("shadow of coach")), "{listed}");
+        let node = Node::start(&program, &[], "n1");
+        node.says("hub started", 1);
+        let sent = runs(&program, &["send", "message", "--user", "u-1", "--to", "coach", "may I train?"]).await;
+        assert!(sent.status.success(), "{}", errors(&sent));
+        let lines = |text: String| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>();
+        until("both have been written", || async {
+            lines(out(&runs(&program, &["agents", "shadow", "--json"]).await)).len() == 2
+        })
+        .await;
+        let sides = lines(out(&runs(&program, &["agents", "shadow", "--json"]).await));
+        assert_eq!((&sides[0]["agent"], &sides[0]["shadow_of"]), (&json!("coach"), &json!(null)));
+        assert_eq!((&sides[1]["agent"], &sides[1]["version"]), (&json!("next"), &json!("2")));
+        assert_eq!((&sides[1]["outcomes"], &sides[1]["mean_bytes"]), (&json!({ "answered": 1 }), &json!(10)));
+        let pairs = out(&runs(&program, &["agents", "shadow", "--pairs"]).await);
+        assert!(pairs.contains("  coach 0.1.0: ") && pairs.contains("  next 2: Run today."), "{pairs}");
+        let table = out(&runs(&program, &["agents", "shadow"]).await);
+        assert!(table.starts_with("AGENT") && table.contains("1 answered"), "{table}");
+        // Whose shadow nobody can be is told at once.
+        for (of, words) in [("next", "its own shadow"), ("nobody", "must name an agent that is there")] {
+            let of = format!("agents.http.next.shadow_of={of}");
+            let refused = errors(&runs(&program, &["--set", &of, "agents", "list"]).await);
+            assert!(refused.contains("agents.http of next") && refused.contains(words), "{refused}");
+        }
     });
 }

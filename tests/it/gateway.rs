@@ -1,7 +1,8 @@
 //! The node's HTTP server: whether it lives, whether it is ready, what it has done, and how it says no.
 
-mod agui;
+mod a2a;
 mod across;
+mod agui;
 mod asyncapi;
 mod chat;
 mod history;

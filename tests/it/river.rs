@@ -7,6 +7,7 @@ mod erase;
 mod failing;
 mod failing_user;
 mod far_agents;
+mod kafka_agents;
 mod kafka_only;
 mod limits;
 mod llm_agents;
@@ -15,6 +16,7 @@ mod nodes;
 mod parking;
 mod redis;
 pub mod rules;
+mod shadows;
 mod trigger;
 mod whole;
 mod wrong;
@@ -65,6 +67,12 @@ macro_rules! behaviours {
                 an_a2a_agent_is_asked_in_words_and_data_and_its_parts_are_told,
                 an_a2a_task_that_nobody_waits_for_any_more_is_taken_back,
                 whatever_an_a2a_agent_does_wrong_its_panel_goes_on_and_the_log_has_one_word;
+            kafka_agents: an_agent_over_topics_is_asked_by_a_record_and_answers_by_one,
+                of_an_agent_over_topics_one_answer_counts_and_the_others_are_told_apart,
+                an_answer_that_came_while_its_hub_was_dead_is_taken_by_the_next,
+                whatever_an_agent_over_topics_does_wrong_its_panel_goes_on_and_the_log_has_one_word,
+                a_hub_does_not_start_without_the_topics_of_its_agents;
+            shadows: a_shadow_is_asked_the_same_and_shown_to_nobody;
             llm_agents: a_language_model_sits_on_a_panel_with_the_coach,
                 whatever_a_language_model_does_wrong_its_panel_goes_on_and_the_log_has_one_word,
                 a_built_in_expert_answers_in_the_place_of_a_model_that_is_away,

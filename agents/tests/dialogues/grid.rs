@@ -130,6 +130,7 @@ fn consult(agent: &str, user: &str, trigger: &str, severity: f64, at: &str) -> C
         panel: Vec::new(),
         deadline: Duration::from_secs(10),
         parts: Parts::default(),
+        trace: None,
     }
 }
 

@@ -3,7 +3,10 @@
 //! The writer raises it after each commit and before it answers, and when another process has written. A reader waits
 //! on the one topic it reads. No wake-up can be missed: what is waited on is the ends themselves.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 use tokio::sync::watch;
 
@@ -13,28 +16,29 @@ use crate::bus::Topic;
 pub(super) type Ends = Vec<i64>;
 
 /// The ends of all topics.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Tide {
-    topics: BTreeMap<Topic, watch::Sender<Ends>>,
+    topics: Mutex<BTreeMap<Topic, watch::Sender<Ends>>>,
 }
 
 impl Tide {
     pub(super) fn new() -> Self {
-        Self { topics: Topic::ALL.iter().map(|topic| (*topic, watch::Sender::new(Ends::new()))).collect() }
+        Self::default()
+    }
+
+    fn of<T>(&self, topic: Topic, then: impl FnOnce(&watch::Sender<Ends>) -> T) -> T {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        then(topics.entry(topic).or_insert_with(|| watch::Sender::new(Ends::new())))
     }
 
     /// Follows one topic.
     pub(super) fn follow(&self, topic: Topic) -> watch::Receiver<Ends> {
-        match self.topics.get(&topic) {
-            Some(ends) => ends.subscribe(),
-            // Not reached: every topic is in `Topic::ALL`. A closed receiver reads as a topic that does not exist.
-            None => watch::channel(Ends::new()).1,
-        }
+        self.of(topic, watch::Sender::subscribe)
     }
 
     /// Takes new ends of a topic over, and wakes its readers if they differ.
     pub(super) fn raise(&self, topic: Topic, new: &Ends) {
-        if let Some(ends) = self.topics.get(&topic) {
+        self.of(topic, |ends| {
             ends.send_if_modified(|ends| {
                 let differs = ends != new;
                 if differs {
@@ -42,6 +46,6 @@ impl Tide {
                 }
                 differs
             });
-        }
+        });
     }
 }

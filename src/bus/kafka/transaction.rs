@@ -70,6 +70,9 @@ impl Writer {
             return Err(refused("it carries outputs, and this membership commits offsets only".to_owned()));
         }
         for output in &transaction.outputs {
+            if matches!(output.topic, Topic::Configured(_)) {
+                return Err(refused(format!("{} is beside the river, and no commit writes to it", output.topic)));
+            }
             if !self.probe.has_seen(output.topic) {
                 self.probe.topics()?;
             }

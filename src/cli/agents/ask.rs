@@ -51,7 +51,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let registry = Registry::of(&context.config)?;
+    let registry = Registry::of(&context.config).await?;
     let entry = registry.entry(&args.name)?;
     let recipient = registry.agents.start(&args.name).context("the agent cannot be started")?;
     let deadline = Duration::from_millis(context.config.converse.agent_deadline_ms);
@@ -149,6 +149,7 @@ fn consult(args: &Args, deadline: Duration, parts: Parts) -> anyhow::Result<Cons
         panel: Vec::new(),
         deadline,
         parts,
+        trace: None,
     })
 }
 

@@ -42,7 +42,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let registry = Registry::of(&context.config)?;
+    let registry = Registry::of(&context.config).await?;
     let mut cases = if args.dir.is_empty() { dialogue::shipped() } else { Vec::new() };
     for folder in &args.dir {
         cases.extend(dialogue::in_folder(folder)?);

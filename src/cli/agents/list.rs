@@ -36,7 +36,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let registry = Registry::of(&context.config)?;
+    let registry = Registry::of(&context.config).await?;
     let health = match &args.node {
         Some(address) => Some(health(address, &context.config.http.tls).await?),
         None => None,
@@ -47,7 +47,7 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Ex
             let figures = figures.map(|known| known.map(Figures::json));
             context.console.json(&json!({
                 "agent": entry.card.id, "version": entry.card.version, "kind": entry.kind, "place": entry.place,
-                "purpose": entry.card.purpose, "topics": entry.card.topics, "health": figures,
+                "purpose": entry.card.purpose, "topics": entry.card.topics, "shadow_of": entry.shadow_of, "health": figures,
             }))?;
         } else {
             context.console.line(line(entry))?;
@@ -61,13 +61,15 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Ex
 }
 
 fn line(entry: &Entry) -> String {
-    let Entry { card, kind, place } = entry;
+    let Entry { card, kind, place, shadow_of } = entry;
     let mut topics: Vec<_> = card.topics.iter().take(TOPICS).map(String::as_str).collect();
     if card.topics.len() > TOPICS {
         topics.push("…");
     }
     let place = if place.is_empty() { "in the node" } else { place };
-    format!("{:<16} {:<12} {:<9} {place}  [{}]", card.id.as_str(), &*card.version, kind.as_str(), topics.join(", "))
+    let shadow = shadow_of.as_ref().map(|of| format!("  shadow of {of}")).unwrap_or_default();
+    let topics = topics.join(", ");
+    format!("{:<16} {:<12} {:<9} {place}  [{topics}]{shadow}", card.id.as_str(), &*card.version, kind.as_str())
 }
 
 /// What a node's metrics say of one agent, by the figure's name.

@@ -16,6 +16,7 @@ pub(super) enum Kind {
     Http,
     Llm,
     A2a,
+    Kafka,
 }
 
 impl Kind {
@@ -25,6 +26,7 @@ impl Kind {
             Self::Http => "http",
             Self::Llm => "llm",
             Self::A2a => "a2a",
+            Self::Kafka => "kafka",
         }
     }
 }
@@ -35,6 +37,8 @@ pub(super) struct Entry {
     pub(super) kind: Kind,
     /// Where it runs: the address without what might be secret in it. Empty for one that runs in the node itself.
     pub(super) place: String,
+    /// Whose shadow it is, where it is one.
+    pub(super) shadow_of: Option<AgentId>,
 }
 
 /// All of them, to be listed and to be asked.
@@ -45,13 +49,15 @@ pub(super) struct Registry {
 
 impl Registry {
     /// Nobody is connected to.
-    pub(super) fn of(config: &Config) -> Result<Self, HubError> {
-        let agents = with_configured(config, Agents::built_in())?;
-        let entry = |card: AgentCard| {
+    pub(super) async fn of(config: &Config) -> Result<Self, HubError> {
+        let agents = with_configured(config, Agents::built_in(), None).await?;
+        let entry = |(card, shadow_of): (AgentCard, Option<AgentId>)| {
             let (kind, place) = whereabouts(config, card.id.as_str());
-            Entry { card, kind, place }
+            Entry { card, kind, place, shadow_of }
         };
-        Ok(Self { entries: agents.cards().into_iter().map(entry).collect(), agents })
+        let shown = agents.cards().into_iter().map(|card| (card, None));
+        let shadows = agents.shadows().into_iter().map(|(card, of)| (card, Some(of)));
+        Ok(Self { entries: shown.chain(shadows).map(entry).collect(), agents })
     }
 
     /// The agent of this name, or who there is.
@@ -75,6 +81,9 @@ fn whereabouts(config: &Config, name: &str) -> (Kind, String) {
         (Kind::Llm, format!("{} ({})", shown(&agent.base_url), agent.model))
     } else if let Some(agent) = agents.a2a.get(name) {
         (Kind::A2a, shown(&agent.url))
+    } else if let Some(agent) = agents.kafka.get(name) {
+        let settings = agent.settings(name);
+        (Kind::Kafka, format!("{} → {}", settings.requests, settings.answers))
     } else {
         (Kind::BuiltIn, String::new())
     }

@@ -201,6 +201,7 @@ impl Run {
             };
             let away = || End::Error("log_away", "the log cannot be read now; go on with after=");
             match next.ok_or(End::Gone)?.map_err(|_| away())? {
+                Next::CaughtUp => {}
                 Next::Gap(after, resumes_at) => {
                     let value = json!({ "after": after.to_string(), "resumes_at": resumes_at.to_string() });
                     self.way.hand(written(&custom("auren.gap", &value))).await?;

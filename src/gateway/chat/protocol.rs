@@ -262,7 +262,7 @@ pub(super) fn read(text: &str, max_depth: usize) -> Result<ClientFrame, Unfit> {
 }
 
 /// How deep lists and objects lie in each other, counted before anything is built of them.
-fn depth(text: &str) -> usize {
+pub(super) fn depth(text: &str) -> usize {
     let (mut now, mut most, mut quoted, mut escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {
         match byte {

@@ -31,7 +31,7 @@ pub(in crate::gateway) struct Seen {
 
 /// `GET /v1/conversations/seen`.
 pub(super) async fn seen(State(chat): State<Arc<Chat>>, headers: HeaderMap) -> Result<Json<Seen>, Problem> {
-    let person = chat.access.person(&headers)?;
+    let person = chat.access.person(&headers).await?;
     let feed = &chat.feed;
     let partition = feed.partition(&person.user).await.map_err(away)?;
     let _permit = feed.reads.acquire().await.map_err(|_| away(BusError::Closed))?;

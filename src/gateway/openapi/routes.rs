@@ -19,6 +19,7 @@ pub(super) fn all(book: &mut Book) {
     node(book);
     readings(book);
     chat(book);
+    a2a(book);
     of_the_history(book);
     operators(book);
     files(book);
@@ -119,6 +120,39 @@ fn chat(book: &mut Book) {
         .text("200", EVENTS, "`event: event` with a ConversationEvent as data and its cursor as id; `event: gap`.")
         .problem("429", "The person has too many sockets and streams.")
         .problem("503", "The log cannot be read now, or no place is free.")
+        .done();
+}
+
+fn a2a(book: &mut Book) {
+    type Object = serde_json::Map<String, serde_json::Value>;
+    let answer = "A JSON-RPC response, also where something is wrong; or, of SendStreamingMessage and SubscribeToTask, \
+                  text/event-stream with one in each frame, whose id is the place of the event behind it.";
+    let card = "The card, as A2A 1.0 has it.";
+    book.open(
+        "get",
+        "/.well-known/agent-card.json",
+        "a2a",
+        "hubCard",
+        "The hub as an A2A agent, and who answers there",
+    )
+    .json::<Object>("200", card)
+    .done();
+    book.open("get", "/a2a/{agent}/.well-known/agent-card.json", "a2a", "agentCard", "One agent as an A2A agent")
+        .place("agent", "The agent.")
+        .json::<Object>("200", card)
+        .problem("404", "There is no such agent.")
+        .done();
+    book.open("post", "/a2a", "a2a", "a2aHub", "JSON-RPC of A2A 1.0, to whom a message concerns")
+        .scope("`chat`")
+        .takes::<Object>(JSON)
+        .json::<Object>("200", answer)
+        .done();
+    book.open("post", "/a2a/{agent}", "a2a", "a2aAgent", "JSON-RPC of A2A 1.0, to one agent")
+        .scope("`chat`")
+        .place("agent", "The agent.")
+        .takes::<Object>(JSON)
+        .json::<Object>("200", answer)
+        .problem("404", "There is no such agent.")
         .done();
 }
 

@@ -6,7 +6,11 @@ use std::sync::{
 };
 
 use auren::{
-    bus::{SharedBus, Topic, embedded::EmbeddedBus, kafka::KafkaBus},
+    bus::{
+        SharedBus, Topic,
+        embedded::EmbeddedBus,
+        kafka::{KafkaBus, KafkaSettings},
+    },
     wire,
 };
 use futures::stream;
@@ -31,8 +35,9 @@ async fn halting(begins: String, ends: String) -> Far {
     .await
 }
 
-/// A panel of the agent in Python, three that halt, and the coach; the hub is killed at each that halts.
-async fn is_answered_once_although_its_hub_is_killed(mut day: Day, bus: SharedBus) {
+/// A panel of one agent of each kind (the one in Python over HTTP, and of those that halt one over HTTP, one that is a language
+/// model, one over A2A, one over Kafka) and the coach; the hub is killed at each that halts.
+async fn is_answered_once_although_its_hub_is_killed(mut day: Day, bus: SharedBus, kafka: Option<KafkaSettings>) {
     let python = Python::start();
     let begins = "event: delta\ndata: {\"text\":\"Xylophone \"}\n\n".to_owned();
     let far =
@@ -51,9 +56,18 @@ async fn is_answered_once_although_its_hub_is_killed(mut day: Day, bus: SharedBu
     ] {
         day.flags.extend(["--set".to_owned(), format!("{key}={value}")]);
     }
+    // An agent that is asked over Kafka is there where there is a Kafka.
+    let mut panel = vec!["sleeper", "far", "companion", "narwhal"];
+    let osprey = kafka.map(|settings| {
+        day.flags.extend(["--set", "agents.kafka.osprey.purpose=Knows birds."].map(ToOwned::to_owned));
+        assert!(day.auren(&["topics", "create", "--partitions", "4"]).output().unwrap().status.success());
+        panel.push("osprey");
+        Python::over_kafka("tests/kafka/halting.py", "osprey", &settings)
+    });
+    panel.push("coach");
     let mut ear = Ear::on(&*bus);
     let mut node = day.node("n1");
-    let mut asks = trigger("u-1", "t-1", &["sleeper", "far", "companion", "narwhal", "coach"]);
+    let mut asks = trigger("u-1", "t-1", &panel);
     asks["message"] = "zanzibar".into();
     bus.publish_all(vec![keyed(Topic::Triggers, "u-1", &asks.to_string())]).await.unwrap();
     for halts in [&far, &companion] {
@@ -61,33 +75,45 @@ async fn is_answered_once_although_its_hub_is_killed(mut day: Day, bus: SharedBu
         node.kill();
         node = day.node("n1");
     }
-    narwhal.says(1).await;
-    node.kill();
-    node = day.node("n1");
-    let panel = ["sleeper", "far", "companion", "narwhal", "coach"];
-    assert_eq!(speakers(ear.until(|heard| heard.len() >= 5).await), panel);
+    for halts in [Some(&narwhal), osprey.as_ref()].into_iter().flatten() {
+        halts.says(1).await;
+        node.kill();
+        node = day.node("n1");
+    }
+    let seats = panel.len();
+    assert_eq!(speakers(ear.until(|heard| heard.len() >= seats).await), panel);
     // Whatever comes later changes nothing.
     bus.publish_all(vec![wire::outgoing(&message("u-1", "m-1", 0, "Good night", Some("sleeper")))]).await.unwrap();
-    let said = ear.until(|heard| heard.len() >= 7).await;
-    assert_eq!(speakers(&said[..5]), panel);
-    assert_eq!(speakers(&said[5..]), ["user", "sleeper"]);
-    let contents: Vec<_> = said[1..4].iter().map(|event| &*event.content).collect();
-    assert_eq!(contents, ["Xylophone music.", "Quokkas sleep.", "Narwhals dream."]);
+    let said = ear.until(|heard| heard.len() >= seats + 2).await;
+    assert_eq!(speakers(&said[..seats]), panel);
+    assert_eq!(speakers(&said[seats..]), ["user", "sleeper"]);
+    let contents: Vec<_> = said[1..seats - 1].iter().map(|event| &*event.content).collect();
+    let all = ["Xylophone music.", "Quokkas sleep.", "Narwhals dream.", "Ospreys rest."];
+    assert_eq!(contents, all[..seats - 2]);
     for halts in [&far, &companion] {
         let asked = halts.asked();
         // Whose answer was not committed yet when the hub was killed the next time is asked once more.
-        assert!((2..=4).contains(&asked.len()), "{} times", asked.len());
+        assert!((2..seats).contains(&asked.len()), "{} times", asked.len());
         let key = |asked: &Attempt| asked.headers["idempotency-key"].clone();
         assert!(asked.iter().all(|again| key(again) == key(&asked[0])), "it is the same question");
     }
-    let asked = narwhal.says(2).await;
-    assert!(asked.iter().all(|again| *again == said[3].metadata.consult_id.clone().unwrap().as_str()), "{asked:?}");
+    for (seat, halts) in [Some(&narwhal), osprey.as_ref()].into_iter().flatten().enumerate() {
+        let (asked, question) = (halts.says(2).await, said[3 + seat].metadata.consult_id.clone().unwrap());
+        assert!(asked.iter().all(|again| *again == question.as_str()), "{asked:?}");
+    }
     node.terminate();
     let log = node.said();
     assert!(log.contains("partitions taken") && log.contains("TRACE"));
-    for word in
-        ["zanzibar", "Xylophone", "Quokkas", "Narwhals", "Good night", "call your local", "You are one of several"]
-    {
+    for word in [
+        "zanzibar",
+        "Xylophone",
+        "Quokkas",
+        "Narwhals",
+        "Ospreys",
+        "Good night",
+        "call your local",
+        "You are one of several",
+    ] {
         assert!(!log.contains(word), "{word:?} is in the log");
     }
 }
@@ -96,8 +122,9 @@ async fn is_answered_once_although_its_hub_is_killed(mut day: Day, bus: SharedBu
 fn an_answer_in_the_middle_of_which_its_hub_is_killed_is_said_once_on_kafka() {
     let brokers = service("AUREN_TEST_KAFKA");
     let day = Day::on_kafka(&brokers);
-    let bus = Arc::new(KafkaBus::new(day.program.kafka(&brokers)).unwrap());
-    run(is_answered_once_although_its_hub_is_killed(day, bus));
+    let settings = day.program.kafka(&brokers);
+    let bus = Arc::new(KafkaBus::new(settings.clone()).unwrap());
+    run(is_answered_once_although_its_hub_is_killed(day, bus, Some(settings)));
 }
 
 #[test]
@@ -105,6 +132,6 @@ fn an_answer_in_the_middle_of_which_its_hub_is_killed_is_said_once_on_the_embedd
     let day = Day::embedded();
     run(async {
         let bus = EmbeddedBus::open(day.program.folder().join("auren-data/auren.db")).await.unwrap();
-        is_answered_once_although_its_hub_is_killed(day, Arc::new(bus)).await;
+        is_answered_once_although_its_hub_is_killed(day, Arc::new(bus), None).await;
     });
 }

@@ -10,7 +10,10 @@ use std::{
     thread,
 };
 
-use auren::consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings};
+use auren::{
+    bus::kafka::KafkaSettings,
+    consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings},
+};
 use auren_agents::AgentCard;
 use axum::{
     Router,
@@ -228,20 +231,25 @@ pub struct Python {
 impl Python {
     /// The example that needs nothing but Python.
     pub fn start() -> Self {
-        Self::run(Path::new("python3"), "agents/examples/python/agent.py")
+        Self::run(Path::new("python3"), "agents/examples/python/agent.py", &["0"])
     }
 
     /// One that is made with the official SDK of A2A.
     pub fn a2a(file: &str) -> Self {
-        Self::run(&python("a2a, uvicorn"), file)
+        Self::run(&python("a2a, uvicorn"), file, &["0"])
     }
 
-    fn run(python: &Path, file: &str) -> Self {
+    /// One of this name that is asked over Kafka; its address is its request topic.
+    pub fn over_kafka(file: &str, name: &str, settings: &KafkaSettings) -> Self {
+        Self::run(&python("confluent_kafka"), file, &[&settings.brokers, name, &settings.prefix])
+    }
+
+    fn run(python: &Path, file: &str, arguments: &[&str]) -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         let mut child = Command::new(python)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .arg(file)
-            .arg("0")
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
