@@ -139,7 +139,7 @@ pub fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigErro
 
 /// How the node projects, where it does.
 pub(super) fn project(config: &Config) -> Option<ProjectSettings> {
-    let url = config.project.url.as_ref().filter(|_| config.node.roles.contains(&Role::Project))?;
+    let url = config.history().filter(|_| config.node.roles.contains(&Role::Project))?;
     Some(ProjectSettings {
         url: url.reveal().to_owned(),
         max_batch: config.project.max_batch,

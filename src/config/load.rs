@@ -157,11 +157,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "must each have a token of at least 24 characters, such as `openssl rand -hex 24` prints",
         );
     }
-    if config.node.roles.contains(&Role::Project) && config.project.url.is_none() {
+    if config.node.roles == [Role::Project] && config.history().is_none() {
         return wrong(
             "project.url",
-            "must name a PostgreSQL database where node.roles has \"project\" (AUREN__PROJECT__URL); the embedded bus has \
-             no history of its own",
+            "must name a database where \"project\" is the only one of node.roles (AUREN__PROJECT__URL): there is nothing to \
+             do without",
         );
     }
     within("project.max_batch", config.project.max_batch, 1..=100_000)?;

@@ -50,7 +50,7 @@ pub enum NodeProfile {
 
 impl Default for NodeSection {
     fn default() -> Self {
-        Self { id: "node-1".to_owned(), roles: Role::ON_LANES.to_vec(), profile: NodeProfile::Dev }
+        Self { id: "node-1".to_owned(), roles: Role::ALL.to_vec(), profile: NodeProfile::Dev }
     }
 }
 
@@ -231,11 +231,12 @@ impl Default for ConverseSection {
     }
 }
 
-/// The history in PostgreSQL.
+/// The history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProjectSection {
-    /// `postgres://user:password@host:port/database?sslmode=...`. Without it there is no history.
+    /// `postgres://user:password@host:port/database?sslmode=...`, or `sqlite:FILE` for one node. Without it there is a history
+    /// on the embedded bus only, in a file beside the bus's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Secret>,
     /// Most records of one transaction.

@@ -10,7 +10,7 @@ use super::{Finding, bad, good, note};
 
 /// The history; none where the configuration names no database.
 pub(super) async fn history(config: &Config, bus: &SharedBus) -> Option<Finding> {
-    let url = config.project.url.as_ref()?;
+    let url = config.history()?;
     Some(match look(bus, url.reveal()).await {
         Ok(finding) => finding,
         // Whoever only asks why can do without.
@@ -33,9 +33,9 @@ async fn look(bus: &SharedBus, url: &str) -> Result<Finding, ProjectError> {
         (rows, refused) = (rows + held.rows, refused + held.refused);
         waiting += behind(&**bus, topic, &known).await?;
     }
-    let extension = if database.has_timescale().await? { "with" } else { "without" };
+    let extension = if database.has_timescale().await? { ", with TimescaleDB" } else { "" };
     let at = database.describe().to_owned();
-    let found = format!("{at}, {extension} TimescaleDB: {rows} rows, {refused} records refused, {waiting} behind");
+    let found = format!("{at}{extension}: {rows} rows, {refused} records refused, {waiting} behind");
     Ok(if database.is_claimed().await? {
         good("history", found)
     } else {
