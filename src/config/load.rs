@@ -138,6 +138,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.redis.url.as_ref().is_some_and(|url| !redis(url.reveal())) {
         return wrong("redis.url", "must be rediss://[user:password@]host:port/[database], or redis:// without TLS");
     }
+    let given = |file: &Path| !file.as_os_str().is_empty();
+    if given(&config.redis.certificate_file) != given(&config.redis.key_file) {
+        return wrong("redis.certificate_file", "and redis.key_file belong together: set both or neither");
+    }
     if config.redis.prefix.len() > 64 {
         return wrong("redis.prefix", "must be at most 64 bytes");
     }

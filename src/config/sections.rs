@@ -97,6 +97,10 @@ pub struct RedisSection {
     pub url: Option<Secret>,
     /// A file of certificates (PEM) that may sign Redis's; the system's where empty.
     pub ca_file: PathBuf,
+    /// The node's own certificate (PEM), where Redis asks for one; none where empty.
+    pub certificate_file: PathBuf,
+    /// The key of that certificate.
+    pub key_file: PathBuf,
     /// Stands before every key; another installation on the same Redis needs another one.
     #[serde(deserialize_with = "text")]
     pub prefix: String,
@@ -108,7 +112,15 @@ pub struct RedisSection {
 
 impl Default for RedisSection {
     fn default() -> Self {
-        Self { url: None, ca_file: PathBuf::new(), prefix: "auren:".to_owned(), timeout_ms: 1_000, flush_ms: 500 }
+        Self {
+            url: None,
+            ca_file: PathBuf::new(),
+            certificate_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            prefix: "auren:".to_owned(),
+            timeout_ms: 1_000,
+            flush_ms: 500,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! again from it, and followed back to what an answer rests on. All of it on a real PostgreSQL, and in a file where the bus is
 //! one.
 
+mod bad_days;
 mod embedded;
 mod erased;
 mod killed;
@@ -73,7 +74,7 @@ pub async fn count(url: &str, asked: &str) -> i64 {
     sqlx::query_scalar(asked).fetch_one(&mut connection).await.unwrap()
 }
 
-async fn sql(url: &str, statement: &str) {
+pub async fn sql(url: &str, statement: &str) {
     let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
     if url.starts_with("sqlite:") {
         let mut connection = SqliteConnection::connect(url).await.unwrap();
@@ -329,6 +330,11 @@ impl Server {
     pub fn url_with(&self, password: &str, authority: &Path) -> String {
         let (port, authority) = (self.port, authority.display());
         format!("postgres://auren:{password}@127.0.0.1:{port}/postgres?sslmode=verify-full&sslrootcert={authority}")
+    }
+
+    /// The process that makes the others.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL; nobody is told.

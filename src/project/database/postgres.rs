@@ -185,6 +185,14 @@ impl Store for Server {
         .await
     }
 
+    async fn server(&mut self) -> Result<(String, Option<i64>), ProjectError> {
+        let asked = "SELECT current_setting('server_version'), (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+        let row = sqlx::query(asked).fetch_one(&mut *self.connection).await.map_err(|error| self.failed(&error))?;
+        let read = || -> Result<(String, i64), sqlx::Error> { Ok((row.try_get(0)?, row.try_get(1)?)) };
+        let (version, time_ms) = read().map_err(|error| self.failed(&error))?;
+        Ok((format!("PostgreSQL {version}"), Some(time_ms)))
+    }
+
     async fn has_timescale(&mut self) -> Result<bool, ProjectError> {
         let asked = "SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'";
         Ok(self.number(asked).await? > 0)

@@ -234,6 +234,12 @@ impl Store for File {
         self.run(&all).await
     }
 
+    async fn server(&mut self) -> Result<(String, Option<i64>), ProjectError> {
+        let row = sqlx::query("SELECT sqlite_version()").fetch_one(&mut *self.connection).await;
+        let version: Result<String, _> = row.and_then(|row| row.try_get(0));
+        version.map(|version| (format!("SQLite {version}"), None)).map_err(|error| self.failed(&error))
+    }
+
     fn give_back(self: Box<Self>) {
         self.connection.give_back();
     }

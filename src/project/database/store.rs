@@ -90,6 +90,9 @@ pub trait Store: Reading {
     /// Takes all rows away and begins again at the oldest records held. Who has been erased stays erased.
     async fn empty(&mut self) -> Result<(), ProjectError>;
 
+    /// Which database it is, with its version, and what time it is there, in milliseconds, where its clock is another one.
+    async fn server(&mut self) -> Result<(String, Option<i64>), ProjectError>;
+
     /// Whether TimescaleDB is there.
     async fn has_timescale(&mut self) -> Result<bool, ProjectError> {
         Ok(false)
