@@ -71,7 +71,7 @@ pub struct Config {
     pub converse: ConverseSection,
     /// Agents outside the hub's own program.
     pub agents: AgentsSection,
-    /// The history in PostgreSQL.
+    /// The history.
     pub project: ProjectSection,
     /// The node's own HTTP server.
     pub http: HttpSection,
@@ -88,5 +88,17 @@ impl Config {
     #[must_use]
     pub fn needs_keys(&self) -> bool {
         self.node.roles.contains(&Role::Enrich) || !self.callers.0.is_empty()
+    }
+
+    /// Where the history is: the database that is named, or on the embedded bus a file beside the bus's own, where a node
+    /// of this configuration writes one.
+    #[must_use]
+    pub fn history(&self) -> Option<Secret> {
+        let beside = || {
+            let file = self.embedded.file.with_extension("history.db");
+            Secret::from(crate::project::database::in_file(&file))
+        };
+        let writes = self.bus.kind == BusKind::Embedded && self.node.roles.contains(&Role::Project);
+        self.project.url.clone().or_else(|| writes.then(beside))
     }
 }

@@ -36,7 +36,7 @@ pub use dead_letter::DeadLetter;
 pub use parked::Parking;
 pub use refusal::Refusal;
 pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulus};
-pub use snapshots::{SnapshotError, SnapshotSettings};
+pub use snapshots::{Papers, SnapshotError, SnapshotSettings};
 pub use stats::{LaneStats, Standing, Totals, WorkerSeen};
 pub use worker::{Worker, WorkerSettings};
 

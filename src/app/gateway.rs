@@ -61,7 +61,7 @@ fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Result<Vec<Part
         let (bus, keys, caps) = (Arc::clone(bus), keys.clone(), config.detokenize.clone());
         parts.push(People { bus, keys, access: access.clone(), caps, node: node.clone() }.part());
     }
-    if let Some(url) = config.project.url.as_ref().filter(|_| access.has_anybody()) {
+    if let Some(url) = config.history().filter(|_| access.has_anybody()) {
         let limit = Duration::from_millis(config.project.read_limit_ms);
         let readers = Readers::new(url.reveal(), config.project.max_readers, limit)?;
         parts.push(History::new(readers, Arc::clone(bus), access).part());

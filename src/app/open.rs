@@ -7,7 +7,7 @@ use crate::{
     bus::{BusError, SharedBus, Topic, TopicSpec, embedded::EmbeddedBus, kafka::KafkaBus},
     config::{BusKind, Config, ConfigError, KeyProvider, Role, Secret},
     consult::Agents,
-    lane::SnapshotSettings,
+    lane::{Papers, SnapshotSettings},
     phi::{
         KeyError, Keys,
         master::{Local, Master, Vault, VaultSettings},
@@ -143,14 +143,19 @@ pub fn snapshots(config: &Config) -> Result<Option<SnapshotSettings>, ConfigErro
     let prefix = format!("{}{}", config.redis.prefix, config.kafka.prefix);
     let [limit, every] = [config.redis.timeout_ms, config.redis.flush_ms].map(Duration::from_millis);
     let wrong = |key: &'static str, why: String| ConfigError::Value { key, why };
-    let file = &config.redis.ca_file;
-    let authority = if file.as_os_str().is_empty() {
-        None
-    } else {
-        let read = std::fs::read(file);
-        Some(read.map_err(|error| wrong("redis.ca_file", format!("{} cannot be read: {error}", file.display())))?)
+    let read = |key: &'static str, file: &Path| {
+        if file.as_os_str().is_empty() {
+            return Ok(None);
+        }
+        let read = std::fs::read(file).map(Some);
+        read.map_err(|error| wrong(key, format!("{} cannot be read: {error}", file.display())))
     };
-    SnapshotSettings::new(url.reveal(), authority, prefix, limit, every)
+    let certificate = read("redis.certificate_file", &config.redis.certificate_file)?;
+    let papers = Papers {
+        authority: read("redis.ca_file", &config.redis.ca_file)?,
+        own: certificate.zip(read("redis.key_file", &config.redis.key_file)?),
+    };
+    SnapshotSettings::new(url.reveal(), papers, prefix, limit, every)
         .map(Some)
         .map_err(|error| wrong("redis.url", format!("cannot be used: {error}")))
 }
@@ -163,7 +168,7 @@ pub(super) fn relay(config: &Config, snapshots: &SnapshotSettings) -> RelaySetti
 
 /// How the node projects, where it does.
 pub(super) fn project(config: &Config) -> Option<ProjectSettings> {
-    let url = config.project.url.as_ref().filter(|_| config.node.roles.contains(&Role::Project))?;
+    let url = config.history().filter(|_| config.node.roles.contains(&Role::Project))?;
     Some(ProjectSettings {
         url: url.reveal().to_owned(),
         max_batch: config.project.max_batch,

@@ -26,8 +26,8 @@ pub(crate) struct Context {
     pub(crate) interrupt: Interrupt,
 }
 
-/// The configuration of a hub that runs beside a node and touches none of what the node has: no HTTP server, no Redis, and a
-/// bus of its own, in a temporary folder (returned) or under a prefix that begins with this name.
+/// The configuration of a hub that runs beside a node and touches none of what the node has: no HTTP server, no Redis, no
+/// database, and a bus of its own, in a temporary folder (returned) or under a prefix that begins with this name.
 pub(crate) fn aside(config: &Config, name: &str) -> (Config, Option<PathBuf>) {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let (now, process) = (chrono::Utc::now().timestamp_millis(), std::process::id());
@@ -35,6 +35,7 @@ pub(crate) fn aside(config: &Config, name: &str) -> (Config, Option<PathBuf>) {
     let mut config = config.clone();
     config.http.address.clear();
     config.redis.url = None;
+    config.project.url = None;
     let folder = match config.bus.kind {
         BusKind::Embedded => {
             let folder = std::env::temp_dir().join(format!("auren-{name}-{number}"));

@@ -66,8 +66,8 @@ pub(super) enum Args {
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let url = context.config.project.url.as_ref();
-    let url = url.context("there is no history: set project.url to a PostgreSQL database (AUREN__PROJECT__URL)")?;
+    let url = context.config.history();
+    let url = url.context("there is no history: set project.url to a database (AUREN__PROJECT__URL)")?;
     let mut database = Database::look(url.reveal()).await?;
     let bus = open_bus(&context.config).await?;
     match args {
@@ -90,10 +90,10 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
                     .console
                     .json(&json!({ "database": at, "timescale": timescale, "at_work": at_work, "topics": topics }))?;
             } else {
-                let extension = if timescale { "with" } else { "without" };
+                let extension = if timescale { ", with TimescaleDB" } else { "" };
                 let projector = if at_work { "a projector is at work" } else { "no projector is at work" };
                 let at = database.describe();
-                context.console.line(format_args!("{at}, {extension} TimescaleDB; {projector}"))?;
+                context.console.line(format_args!("{at}{extension}; {projector}"))?;
                 context
                     .console
                     .line(format_args!("{:<22} {:>10} {:>8} {:>8}", "topic", "rows", "refused", "behind"))?;

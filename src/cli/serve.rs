@@ -11,12 +11,13 @@ const REPORT: Duration = Duration::from_secs(60);
 
 const EXAMPLES: &str = "\
 Examples:
-  auren serve                                         enrich, detect and converse, on the embedded bus
+  auren serve                                         all roles, on the embedded bus
   auren --brokers 127.0.0.1:9092 serve                the same on Kafka
   auren --brokers 127.0.0.1:9092 serve --node n2 --roles converse
 
 Roles: enrich (sealed readings -> health.biometrics), detect (-> triggers.detected), converse (-> \
-conversations.events), and project (events -> rows in PostgreSQL) where project.url names a database. Several nodes with different names share the partitions; a node that comes back under its \
+conversations.events), and project (events -> rows of the history) where there is a database for it: that of project.url, \
+or on the embedded bus a file beside its own. Several nodes with different names share the partitions; a node that comes back under its \
 name goes on where it was. SIGINT and SIGTERM end it in order: what is in flight is committed first.";
 
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,11 @@
 //! `auren why`: what an answer or a trigger rests on, with the place of each event in the log.
 
-use auren::project::{
-    Database,
-    why::{Chain, Link, why},
+use auren::{
+    config::Config,
+    project::{
+        Database, ProjectError,
+        why::{Chain, Link, why},
+    },
 };
 use serde_json::Value;
 
@@ -14,8 +17,8 @@ Examples:
   auren why 1d0c0f4e-7a3b-5a6e-9b0e-0c9f2f4f7d11
   auren why 1d0c0f4e-7a3b-5a6e-9b0e-0c9f2f4f7d11 --json | jq .biometrics
 
-The id is a conversation event's or a trigger's. The history is asked where project.url names one, otherwise the topics \
-are read, which takes as long as they are. `not found` stands where the topic has forgotten an event, or never had it.";
+The id is a conversation event's or a trigger's. The history is asked where there is one; otherwise, \
+or where it does not know the event, the topics are read, which takes as long as they are. `not found` stands where the topic has forgotten an event, or never had it.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -29,17 +32,29 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     let bus = open_bus(&context.config).await?;
-    let mut database = match &context.config.project.url {
-        Some(url) => Some(Database::look(url.reveal()).await?),
-        None => None,
+    let chain = match history(&context.config).await? {
+        Some(mut history) => match why(&bus, Some(&mut history), None, &args.event_id).await {
+            // It may be behind the topics.
+            Err(ProjectError::NoEvent(_)) => why(&bus, None, None, &args.event_id).await?,
+            chain => chain?,
+        },
+        None => why(&bus, None, None, &args.event_id).await?,
     };
-    let chain = why(&bus, database.as_mut(), None, &args.event_id).await?;
     if args.json {
         context.console.json(&chain)?;
     } else {
         show(&chain, context)?;
     }
     Ok(Exit::Done)
+}
+
+/// The history, where there is one. Nobody may have written one on the embedded bus yet.
+async fn history(config: &Config) -> Result<Option<Database>, ProjectError> {
+    let Some(url) = config.history() else { return Ok(None) };
+    match Database::look(url.reveal()).await {
+        Err(ProjectError::NoTables { .. }) if config.project.url.is_none() => Ok(None),
+        database => database.map(Some),
+    }
 }
 
 fn show(chain: &Chain, context: &mut Context) -> anyhow::Result<()> {

@@ -100,6 +100,6 @@ mod tests {
         assert!(matches!(&of("topics.partitions").origin, Origin::File(from) if from.ends_with("a.toml")));
         assert_eq!(of("redis.url").value, "\"(hidden)\"");
         assert!(matches!(of("redis.url").origin, Origin::File(_)));
-        assert_eq!(of("node.roles").value, r#"["enrich", "detect", "converse"]"#);
+        assert_eq!(of("node.roles").value, r#"["enrich", "detect", "converse", "project"]"#);
     }
 }

@@ -136,6 +136,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if config.redis.url.as_ref().is_some_and(|url| !redis(url.reveal())) {
         return wrong("redis.url", "must be rediss://[user:password@]host:port/[database], or redis:// without TLS");
     }
+    let given = |file: &Path| !file.as_os_str().is_empty();
+    if given(&config.redis.certificate_file) != given(&config.redis.key_file) {
+        return wrong("redis.certificate_file", "and redis.key_file belong together: set both or neither");
+    }
     if config.redis.prefix.len() > 64 {
         return wrong("redis.prefix", "must be at most 64 bytes");
     }
@@ -155,11 +159,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "must each have a token of at least 24 characters, such as `openssl rand -hex 24` prints",
         );
     }
-    if config.node.roles.contains(&Role::Project) && config.project.url.is_none() {
+    if config.node.roles == [Role::Project] && config.history().is_none() {
         return wrong(
             "project.url",
-            "must name a PostgreSQL database where node.roles has \"project\" (AUREN__PROJECT__URL); the embedded bus has \
-             no history of its own",
+            "must name a database where \"project\" is the only one of node.roles (AUREN__PROJECT__URL): there is nothing to \
+             do without",
         );
     }
     within("project.max_batch", config.project.max_batch, 1..=100_000)?;

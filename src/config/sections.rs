@@ -50,7 +50,7 @@ pub enum NodeProfile {
 
 impl Default for NodeSection {
     fn default() -> Self {
-        Self { id: "node-1".to_owned(), roles: Role::ON_LANES.to_vec(), profile: NodeProfile::Dev }
+        Self { id: "node-1".to_owned(), roles: Role::ALL.to_vec(), profile: NodeProfile::Dev }
     }
 }
 
@@ -97,6 +97,10 @@ pub struct RedisSection {
     pub url: Option<Secret>,
     /// A file of certificates (PEM) that may sign Redis's; the system's where empty.
     pub ca_file: PathBuf,
+    /// The node's own certificate (PEM), where Redis asks for one; none where empty.
+    pub certificate_file: PathBuf,
+    /// The key of that certificate.
+    pub key_file: PathBuf,
     /// Stands before every key; another installation on the same Redis needs another one.
     #[serde(deserialize_with = "text")]
     pub prefix: String,
@@ -108,7 +112,15 @@ pub struct RedisSection {
 
 impl Default for RedisSection {
     fn default() -> Self {
-        Self { url: None, ca_file: PathBuf::new(), prefix: "auren:".to_owned(), timeout_ms: 1_000, flush_ms: 500 }
+        Self {
+            url: None,
+            ca_file: PathBuf::new(),
+            certificate_file: PathBuf::new(),
+            key_file: PathBuf::new(),
+            prefix: "auren:".to_owned(),
+            timeout_ms: 1_000,
+            flush_ms: 500,
+        }
     }
 }
 
@@ -231,11 +243,12 @@ impl Default for ConverseSection {
     }
 }
 
-/// The history in PostgreSQL.
+/// The history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProjectSection {
-    /// `postgres://user:password@host:port/database?sslmode=...`. Without it there is no history.
+    /// `postgres://user:password@host:port/database?sslmode=...`, or `sqlite:FILE` for one node. Without it there is a history
+    /// on the embedded bus only, in a file beside the bus's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<Secret>,
     /// Most records of one transaction.

@@ -12,7 +12,7 @@ use std::{fmt, time::Duration};
 use auren_agents::UserId;
 use bytes::Bytes;
 use redis::{
-    Client, ErrorKind, RedisError, Script, TlsCertificates,
+    Client, ClientTlsConfig, ErrorKind, RedisError, Script, TlsCertificates,
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
@@ -40,6 +40,15 @@ end
 redis.call('HSET', KEYS[1], unpack(set))
 if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
 return ARGV[2]";
+
+/// What TLS needs besides the address, in PEM.
+#[derive(Clone, Default)]
+pub struct Papers {
+    /// Who may sign Redis's certificate, if not whom the system trusts.
+    pub authority: Option<Vec<u8>>,
+    /// A certificate of one's own and its key, where Redis asks for one.
+    pub own: Option<(Vec<u8>, Vec<u8>)>,
+}
 
 /// Where Redis is, and how long it may take.
 #[derive(Clone)]
@@ -205,22 +214,22 @@ impl Snapshots {
 }
 
 impl SnapshotSettings {
-    /// A Redis at `redis://[user:password@]host:port/[database]`, or `rediss://` with TLS, where `authority` is who may sign
-    /// its certificate (PEM) if not whom the system trusts. It may take so long for an answer; `prefix` stands before every
+    /// A Redis at `redis://[user:password@]host:port/[database]`, or `rediss://` with TLS, with these papers. It may take so long for an answer; `prefix` stands before every
     /// key, and what was committed is written so often.
     ///
     /// # Errors
     /// [`SnapshotError`] where the address cannot be one.
     pub fn new(
         url: &str,
-        authority: Option<Vec<u8>>,
+        papers: Papers,
         prefix: String,
         limit: Duration,
         every: Duration,
     ) -> Result<Self, SnapshotError> {
         let client = if url.starts_with("rediss:") {
             crate::tls::choose_provider();
-            Client::build_with_tls(url, TlsCertificates { client_tls: None, root_cert: authority })
+            let client_tls = papers.own.map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key });
+            Client::build_with_tls(url, TlsCertificates { client_tls, root_cert: papers.authority })
         } else {
             Client::open(url)
         };
@@ -238,15 +247,17 @@ impl SnapshotSettings {
         self.client.get_connection_info().addr().to_string()
     }
 
-    /// Asks Redis whether it answers; says its version and what it does when its memory is full.
+    /// Asks Redis whether it answers; says its version and what it does when its memory is full, and what time it is there,
+    /// in milliseconds, where it tells.
     ///
     /// # Errors
     /// [`SnapshotError`] where it does not answer.
-    pub async fn ask(&self) -> Result<String, SnapshotError> {
+    pub async fn ask(&self) -> Result<(String, Option<i64>), SnapshotError> {
         let mut connection = Snapshots::open(self).connection;
         let info: String = redis::cmd("INFO").query_async(&mut connection).await?;
         let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("unknown").trim();
-        Ok(format!("Redis {}, maxmemory-policy {}", line("redis_version:"), line("maxmemory_policy:")))
+        let time_ms = line("server_time_usec:").parse::<i64>().ok().map(|time| time / 1000);
+        Ok((format!("Redis {}, maxmemory-policy {}", line("redis_version:"), line("maxmemory_policy:")), time_ms))
     }
 }
 

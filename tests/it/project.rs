@@ -1,6 +1,9 @@
 //! The history: every committed record is a row once, whoever is killed meanwhile; rows are compared with the log, made
-//! again from it, and followed back to what an answer rests on. All of it on a real PostgreSQL.
+//! again from it, and followed back to what an answer rests on. All of it on a real PostgreSQL, and in a file where the bus is
+//! one.
 
+mod bad_days;
+mod embedded;
 mod erased;
 mod killed;
 mod node;
@@ -9,7 +12,7 @@ mod why;
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::Arc,
 };
 
@@ -22,7 +25,7 @@ use auren::{
     },
 };
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tokio::sync::watch;
 
 use crate::support::{
@@ -37,14 +40,49 @@ pub async fn database() -> String {
     server.replace("/postgres?", &format!("/{name}?"))
 }
 
-pub async fn count(url: &str, asked: &str) -> i64 {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::query_scalar(AssertSqlSafe(asked.to_owned())).fetch_one(&mut connection).await.unwrap()
+/// What the history is kept in.
+#[derive(Debug, Clone, Copy)]
+pub enum Kept {
+    Server,
+    /// A file beside the embedded bus's.
+    File,
 }
 
-async fn sql(url: &str, statement: &str) {
+impl Kept {
+    /// A new history of a stage.
+    pub async fn of(self, stage: &Stage) -> String {
+        match self {
+            Self::Server => database().await,
+            Self::File => file(stage),
+        }
+    }
+}
+
+/// A file that is not there yet.
+fn file(stage: &Stage) -> String {
+    let name = format!("history-{:016x}.db", rand::random::<u64>());
+    auren::project::database::in_file(&stage.file().with_file_name(name))
+}
+
+pub async fn count(url: &str, asked: &str) -> i64 {
+    let asked = AssertSqlSafe(asked.to_owned());
+    if url.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(url).await.unwrap();
+        return sqlx::query_scalar(asked).fetch_one(&mut connection).await.unwrap();
+    }
     let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+    sqlx::query_scalar(asked).fetch_one(&mut connection).await.unwrap()
+}
+
+pub async fn sql(url: &str, statement: &str) {
+    let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+    if url.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(url).await.unwrap();
+        statement.execute(&mut connection).await.unwrap();
+        return;
+    }
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    statement.execute(&mut connection).await.unwrap();
 }
 
 fn settings(url: &str) -> ProjectSettings {
@@ -87,6 +125,13 @@ pub async fn all_of(bus: &SharedBus, topic: Topic) -> Vec<Record> {
     drain(bus.read(read)).await.unwrap()
 }
 
+/// What `auren project verify --json` says, where it says anything: the whole of it, and a sum over the topics.
+fn verified(output: &Output) -> (serde_json::Value, impl Fn(&str) -> u64 + use<>) {
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let topics: Vec<_> = said["topics"].as_object().into_iter().flatten().map(|(_, topic)| topic.clone()).collect();
+    (said, move |name: &str| topics.iter().map(|topic| topic[name].as_u64().unwrap()).sum::<u64>())
+}
+
 /// Twenty triggers and as many measurements of five people, a hub's own event, and three records that are no rows.
 async fn publish(stage: &Stage) {
     let mut records = Vec::new();
@@ -105,7 +150,7 @@ async fn publish(stage: &Stage) {
     records.push(keyed(Topic::System, "n", &system.to_string()));
     records.push(keyed(Topic::Biometrics, "u-1", "no JSON"));
     records.push(keyed(Topic::Triggers, "u-1", "{}"));
-    // PostgreSQL keeps no U+0000, so that it is the database that refuses this one.
+    // PostgreSQL keeps no U+0000, so that it is the database that refuses this one; SQLite keeps it.
     let mut hollow = mission_trigger();
     hollow["note"] = json!("a\u{0}b");
     records.push(keyed(Topic::Triggers, "u-1", &hollow.to_string()));
@@ -114,28 +159,34 @@ async fn publish(stage: &Stage) {
 
 const TOPICS: [Topic; 5] = [Topic::Biometrics, Topic::Triggers, Topic::Events, Topic::System, Topic::Inbox];
 
-async fn every_record_is_a_row_or_refused_and_every_difference_is_found(kind: Kind) {
+async fn every_record_is_a_row_or_refused_and_every_difference_is_found(kind: Kind, kept: Kept) {
     let stage = Stage::open(kind).await;
     stage.create(Topic::ALL, 3).await;
-    let url = database().await;
+    let url = kept.of(&stage).await;
+    let (equal, refused) = match kept {
+        Kept::Server => (41, 3),
+        Kept::File => (42, 2),
+    };
     publish(&stage).await;
     let stop = projector(&stage.bus, &url);
     let all = reaches(&stage.bus, &url, 44).await;
-    assert_eq!((all.equal, all.refused, all.differences(), all.behind), (41, 3, 0, 0), "{:?}", all.faults);
+    assert_eq!((all.equal, all.refused, all.differences(), all.behind), (equal, refused, 0, 0), "{:?}", all.faults);
     drop(stop);
 
     // Whoever changes a row is found out, whatever they do.
     sql(&url, "DELETE FROM auren_triggers WHERE event_id = 't-3'").await;
     sql(&url, "UPDATE auren_triggers SET severity = 0.1 WHERE event_id = 't-4'").await;
+    let (trend, later) = match kept {
+        Kept::Server => ("jsonb_set(rest, '{metadata,trend}', '\"up\"')", "at + interval '1 s'"),
+        Kept::File => ("json_set(rest, '$.metadata.trend', 'up')", "at || '1'"),
+    };
+    sql(&url, &format!("UPDATE auren_biometrics SET rest = {trend} WHERE event_id = 'b-5'")).await;
     sql(
         &url,
-        "UPDATE auren_biometrics SET rest = jsonb_set(rest, '{metadata,trend}', '\"up\"') WHERE event_id = 'b-5'",
-    )
-    .await;
-    sql(
-        &url,
-        "INSERT INTO auren_system_events SELECT at + interval '1 s', logged_at, log_partition, log_offset, event_id, \
-         user_id, event_type, node, rest FROM auren_system_events",
+        &format!(
+            "INSERT INTO auren_system_events SELECT {later}, logged_at, log_partition, log_offset, event_id, user_id, \
+             event_type, node, rest FROM auren_system_events"
+        ),
     )
     .await;
     let all = compared(&stage.bus, &url).await;
@@ -145,59 +196,77 @@ async fn every_record_is_a_row_or_refused_and_every_difference_is_found(kind: Ki
     let stop = projector(&stage.bus, &url);
     Database::open(&url).await.unwrap().empty().await.unwrap();
     let all = reaches(&stage.bus, &url, 44).await;
-    assert_eq!((all.equal, all.refused, all.differences()), (41, 3, 0), "{:?}", all.faults);
+    assert_eq!((all.equal, all.refused, all.differences()), (equal, refused, 0), "{:?}", all.faults);
     Database::open(&url).await.unwrap().empty().await.unwrap();
     let all = reaches(&stage.bus, &url, 44).await;
-    assert_eq!((all.equal, all.refused, all.differences()), (41, 3, 0), "{:?}", all.faults);
+    assert_eq!((all.equal, all.refused, all.differences()), (equal, refused, 0), "{:?}", all.faults);
     drop(stop);
 }
 
 #[test]
 fn every_record_is_a_row_or_refused_and_every_difference_is_found_on_kafka() {
-    run(every_record_is_a_row_or_refused_and_every_difference_is_found(Kind::Kafka));
+    run(every_record_is_a_row_or_refused_and_every_difference_is_found(Kind::Kafka, Kept::Server));
 }
 
 #[test]
 fn every_record_is_a_row_or_refused_and_every_difference_is_found_on_the_embedded_bus() {
-    run(every_record_is_a_row_or_refused_and_every_difference_is_found(Kind::Embedded));
+    run(every_record_is_a_row_or_refused_and_every_difference_is_found(Kind::Embedded, Kept::Server));
+}
+
+#[test]
+fn every_record_is_a_row_or_refused_and_every_difference_is_found_in_a_file() {
+    run(every_record_is_a_row_or_refused_and_every_difference_is_found(Kind::Embedded, Kept::File));
 }
 
 #[test]
 fn of_two_writers_at_the_same_offsets_one_writes_nothing() {
-    run(async {
-        let stage = Stage::open(Kind::Embedded).await;
-        stage.create(&TOPICS, 1).await;
-        publish(&stage).await;
-        let records = all_of(&stage.bus, Topic::Triggers).await;
-        let url = database().await;
-        let (mut one, mut other) = (Database::open(&url).await.unwrap(), Database::open(&url).await.unwrap());
-        let places = [(Topic::Triggers, 0)];
-        let (mut here, mut there) = (one.offsets(&places).await.unwrap(), other.offsets(&places).await.unwrap());
-        let ends = tokio::join!(one.write(&mut here, &records), other.write(&mut there, &records));
-        let stale = |end: &Result<Written, ProjectError>| matches!(end, Err(ProjectError::Stale { .. }));
-        assert!(stale(&ends.0) != stale(&ends.1), "{ends:?}");
-        assert_eq!(one.held(Topic::Triggers).await.unwrap().rows, 20);
-        // Nor may both hold the lock.
-        assert!(one.claim().await.unwrap() && !other.claim().await.unwrap());
-        drop(one);
-        until("the lock is free again", || async { Database::open(&url).await.unwrap().claim().await.unwrap() }).await;
-    });
+    for kept in [Kept::Server, Kept::File] {
+        run(of_two_writers(kept));
+    }
+}
+
+async fn of_two_writers(kept: Kept) {
+    let stage = Stage::open(Kind::Embedded).await;
+    stage.create(&TOPICS, 1).await;
+    publish(&stage).await;
+    let records = all_of(&stage.bus, Topic::Triggers).await;
+    let url = kept.of(&stage).await;
+    let (mut one, mut other) = (Database::open(&url).await.unwrap(), Database::open(&url).await.unwrap());
+    let places = [(Topic::Triggers, 0)];
+    let (mut here, mut there) = (one.offsets(&places).await.unwrap(), other.offsets(&places).await.unwrap());
+    let ends = tokio::join!(one.write(&mut here, &records), other.write(&mut there, &records));
+    let stale = |end: &Result<Written, ProjectError>| matches!(end, Err(ProjectError::Stale { .. }));
+    assert!(stale(&ends.0) != stale(&ends.1), "{ends:?}");
+    let rows = match kept {
+        Kept::Server => 20,
+        Kept::File => 21,
+    };
+    assert_eq!(one.held(Topic::Triggers).await.unwrap().rows, rows);
+    // Nor may both hold the lock.
+    assert!(one.claim().await.unwrap() && !other.claim().await.unwrap());
+    drop(one);
+    until("the lock is free again", || async { Database::open(&url).await.unwrap().claim().await.unwrap() }).await;
 }
 
 #[test]
 fn tables_of_a_newer_version_are_left_alone() {
     run(async {
-        let url = database().await;
-        Database::open(&url).await.unwrap();
-        sql(
-            &url,
-            "INSERT INTO auren_migrations (version, description, success, checksum, execution_time) VALUES (99, 'later', \
-             true, '\\x00', 0)",
-        )
-        .await;
-        for error in [Database::open(&url).await.unwrap_err(), Database::look(&url).await.unwrap_err()] {
-            assert!(matches!(error, ProjectError::Future { version: 99, .. }), "{error}");
-            assert!(error.to_string().contains("nothing was written"), "{error}");
+        let stage = Stage::open(Kind::Embedded).await;
+        for (kept, checksum) in [(Kept::Server, "'\\x00'"), (Kept::File, "x'00'")] {
+            let url = kept.of(&stage).await;
+            Database::open(&url).await.unwrap();
+            sql(
+                &url,
+                &format!(
+                    "INSERT INTO auren_migrations (version, description, success, checksum, execution_time) VALUES (99, \
+                     'later', true, {checksum}, 0)"
+                ),
+            )
+            .await;
+            for error in [Database::open(&url).await.unwrap_err(), Database::look(&url).await.unwrap_err()] {
+                assert!(matches!(error, ProjectError::Future { version: 99, .. }), "{error}");
+                assert!(error.to_string().contains("nothing was written"), "{error}");
+            }
         }
     });
 }
@@ -209,10 +278,17 @@ fn who_only_looks_makes_no_tables() {
         let error = Database::look(&url).await.unwrap_err();
         assert!(matches!(error, ProjectError::NoTables { .. }), "{error}");
         assert_eq!(count(&url, "SELECT count(*) FROM pg_tables WHERE tablename LIKE 'auren%'").await, 0);
-        let mut one = Database::open(&url).await.unwrap();
-        let mut other = Database::look(&url).await.unwrap();
-        assert!(!other.is_claimed().await.unwrap());
-        assert!(one.claim().await.unwrap() && other.is_claimed().await.unwrap());
+        let stage = Stage::open(Kind::Embedded).await;
+        let file = file(&stage);
+        let error = Database::look(&file).await.unwrap_err();
+        assert!(matches!(error, ProjectError::NoTables { .. }), "{error}");
+        assert!(!std::path::Path::new(file.trim_start_matches("sqlite:")).exists());
+        for url in [url, file] {
+            let mut one = Database::open(&url).await.unwrap();
+            let mut other = Database::look(&url).await.unwrap();
+            assert!(!other.is_claimed().await.unwrap());
+            assert!(one.claim().await.unwrap() && other.is_claimed().await.unwrap());
+        }
     });
 }
 
@@ -254,6 +330,11 @@ impl Server {
     pub fn url_with(&self, password: &str, authority: &Path) -> String {
         let (port, authority) = (self.port, authority.display());
         format!("postgres://auren:{password}@127.0.0.1:{port}/postgres?sslmode=verify-full&sslrootcert={authority}")
+    }
+
+    /// The process that makes the others.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL; nobody is told.

@@ -2,6 +2,7 @@
 //! earnest (`profile = "prod"`) that has nothing but such connections, a user for each role, and no right to spare.
 
 mod earnest;
+mod mutual;
 mod rights;
 mod turned_away;
 
@@ -40,6 +41,11 @@ impl Certificates {
         self.folder().join("ca.pem")
     }
 
+    /// A certificate of a client, and its key.
+    pub fn client(&self) -> [PathBuf; 2] {
+        ["client.pem", "client.key"].map(|name| self.folder().join(name))
+    }
+
     /// One that has signed none of them.
     pub fn stranger(&self) -> PathBuf {
         self.folder().join("stranger.pem")
@@ -55,9 +61,18 @@ pub struct SafeRedis {
 
 impl SafeRedis {
     pub fn start(certificates: &Certificates) -> Self {
+        Self::of(certificates, None)
+    }
+
+    /// One that wants a certificate, too.
+    pub fn mutual(certificates: &Certificates) -> Self {
+        Self::of(certificates, Some("mutual"))
+    }
+
+    fn of(certificates: &Certificates, mutual: Option<&str>) -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         let mut command = script("redis");
-        command.arg(folder.path()).arg(port.to_string()).arg(certificates.folder());
+        command.arg(folder.path()).arg(port.to_string()).arg(certificates.folder()).args(mutual);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Self { child, port, _folder: folder }
     }

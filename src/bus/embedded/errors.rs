@@ -12,7 +12,7 @@ pub(super) fn storage(file: &Path, error: &Error) -> BusError {
 }
 
 /// What a person can do about it.
-pub(super) fn words(error: &Error) -> String {
+pub(crate) fn words(error: &Error) -> String {
     let Error::Database(inner) = error else {
         return match error {
             Error::WorkerCrashed | Error::PoolClosed => "the connection to the file is closed".to_owned(),
@@ -29,7 +29,7 @@ pub(super) fn words(error: &Error) -> String {
         11 => "the file is damaged; restore it from a backup".to_owned(),
         13 => "the disk is full; free some space".to_owned(),
         14 => "it cannot be opened; check that its folder exists and can be written".to_owned(),
-        26 => "this is not an embedded bus: the file is no SQLite file; name another path".to_owned(),
+        26 => "the file is no SQLite file; name another path".to_owned(),
         _ => inner.message().to_owned(),
     }
 }

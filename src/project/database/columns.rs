@@ -1,22 +1,20 @@
 //! Which field of a row goes into which column of which table, in and out.
 
-use sqlx::{
-    AssertSqlSafe, Row as _,
-    postgres::{PgRow, PgTransaction},
-};
+use sqlx::{ColumnIndex, Decode, Type};
 
+use super::dialect::Dialect;
 use crate::{bus::Topic, project::row::Row};
 
 /// What a table calls a row's fields.
 pub(super) struct Table {
     pub(super) topic: Topic,
     pub(super) name: &'static str,
-    /// Fields of [`ARRAYS`] and the columns they go into.
+    /// Fields of [`FIELDS`] and the columns they go into.
     columns: &'static [(&'static str, &'static str)],
 }
 
-/// The fields of a row, in the order in which they are bound, with their types in the statement.
-const ARRAYS: [(&str, &str); 17] = [
+/// The fields of a row, in the order in which they are bound, with their types in PostgreSQL.
+pub(super) const FIELDS: [(&str, &str); 17] = [
     ("at", "text"),
     ("logged_at", "text"),
     ("log_partition", "int"),
@@ -92,80 +90,49 @@ pub(super) fn table_of(topic: Topic) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.topic == topic)
 }
 
-/// Inserts the rows that are no erased person's; returns how many.
-pub(super) async fn insert(
-    transaction: &mut PgTransaction<'_>,
-    table: &Table,
-    rows: &[&Row],
-) -> Result<u64, sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(0);
-    }
-    let typed = ARRAYS.iter().enumerate().map(|(at, (_, kind))| format!("${}::{kind}[]", at + 1));
-    let names = ARRAYS.map(|(name, _)| name).join(", ");
+/// A statement that inserts those rows of a source that are no erased person's. The source has the columns of [`FIELDS`].
+pub(super) fn insert<D: Dialect>(table: &Table, source: &str) -> String {
     let taken: Vec<&str> = SHARED.into_iter().chain(table.columns.iter().map(|(field, _)| *field)).collect();
     let taken = taken.into_iter().map(|field| match field {
-        "at" | "logged_at" => format!("{field}::timestamptz"),
-        "rest" => "rest::jsonb".to_owned(),
+        "at" | "logged_at" => D::text_as_time(field),
+        "rest" => D::text_as_json(field),
         field => field.to_owned(),
     });
     let columns = SHARED.into_iter().chain(table.columns.iter().map(|(_, column)| *column));
-    let statement = format!(
-        "INSERT INTO {} ({}) SELECT {} FROM UNNEST({}) AS r({names}) WHERE NOT EXISTS (SELECT FROM auren_erased e WHERE \
+    format!(
+        "INSERT INTO {} ({}) SELECT {} FROM {source} WHERE NOT EXISTS (SELECT 1 FROM auren_erased e WHERE \
          e.user_id = r.user_id)",
         table.name,
         columns.collect::<Vec<_>>().join(", "),
         taken.collect::<Vec<_>>().join(", "),
-        typed.collect::<Vec<_>>().join(", ")
-    );
-    fn all<'a, T>(rows: &[&'a Row], field: impl Fn(&'a Row) -> T) -> Vec<T> {
-        rows.iter().map(|row| field(row)).collect()
-    }
-    sqlx::query(AssertSqlSafe(statement))
-        .bind(all(rows, |row| row.at.as_str()))
-        .bind(all(rows, |row| row.logged_at.as_str()))
-        .bind(all(rows, |row| row.partition))
-        .bind(all(rows, |row| row.offset))
-        .bind(all(rows, |row| row.event_id.as_str()))
-        .bind(all(rows, |row| row.user_id.as_deref()))
-        .bind(all(rows, |row| row.kind.as_str()))
-        .bind(all(rows, |row| row.name.as_deref()))
-        .bind(all(rows, |row| row.version.as_deref()))
-        .bind(all(rows, |row| row.severity))
-        .bind(all(rows, |row| row.rank))
-        .bind(all(rows, |row| row.cause.as_deref()))
-        .bind(all(rows, |row| row.cause_kind.as_deref()))
-        .bind(all(rows, |row| row.conversation.as_deref()))
-        .bind(all(rows, |row| row.turn))
-        .bind(all(rows, |row| row.text.as_deref()))
-        .bind(all(rows, |row| row.rest.to_string()))
-        .execute(&mut **transaction)
-        .await
-        .map(|done| done.rows_affected())
+    )
 }
 
-/// A time as text: RFC 3339, in UTC, to the microsecond.
-pub(super) fn in_utc(time: &str) -> String {
-    format!("to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
-}
-
-/// The fields of a row in the order of [`ARRAYS`], as a table has them.
-pub(super) fn selected(table: &Table) -> String {
+/// The fields of a row in the order of [`FIELDS`], as a table has them.
+pub(super) fn selected<D: Dialect>(table: &Table) -> String {
     let field = |(field, kind): &(&str, &str)| {
         let column = table.columns.iter().find(|(name, _)| name == field).map(|(_, column)| *column);
         match (*field, column) {
-            ("at" | "logged_at", _) => in_utc(field),
-            ("rest", _) => "rest::text".to_owned(),
+            ("at" | "logged_at", _) => D::time_as_text(field),
+            ("rest", _) => D::json_as_text(field),
             (shared, _) if SHARED.contains(&shared) => shared.to_owned(),
             (_, Some(column)) => column.to_owned(),
-            (_, None) => format!("NULL::{kind}"),
+            (_, None) => D::null(kind),
         }
     };
-    ARRAYS.iter().map(field).collect::<Vec<_>>().join(", ")
+    FIELDS.iter().map(field).collect::<Vec<_>>().join(", ")
 }
 
 /// A row as [`selected`] brings it.
-pub(super) fn read(row: &PgRow) -> Result<Row, sqlx::Error> {
+pub(super) fn read<'r, R>(row: &'r R) -> Result<Row, sqlx::Error>
+where
+    R: sqlx::Row,
+    usize: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    i32: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    f64: Decode<'r, R::Database> + Type<R::Database>,
+{
     let rest: String = row.try_get(16)?;
     Ok(Row {
         at: row.try_get(0)?,

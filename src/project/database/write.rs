@@ -2,18 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sqlx::{AssertSqlSafe, Connection as _, postgres::PgTransaction};
+use async_trait::async_trait;
 
 use super::{
     Database, Offsets,
-    columns::{TABLES, insert},
-    failed, split,
+    columns::{TABLES, Table},
 };
 use crate::{
     bus::{Record, Topic},
     project::{
         ProjectError,
-        row::{Projected, logged_at},
+        row::{Projected, Row, logged_at},
     },
 };
 
@@ -43,6 +42,30 @@ impl Written {
     }
 }
 
+/// A partition's next offset, and where it is expected to be before.
+#[derive(Debug, Clone, Copy)]
+pub struct Move {
+    /// The topic.
+    pub topic: Topic,
+    /// The partition.
+    pub partition: i32,
+    /// The offset that is expected.
+    pub from: i64,
+    /// The next one.
+    pub to: i64,
+}
+
+/// What came of one transaction.
+#[derive(Debug)]
+pub enum Put {
+    /// It is committed.
+    Written(Written),
+    /// The offsets are others than expected, and nothing was written.
+    Stale,
+    /// Nothing was written: the database cannot keep what is in a row, and says why.
+    Unstorable(String),
+}
+
 impl Database {
     /// Writes what became of these records and moves the offsets behind them, all or nothing, and moves `known` with them.
     /// Records of one partition are in order, and none before the last batch's.
@@ -57,110 +80,89 @@ impl Database {
         // Halves that are not written yet, the first at the end.
         let mut waiting = vec![batch];
         while let Some(mut batch) = waiting.pop() {
-            let written = match tokio::time::timeout(WRITE_LIMIT, self.transaction(known, &batch)).await {
-                Ok(written) => written,
-                Err(_) => {
-                    let why = format!("no answer within {} s", WRITE_LIMIT.as_secs());
-                    return Err(ProjectError::Database { at: self.at.clone(), why });
-                }
+            let moves = moves(known, &batch);
+            let Ok(put) = tokio::time::timeout(WRITE_LIMIT, self.put(&moves, &batch)).await else {
+                let why = format!("no answer within {} s", WRITE_LIMIT.as_secs());
+                return Err(ProjectError::Database { at: self.describe().to_owned(), why });
             };
-            match written {
-                Ok(Some((moved, written))) => {
-                    known.extend(moved);
+            match put? {
+                Put::Written(written) => {
+                    known.extend(moves.iter().map(|moved| ((moved.topic, moved.partition), moved.to)));
                     all.add(&written);
                 }
-                Ok(None) => return Err(ProjectError::Stale { at: self.at.clone() }),
-                Err(error) => match data_fault(&error) {
-                    Some(code) if batch.len() == 1 => {
-                        let reason = format!("PostgreSQL cannot keep what is in it (SQLSTATE {code})");
-                        batch[0].1 = Projected::Refused { class: "unstorable", reason };
-                        waiting.push(batch);
-                    }
-                    Some(_) => {
-                        let second = batch.split_off(batch.len() / 2);
-                        waiting.extend([second, batch]);
-                    }
-                    None => return Err(failed(&self.at, &error)),
-                },
+                Put::Stale => return Err(ProjectError::Stale { at: self.describe().to_owned() }),
+                Put::Unstorable(reason) if batch.len() == 1 => {
+                    batch[0].1 = Projected::Refused { class: "unstorable", reason };
+                    waiting.push(batch);
+                }
+                Put::Unstorable(_) => {
+                    let second = batch.split_off(batch.len() / 2);
+                    waiting.extend([second, batch]);
+                }
             }
         }
         Ok(all)
     }
-
-    /// One transaction; none where the offsets are others than expected.
-    async fn transaction(
-        &mut self,
-        known: &Offsets,
-        batch: &[(Record, Projected)],
-    ) -> Result<Option<(Offsets, Written)>, sqlx::Error> {
-        let mut moved = Offsets::new();
-        for (record, _) in batch {
-            moved.insert((record.topic, record.partition), record.offset + 1);
-        }
-        let mut transaction = self.connection.begin().await?;
-        // The offsets first: they lock out every other writer of these partitions, and a stale one writes nothing.
-        let (topics, partitions) = split(moved.keys().copied());
-        let expected: Vec<i64> = moved.keys().map(|place| known.get(place).copied().unwrap_or_default()).collect();
-        let next: Vec<i64> = moved.values().copied().collect();
-        let moving = "UPDATE auren_offsets o SET next = n.next FROM UNNEST($1::text[], $2::int[], $3::bigint[], \
-                      $4::bigint[]) AS n(topic, log_partition, expected, next) WHERE o.topic = n.topic AND \
-                      o.log_partition = n.log_partition AND o.next = n.expected";
-        let moving = sqlx::query(moving).bind(topics).bind(partitions).bind(expected).bind(next);
-        if moving.execute(&mut *transaction).await?.rows_affected() != moved.len() as u64 {
-            transaction.rollback().await?;
-            return Ok(None);
-        }
-        let mut written = Written { transactions: 1, ..Written::default() };
-        for table in &TABLES {
-            let rows = batch.iter().filter(|(record, _)| record.topic == table.topic);
-            let rows =
-                rows.filter_map(|(_, projected)| if let Projected::Row(row) = projected { Some(&**row) } else { None });
-            let rows = insert(&mut transaction, table, &rows.collect::<Vec<_>>()).await?;
-            *written.rows.entry(table.topic).or_default() += rows;
-        }
-        refuse(&mut transaction, batch, &mut written).await?;
-        let forgotten = batch.iter().filter_map(|(_, projected)| match projected {
-            Projected::Forget(user) => Some(user.clone()),
-            _ => None,
-        });
-        forget(&mut transaction, &forgotten.collect::<Vec<_>>()).await?;
-        transaction.commit().await?;
-        Ok(Some((moved, written)))
-    }
 }
 
-async fn refuse(
-    transaction: &mut PgTransaction<'_>,
+fn moves(known: &Offsets, batch: &[(Record, Projected)]) -> Vec<Move> {
+    let ends: Offsets = batch.iter().map(|(record, _)| ((record.topic, record.partition), record.offset + 1)).collect();
+    let from = |place| known.get(place).copied().unwrap_or_default();
+    ends.iter().map(|(place, to)| Move { topic: place.0, partition: place.1, from: from(place), to: *to }).collect()
+}
+
+/// A record that is no row.
+pub(super) struct Refusal<'a> {
+    pub(super) record: &'a Record,
+    pub(super) logged_at: String,
+    pub(super) class: &'a str,
+    pub(super) reason: &'a str,
+}
+
+/// What is done within a transaction.
+#[async_trait]
+pub(super) trait Writing: Send {
+    /// Moves the offsets that are where they are expected; how many.
+    async fn move_offsets(&mut self, moves: &[Move]) -> Result<u64, sqlx::Error>;
+    /// Inserts the rows that are no erased person's; returns how many.
+    async fn insert(&mut self, table: &Table, rows: &[&Row]) -> Result<u64, sqlx::Error>;
+    async fn refuse(&mut self, refusal: &Refusal<'_>) -> Result<(), sqlx::Error>;
+    /// Notes that these people are erased, and deletes their rows.
+    async fn forget(&mut self, users: &[String]) -> Result<(), sqlx::Error>;
+}
+
+/// All that one transaction does; none where the offsets are others than expected.
+pub(super) async fn fill(
+    transaction: &mut impl Writing,
+    moves: &[Move],
     batch: &[(Record, Projected)],
-    written: &mut Written,
-) -> Result<(), sqlx::Error> {
-    let statement = "INSERT INTO auren_refused VALUES ($1, $2, $3, $4::timestamptz, $5, $6)";
+) -> Result<Option<Written>, sqlx::Error> {
+    // The offsets first: they lock out every other writer of these partitions, and a stale one writes nothing.
+    if transaction.move_offsets(moves).await? != moves.len() as u64 {
+        return Ok(None);
+    }
+    let mut written = Written { transactions: 1, ..Written::default() };
+    for table in &TABLES {
+        let of_table = batch.iter().filter(|(record, _)| record.topic == table.topic);
+        let rows: Vec<&Row> = of_table
+            .filter_map(|(_, projected)| if let Projected::Row(row) = projected { Some(&**row) } else { None })
+            .collect();
+        let count = if rows.is_empty() { 0 } else { transaction.insert(table, &rows).await? };
+        *written.rows.entry(table.topic).or_default() += count;
+    }
+    let mut users = Vec::new();
     for (record, projected) in batch {
-        if let Projected::Refused { class, reason } = projected {
-            let refused = sqlx::query(statement).bind(record.topic.name()).bind(record.partition).bind(record.offset);
-            let refused = refused.bind(logged_at(record)).bind(class).bind(reason);
-            refused.execute(&mut **transaction).await?;
-            *written.refused.entry(record.topic).or_default() += 1;
+        match projected {
+            Projected::Refused { class, reason } => {
+                transaction.refuse(&Refusal { record, logged_at: logged_at(record), class, reason }).await?;
+                *written.refused.entry(record.topic).or_default() += 1;
+            }
+            Projected::Forget(user) => users.push(user.clone()),
+            Projected::Row(_) => {}
         }
     }
-    Ok(())
-}
-
-async fn forget(transaction: &mut PgTransaction<'_>, users: &[String]) -> Result<(), sqlx::Error> {
-    if users.is_empty() {
-        return Ok(());
+    if !users.is_empty() {
+        transaction.forget(&users).await?;
     }
-    let erased = "INSERT INTO auren_erased (user_id) SELECT DISTINCT UNNEST($1::text[]) ON CONFLICT DO NOTHING";
-    sqlx::query(erased).bind(users).execute(&mut **transaction).await?;
-    for table in &TABLES {
-        let statement = format!("DELETE FROM {} WHERE user_id = ANY($1)", table.name);
-        sqlx::query(AssertSqlSafe(statement)).bind(users).execute(&mut **transaction).await?;
-    }
-    Ok(())
-}
-
-/// The SQLSTATE of an error that is about what a row holds.
-fn data_fault(error: &sqlx::Error) -> Option<String> {
-    let code = error.as_database_error()?.code()?;
-    code.starts_with("22").then(|| code.into_owned())
+    Ok(Some(written))
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::{
-    project::{Server, all_of, database, reaches},
+    project::{Kept, Server, all_of, reaches},
     support::{
         Kind, River,
         chatter::{token, token_for},
@@ -109,9 +109,9 @@ async fn talks(bus: &SharedBus, user: &str) -> Vec<(String, Timestamp, Timestamp
 }
 
 /// Two people whose events have the same ids, and name each other's. Everything is in the history in the end.
-pub(super) async fn told(kind: Kind) -> (River, Running, SocketAddr, String) {
+pub(super) async fn told(kind: Kind, kept: Kept) -> (River, Running, SocketAddr, String) {
     let mut river = River::open(kind).await.roles(Role::ALL);
-    let url = database().await;
+    let url = kept.of(&river.stage).await;
     river.config.project.url = Some(url.clone().into());
     for (name, token, scope) in
         [("console", PROGRAM, Scope::OpsContent), ("watch", "the watch's own fixed token", Scope::Erase)]
@@ -149,8 +149,8 @@ pub(super) async fn told(kind: Kind) -> (River, Running, SocketAddr, String) {
     (river, hub, address, url)
 }
 
-async fn pages_hold_what_the_topics_hold(kind: Kind) {
-    let (river, hub, address, url) = told(kind).await;
+async fn pages_hold_what_the_topics_hold(kind: Kind, kept: Kept) {
+    let (river, hub, address, url) = told(kind, kept).await;
     let bus = &river.stage.bus;
     for user in ["u-1", "u-2"] {
         let own = token(&river.config, user);
@@ -210,17 +210,22 @@ async fn pages_hold_what_the_topics_hold(kind: Kind) {
 
 #[test]
 fn pages_hold_what_the_topics_hold_on_kafka() {
-    on_system(pages_hold_what_the_topics_hold(Kind::Kafka));
+    on_system(pages_hold_what_the_topics_hold(Kind::Kafka, Kept::Server));
 }
 
 #[test]
 fn pages_hold_what_the_topics_hold_on_the_embedded_bus() {
-    on_system(pages_hold_what_the_topics_hold(Kind::Embedded));
+    on_system(pages_hold_what_the_topics_hold(Kind::Embedded, Kept::Server));
+}
+
+#[test]
+fn pages_hold_what_the_topics_hold_in_a_file() {
+    on_system(pages_hold_what_the_topics_hold(Kind::Embedded, Kept::File));
 }
 
 /// Whoever asks for somebody else's gets a refusal, or what there is of themselves, on every route.
-async fn nobody_sees_somebody_else_s() {
-    let (river, hub, address, _) = told(Kind::Embedded).await;
+async fn nobody_sees_somebody_else_s(kept: Kept) {
+    let (river, hub, address, _) = told(Kind::Embedded, kept).await;
     let (own, theirs) = (token(&river.config, "u-1"), token(&river.config, "u-2"));
     let nobody = token(&river.config, "u-3");
     let signed = |scope| token_for(&river.config, "u-1", scope, Duration::from_secs(3600));
@@ -277,13 +282,14 @@ async fn nobody_sees_somebody_else_s() {
 
 #[test]
 fn nobody_sees_somebody_else_s_history() {
-    on_system(nobody_sees_somebody_else_s());
+    on_system(nobody_sees_somebody_else_s(Kept::Server));
+    on_system(nobody_sees_somebody_else_s(Kept::File));
 }
 
 #[test]
 fn what_cannot_be_asked_is_told_with_the_parameter() {
     on_system(async {
-        let (river, hub, address, _) = told(Kind::Embedded).await;
+        let (river, hub, address, _) = told(Kind::Embedded, Kept::File).await;
         let own = token(&river.config, "u-1");
         let cursor = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
         let mut bad = vec![

@@ -8,7 +8,7 @@ use auren::{
 };
 use serde_json::Value;
 
-use super::{Server, all_of, sql};
+use super::{Server, all_of, sql, verified};
 use crate::support::{DEADLINE, Node, Program, run, service};
 
 #[test]
@@ -29,7 +29,10 @@ fn projectors_and_postgres_are_killed_at_random_and_every_record_is_a_row_once()
         let log = program.folder().join(format!("{name}.log"));
         Node::spawn(auren(&["serve", "--node", name, "--roles", "project"]), log)
     };
-    let _river = Node::spawn(auren(&["serve", "--node", "river"]), program.folder().join("river.log"));
+    let _river = Node::spawn(
+        auren(&["serve", "--node", "river", "--roles", "enrich,detect,converse"]),
+        program.folder().join("river.log"),
+    );
     let mut projectors = [projector("p1"), projector("p2")];
     let seconds = (kills * 3 / 2).to_string();
     let mut load = auren(&["verify", "--users", "40", "--rate", "80", "--seconds", &seconds, "--json"]);
@@ -72,11 +75,7 @@ fn projectors_and_postgres_are_killed_at_random_and_every_record_is_a_row_once()
     let limit = std::time::Instant::now() + DEADLINE;
     loop {
         let end = auren(&["project", "verify", "--json"]).output().unwrap();
-        let said: Value = serde_json::from_slice(&end.stdout).unwrap_or_default();
-        let sum = |name: &str| {
-            let topics = said["topics"].as_object().into_iter().flatten();
-            topics.map(|(_, topic)| topic[name].as_u64().unwrap()).sum::<u64>()
-        };
+        let (said, sum) = verified(&end);
         assert!(end.stdout.is_empty() || said["differences"] == 0, "{said:#}");
         if sum("records") >= committed {
             eprintln!("{kills} kills: {} records, {} equal rows, 0 differences", sum("records"), sum("equal"));

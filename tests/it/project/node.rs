@@ -13,13 +13,13 @@ use super::{Server, all_of, reaches};
 use crate::support::{Kind, River, http::get, on_system, settled, trigger, until};
 
 /// Whether the node is ready, and what it says of its history.
-async fn ready(address: SocketAddr) -> (u16, Value) {
+pub async fn ready(address: SocketAddr) -> (u16, Value) {
     let answer = get(address, "/readyz").await;
     let checks = answer.json()["checks"].as_array().unwrap().clone();
     (answer.status, checks.into_iter().find(|check| check["check"] == "project").unwrap())
 }
 
-fn says(check: &Value, text: &str) -> bool {
+pub fn says(check: &Value, text: &str) -> bool {
     check["detail"].as_str().unwrap().contains(text)
 }
 

@@ -1,21 +1,26 @@
 //! The same history in a real TimescaleDB: hypertables, sums that follow by themselves, compression, an age at which rows go,
-//! and people who are forgotten out of all of it. It takes one client at a time and has no workers, so its jobs are called.
+//! and people who are forgotten out of all of it. It takes one client at a time and has no workers, so its jobs are called; a
+//! projector has one connection, and so it is written by real ones.
 
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 use auren::{
+    app::Running,
     bus::Topic,
-    project::{Database, row::TOPICS, verify::verify},
+    config::Role,
+    project::{self, Database, ProjectStats, verify::verify},
     wire,
 };
 use auren_agents::UserId;
 use sqlx::{Connection as _, PgConnection};
+use tokio::sync::watch;
 
-use super::{all_of, count, publish, sql};
-use crate::support::{Kind, Stage, free_port, run};
+use super::{count, publish, settings, sql};
+use crate::support::{Kind, River, Stage, free_port, on_system, run, settled, trigger, until};
 
 /// How long it may take to start: the extension is compiled when it is loaded.
 const START: std::time::Duration = std::time::Duration::from_secs(60);
@@ -46,16 +51,15 @@ impl Drop for Server {
     }
 }
 
-/// Writes what is not written yet.
+/// A projector works until nothing waits, and ends.
 async fn write(stage: &Stage, url: &str) {
-    let mut database = Database::open(url).await.unwrap();
-    let places: Vec<_> = TOPICS.iter().map(|topic| (*topic, 0)).collect();
-    let mut offsets = database.offsets(&places).await.unwrap();
-    for topic in TOPICS {
-        let mut records = all_of(&stage.bus, topic).await;
-        records.retain(|record| record.offset >= offsets[&(topic, 0)]);
-        database.write(&mut offsets, &records).await.unwrap();
-    }
+    let stats = Arc::<ProjectStats>::default();
+    let (stop, stopped) = watch::channel(false);
+    let working = tokio::spawn(project::run(Arc::clone(&stage.bus), settings(url), Arc::clone(&stats), stopped));
+    until("nothing waits", || async { stats.totals().behind() == Some(0) }).await;
+    assert_eq!(stats.totals().failures, 0, "{:?}", stats.totals());
+    stop.send(true).unwrap();
+    working.await.unwrap();
 }
 
 /// Calls the jobs of one kind, as a worker of the database would.
@@ -134,5 +138,63 @@ fn timescale_holds_sums_up_compresses_forgets_and_drops() {
         drop(database);
         write(&stage, url).await;
         assert_eq!(count(url, "SELECT count(*) FROM auren_biometrics").await, 16);
+    });
+}
+
+/// All that the node has worked is a row; then it ends, which makes room for another client.
+async fn written(hub: Running, url: &str) {
+    settled(&hub).await;
+    let stats = hub.projector().unwrap();
+    until("nothing waits", || async { stats.totals().behind() == Some(0) }).await;
+    assert_eq!(stats.totals().failures, 0, "{:?}", stats.totals());
+    hub.stop().await;
+    until("it takes another client", || async { PgConnection::connect(url).await.is_ok() }).await;
+}
+
+/// A whole node, with the role beside the others: what it makes of TimescaleDB, and what it writes there while people talk,
+/// also into what is compressed already.
+#[test]
+fn a_node_at_work_projects_into_timescale() {
+    on_system(async {
+        let server = Server::start().await;
+        let url = &server.1;
+        let mut river = River::open(Kind::Embedded).await.roles(Role::ALL);
+        river.config.project.url = Some(url.clone().into());
+        river.config.project.max_batch = 7;
+        (river.config.project.compress_after_days, river.config.project.keep_days) = (1, 36_500);
+        let hub = river.hub().await;
+        publish(&river.stage).await;
+        written(hub, url).await;
+        let (equal, _, differences) = compare(&river.stage, url).await;
+        // Each of the twenty triggers was answered.
+        assert!(equal > 60 && differences == 0, "{equal} equal, {differences} differences");
+        let jobs = async |kind: &str| {
+            count(url, &format!("SELECT count(*) FROM timescaledb_information.jobs WHERE proc_name = '{kind}'")).await
+        };
+        let hypertables =
+            "SELECT count(*) FROM timescaledb_information.hypertables WHERE hypertable_name LIKE 'auren%'";
+        let sums = "SELECT count(*) FROM timescaledb_information.continuous_aggregates WHERE view_name LIKE 'auren%'";
+        assert_eq!((count(url, hypertables).await, count(url, sums).await), (3, 2));
+        assert_eq!((jobs("policy_compression").await, jobs("policy_retention").await), (2, 3));
+        assert_eq!(jobs("policy_refresh_continuous_aggregate").await, 2);
+        work(url, "policy_compression").await;
+        let compressed = "SELECT count(*) FROM timescaledb_information.chunks WHERE is_compressed";
+        assert!(count(url, compressed).await > 0);
+
+        let hub = river.hub().await;
+        for number in 0..10 {
+            let user = format!("u-{}", number % 3);
+            river.json(Topic::Triggers, &user, &trigger(&user, &format!("again-{number}"), &["coach"])).await;
+        }
+        written(hub, url).await;
+        let (more, _, differences) = compare(&river.stage, url).await;
+        assert!(more >= equal + 20 && differences == 0, "{more} after {equal} equal, {differences} differences");
+        work(url, "policy_retention").await;
+        work(url, "policy_refresh_continuous_aggregate").await;
+        assert_eq!(compare(&river.stage, url).await.2, 0);
+        // The rules have found some of their own.
+        let triggers = count(url, "SELECT count(*) FROM auren_triggers").await;
+        let summed = count(url, "SELECT sum(triggers)::bigint FROM auren_rule_hours").await;
+        assert!(triggers >= 30 && summed == triggers, "{summed} of {triggers}");
     });
 }

@@ -7,10 +7,10 @@ use auren::{
 use auren_agents::MessageType;
 use serde_json::json;
 
-use super::{all_of, database, projector, reaches};
+use super::{Kept, all_of, projector, reaches};
 use crate::support::{Kind, River, event, message, mission_biometric, on_system, settled, trigger};
 
-async fn an_answer_is_followed_back_to_the_measurements_it_rests_on(kind: Kind) {
+async fn an_answer_is_followed_back_to_the_measurements_it_rests_on(kind: Kind, kept: Kept) {
     let river = River::open(kind).await;
     let hub = river.hub().await;
     let mut measured = mission_biometric();
@@ -24,7 +24,7 @@ async fn an_answer_is_followed_back_to_the_measurements_it_rests_on(kind: Kind) 
     river.send(&[message("u-1", "m-1", 0, "may I train today?", Some("coach"))]).await;
     settled(&hub).await;
 
-    let url = database().await;
+    let url = kept.of(&river.stage).await;
     let _projector = projector(&river.stage.bus, &url);
     let mut count = 0;
     for topic in auren::project::row::TOPICS {
@@ -76,10 +76,15 @@ async fn an_answer_is_followed_back_to_the_measurements_it_rests_on(kind: Kind) 
 
 #[test]
 fn an_answer_is_followed_back_on_kafka() {
-    on_system(an_answer_is_followed_back_to_the_measurements_it_rests_on(Kind::Kafka));
+    on_system(an_answer_is_followed_back_to_the_measurements_it_rests_on(Kind::Kafka, Kept::Server));
 }
 
 #[test]
 fn an_answer_is_followed_back_on_the_embedded_bus() {
-    on_system(an_answer_is_followed_back_to_the_measurements_it_rests_on(Kind::Embedded));
+    on_system(an_answer_is_followed_back_to_the_measurements_it_rests_on(Kind::Embedded, Kept::Server));
+}
+
+#[test]
+fn an_answer_is_followed_back_in_a_file() {
+    on_system(an_answer_is_followed_back_to_the_measurements_it_rests_on(Kind::Embedded, Kept::File));
 }

@@ -140,6 +140,22 @@ fn in_earnest_each_role_does_its_work_over_tls_with_no_right_to_spare() {
             assert!(marked, "Redis has no states of {role}: {}", said_by(&nodes));
         }
 
+        // Who looks is told what the clocks say, and which rights a role's user lacks.
+        let doctor = |user: &str| {
+            let user = format!("kafka.username={user}");
+            out(&["--set", &user, "--set", "node.roles=[\"converse\"]", "doctor"]).1
+        };
+        let said = doctor("converse");
+        for line in [
+            "good  rights",
+            "good  clock                    Redis's is",
+            "good  clock                    PostgreSQL's is",
+        ] {
+            assert!(said.contains(line), "{line:?} is not in: {said}");
+        }
+        let said = doctor("detect");
+        assert!(said.contains("bad   rights") && said.contains("docker/kafka/acls.txt"), "{said}");
+
         // Nobody may do another's work.
         let detect = KafkaBus::new(of("detect", SaslMechanism::ScramSha256).settings()).unwrap();
         detect.topics().await.unwrap();

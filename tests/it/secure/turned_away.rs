@@ -5,7 +5,7 @@ use std::time::Duration;
 use auren::{
     bus::{Bus as _, BusError, kafka::KafkaBus},
     config::{KafkaSection, SaslMechanism, SecurityProtocol},
-    lane::SnapshotSettings,
+    lane::{Papers, SnapshotSettings},
     project::Database,
 };
 
@@ -61,11 +61,12 @@ fn redis_says_why_a_client_is_not_let_in() {
     run(async {
         redis.connect(&certificates).await;
         let ask = async |password: &str, authority: &std::path::Path| {
-            let (limit, authority) = (Duration::from_secs(5), Some(std::fs::read(authority).unwrap()));
+            let limit = Duration::from_secs(5);
+            let papers = Papers { authority: Some(std::fs::read(authority).unwrap()), own: None };
             let settings =
-                SnapshotSettings::new(&redis.url(password), authority, "auren:".to_owned(), limit, limit).unwrap();
+                SnapshotSettings::new(&redis.url(password), papers, "auren:".to_owned(), limit, limit).unwrap();
             assert!(settings.place().starts_with("127.0.0.1:"), "{}", settings.place());
-            settings.ask().await.map_err(|error| error.to_string())
+            settings.ask().await.map(|(said, _)| said).map_err(|error| error.to_string())
         };
         has(&ask("redis-s3cret", &certificates.authority()).await.unwrap(), &["Redis 7"]);
         let said = ask("guessed", &certificates.authority()).await.unwrap_err();

@@ -22,23 +22,30 @@ pub struct Broker {
     ports: [u16; 2],
     /// Where there is one that speaks TLS alone: the certificates' folder, and the port where everybody may everything.
     safe: Option<(PathBuf, u16)>,
+    /// Whether clients show a certificate instead of a password.
+    mutual: bool,
 }
 
 impl Broker {
     /// An empty broker that answers.
     pub fn start() -> Self {
-        Self::of(None)
+        Self::of(None, false)
     }
 
     /// An empty broker that wants TLS and a password.
     pub fn safe(certificates: &Path) -> Self {
-        Self::of(Some((certificates.to_owned(), free_port())))
+        Self::of(Some((certificates.to_owned(), free_port())), false)
     }
 
-    fn of(safe: Option<(PathBuf, u16)>) -> Self {
+    /// An empty broker that wants TLS and a certificate.
+    pub fn mutual(certificates: &Path) -> Self {
+        Self::of(Some((certificates.to_owned(), free_port())), true)
+    }
+
+    fn of(safe: Option<(PathBuf, u16)>, mutual: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ports = [free_port(), free_port()];
-        let broker = Self { child: launch(folder.path(), ports, safe.as_ref()), folder, ports, safe };
+        let broker = Self { child: launch(folder.path(), ports, safe.as_ref(), mutual), folder, ports, safe, mutual };
         broker.answers();
         broker
     }
@@ -61,7 +68,7 @@ impl Broker {
 
     /// Runs it again on what it had written.
     pub fn again(&mut self) {
-        self.child = launch(self.folder.path(), self.ports, self.safe.as_ref());
+        self.child = launch(self.folder.path(), self.ports, self.safe.as_ref(), self.mutual);
     }
 
     /// From now on connections to it stay open and nobody answers, as when a network swallows packets.
@@ -98,12 +105,12 @@ impl Drop for Broker {
     }
 }
 
-fn launch(folder: &Path, ports: [u16; 2], safe: Option<&(PathBuf, u16)>) -> Child {
+fn launch(folder: &Path, ports: [u16; 2], safe: Option<&(PathBuf, u16)>, mutual: bool) -> Child {
     let log = || File::options().create(true).append(true).open(folder.join("broker.log")).unwrap();
     let mut command = super::script("broker");
     command.arg(folder).args(ports.map(|port| port.to_string()));
     if let Some((certificates, port)) = safe {
-        command.arg(certificates).arg(port.to_string());
+        command.arg(certificates).arg(port.to_string()).args(mutual.then_some("mutual"));
     }
     command.stdin(Stdio::null()).stdout(log()).stderr(log()).spawn().unwrap()
 }

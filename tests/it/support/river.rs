@@ -49,6 +49,7 @@ impl River {
         let mut config = Config::default();
         // The bus is given, and its topics are there.
         config.bus.kind = BusKind::Kafka;
+        config.node.roles = auren::config::Role::ON_LANES.to_vec();
         // Tests run beside each other; one that wants a server takes a free port.
         config.http.address.clear();
         // Nor does a test keep a secret in the folder it runs in.

@@ -5,8 +5,9 @@ import { timescaledb } from '@electric-sql/pglite/timescaledb';
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 
 class Server extends PGLiteSocketServer {
-  // The one session outlives its clients, and what they have prepared with it.
+  // The one session outlives its clients, what they have prepared with it, and what they had begun.
   async attachSocketToNewHandler(socket, ...more) {
+    await this.db.exec('ROLLBACK');
     await this.db.exec('DEALLOCATE ALL');
     return super.attachSocketToNewHandler(socket, ...more);
   }

@@ -6,8 +6,8 @@ use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgTransaction, postgres::PgConnectOptions,
 };
 
-use super::{Database, columns::table_of, failed};
-use crate::project::{ProjectError, row::TOPICS};
+use super::failed;
+use crate::project::{Database, ProjectError, database::columns::table_of, row::TOPICS};
 
 /// Rows of a table, as COPY writes and reads them.
 pub type Copied = (&'static str, Vec<u8>);
@@ -17,7 +17,10 @@ pub type Copied = (&'static str, Vec<u8>);
 pub struct Yardstick {
     beside: PgConnectOptions,
     name: String,
+    at: String,
     database: Database,
+    /// For what the history does not do.
+    connection: PgConnection,
 }
 
 impl Yardstick {
@@ -31,8 +34,11 @@ impl Yardstick {
         let mut server = PgConnection::connect_with(&beside).await.map_err(|error| failed(&at, &error))?;
         let make = sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut server).await;
         make.map_err(|error| failed(&at, &error))?;
-        let database = Database::open(beside.clone().database(&name).to_url_lossy().as_str()).await?;
-        Ok(Self { beside, name, database })
+        let own = beside.clone().database(&name);
+        let database = Database::open(own.to_url_lossy().as_str()).await?;
+        let connection = PgConnection::connect_with(&own).await.map_err(|error| failed(&at, &error))?;
+        let at = database.describe().to_owned();
+        Ok(Self { beside, name, at, database, connection })
     }
 
     /// Its tables.
@@ -49,14 +55,14 @@ impl Yardstick {
         for table in TOPICS.iter().filter_map(|topic| table_of(*topic)) {
             let copy = format!("COPY {} TO STDOUT", table.name);
             let rows = async {
-                let rows = self.database.connection.copy_out_raw(&copy).await?;
+                let rows = self.connection.copy_out_raw(&copy).await?;
                 rows.try_fold(Vec::new(), |mut all: Vec<u8>, part| async move {
                     all.extend_from_slice(&part);
                     Ok(all)
                 })
                 .await
             };
-            all.push((table.name, rows.await.map_err(|error| failed(&self.database.at, &error))?));
+            all.push((table.name, rows.await.map_err(|error| failed(&self.at, &error))?));
         }
         Ok(all)
     }
@@ -67,7 +73,7 @@ impl Yardstick {
     /// [`ProjectError::Database`].
     pub async fn copy(&mut self, rows: &[Copied]) -> Result<(), ProjectError> {
         let copied = async {
-            let mut transaction: PgTransaction<'_> = self.database.connection.begin().await?;
+            let mut transaction: PgTransaction<'_> = self.connection.begin().await?;
             for (table, rows) in rows.iter().filter(|(_, rows)| !rows.is_empty()) {
                 let mut copy = transaction.copy_in_raw(&format!("COPY {table} FROM STDIN")).await?;
                 copy.send(&rows[..]).await?;
@@ -75,7 +81,7 @@ impl Yardstick {
             }
             transaction.commit().await
         };
-        copied.await.map_err(|error| failed(&self.database.at, &error))
+        copied.await.map_err(|error| failed(&self.at, &error))
     }
 
     /// Fills `auren_biometrics` up with so many measurements of so many people, a second apart.
@@ -88,7 +94,8 @@ impl Yardstick {
              'u-' || n % {people}, 'hrv_measurement', 'rmssd', 0.5, 0.5, repeat('t', 160), '{{\"metadata\": {{\"trend\": \
              \"stable\"}}}}' FROM generate_series(1, {rows}) n; ANALYZE auren_biometrics"
         );
-        self.database.run(&statement).await
+        let filled = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut self.connection).await;
+        filled.map(drop).map_err(|error| failed(&self.at, &error))
     }
 
     /// Drops it.
@@ -96,9 +103,7 @@ impl Yardstick {
     /// # Errors
     /// [`ProjectError::Database`].
     pub async fn drop_it(self) -> Result<(), ProjectError> {
-        let Self { beside, name, database } = self;
-        let at = database.at.clone();
-        drop(database);
+        let Self { beside, name, at, .. } = self;
         let gone = async {
             let mut server = PgConnection::connect_with(&beside).await?;
             sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).execute(&mut server).await

@@ -5,20 +5,20 @@ use sqlx::{
     migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
 
-use super::Database;
-use crate::project::ProjectError;
+use super::Server;
+use crate::project::{
+    ProjectError,
+    database::{NEWEST, store::Store as _},
+};
 
 /// The lock of whoever makes the tables.
 const MAKING: i64 = 4_711_022;
 
-/// The newest migration.
-pub(super) const NEWEST: i64 = 1;
+const HISTORY: &str = include_str!("../../migrations/0001_history.sql");
+const PLAIN: &str = include_str!("../../migrations/plain.sql");
+const TIMESCALE: &str = include_str!("../../migrations/timescale.sql");
 
-const HISTORY: &str = include_str!("../migrations/0001_history.sql");
-const PLAIN: &str = include_str!("../migrations/plain.sql");
-const TIMESCALE: &str = include_str!("../migrations/timescale.sql");
-
-impl Database {
+impl Server {
     /// Makes what is missing. Whoever comes at the same time waits, because making one thing twice fails, `IF NOT EXISTS`
     /// or not.
     pub(super) async fn migrate(&mut self) -> Result<(), ProjectError> {
@@ -51,15 +51,6 @@ impl Database {
         }
     }
 
-    /// Whether TimescaleDB is there.
-    ///
-    /// # Errors
-    /// [`ProjectError::Database`].
-    pub async fn has_timescale(&mut self) -> Result<bool, ProjectError> {
-        let asked = "SELECT count(*) FROM pg_extension WHERE extname = 'timescaledb'";
-        Ok(self.number(asked).await? > 0)
-    }
-
     async fn views_stand(&mut self) -> Result<bool, ProjectError> {
         let has_timescale = self.has_timescale().await?;
         let asked = if has_timescale {
@@ -70,12 +61,8 @@ impl Database {
         Ok(self.number(asked).await? > 0)
     }
 
-    /// Sets what TimescaleDB does by itself: after how many days rows are compressed, and dropped; never where 0. Without
-    /// the extension nothing happens by itself.
-    ///
-    /// # Errors
-    /// [`ProjectError::Database`].
-    pub async fn keep(&mut self, compress_after_days: u32, keep_days: u32) -> Result<(), ProjectError> {
+    /// Sets what TimescaleDB does by itself.
+    pub(super) async fn set_policies(&mut self, compress_after_days: u32, keep_days: u32) -> Result<(), ProjectError> {
         if !self.has_timescale().await? {
             return Ok(());
         }
