@@ -6,10 +6,12 @@
 //!
 //! Read the modules in this order: [`desk`] (one question), [`reception`] (who is let through), [`circuit`] (when nobody
 //! is), [`retry`] (asking again), [`health`] (what can be seen of it). [`http`] is agents in other processes, [`llm`]
-//! agents that are language models, [`a2a`] agents that speak A2A, [`service`] how anybody outside is asked, and [`telling`]
-//! what of their words is told and shown.
+//! agents that are language models, [`a2a`] agents that speak A2A, [`service`] how anybody outside is asked, [`telling`] what
+//! of their words is told and shown, [`budget`] what they may cost,
+//! and [`tape`] keeps what they answered.
 
 mod a2a;
+mod budget;
 mod circuit;
 mod desk;
 mod health;
@@ -18,6 +20,7 @@ mod llm;
 mod reception;
 mod retry;
 mod service;
+mod tape;
 mod telling;
 
 use std::{sync::Arc, time::Duration};
@@ -27,11 +30,14 @@ use auren_agents::{Agent, AgentActor, AgentCard, AgentId, Coach, Consult, Neuros
 
 pub use self::http::{HttpAgent, HttpAgentSettings};
 pub use a2a::{A2aAgent, A2aAgentSettings};
+use budget::Budget;
+pub use budget::{BudgetSettings, Costs};
 pub use desk::{AT_ONCE, Answered, Asked, Desk, Heard, Question, Unanswered};
 pub use health::{AgentHealth, AgentTotals, CircuitState};
-pub use llm::{LlmAgent, LlmAgentSettings};
+pub use llm::{HAND_OFF, LlmAgent, LlmAgentSettings};
 use reception::Reception;
 pub use service::ServiceError;
+pub use tape::Tape;
 
 /// How a node deals with agents that do not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +58,15 @@ pub struct ConsultSettings {
 #[derive(Clone, Default)]
 pub struct Agents {
     hosts: Vec<Host>,
+    tape: Option<Tape>,
 }
 
 #[derive(Clone)]
 struct Host {
     card: AgentCard,
     start: Start,
+    /// Where what it costs is counted.
+    budget: Option<Arc<Budget>>,
 }
 
 /// Starts an agent on the arbiter that calls it.
@@ -82,6 +91,12 @@ impl Agents {
         Self::none().with(Neuroscientist).with(Coach)
     }
 
+    /// These; what those outside answer who join them is kept on this tape, or given by it.
+    #[must_use]
+    pub fn taped(self, tape: Tape) -> Self {
+        Self { tape: Some(tape), ..self }
+    }
+
     /// These and one more; one of the same name is replaced. Every arbiter runs a clone of the agent.
     #[must_use]
     pub fn with<A: Agent + Clone + Send + Sync>(self, agent: A) -> Self {
@@ -99,11 +114,14 @@ impl Agents {
     /// These and an actor that `start` starts: once on every arbiter that runs sessions, and again wherever it has ended.
     #[must_use]
     pub fn with_recipient_from(
-        mut self,
+        self,
         card: AgentCard,
         start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
     ) -> Self {
-        let host = Host { card, start: Arc::new(start) };
+        self.with_host(Host { card, start: Arc::new(start), budget: None })
+    }
+
+    fn with_host(mut self, host: Host) -> Self {
         match self.hosts.iter_mut().find(|known| known.card.id == host.card.id) {
             Some(known) => *known = host,
             None => self.hosts.push(host),
@@ -117,8 +135,10 @@ impl Agents {
     /// [`ServiceError::Settings`] where no request can be made of the settings.
     pub fn with_http(self, settings: HttpAgentSettings) -> Result<Self, ServiceError> {
         let card = HttpAgent::open(&settings)?.card();
+        let tape = self.tape.clone();
         // Each arbiter has connections of its own, as they live on the thread that opens them.
-        Ok(self.with_recipient_from(card, move || AgentActor::new(HttpAgent::of(&settings)).start().recipient()))
+        let agent = move || HttpAgent::of(&settings).taped(tape.clone());
+        Ok(self.with_recipient_from(card, move || AgentActor::new(agent()).start().recipient()))
     }
 
     /// These and an agent that is a language model. Nobody connects to its endpoint before it is asked.
@@ -127,8 +147,12 @@ impl Agents {
     /// [`ServiceError::Settings`] where no request can be made of the settings.
     pub fn with_llm(self, settings: LlmAgentSettings) -> Result<Self, ServiceError> {
         let settings = Arc::new(settings);
+        let budget = Arc::new(Budget::new(settings.budget));
         let card = LlmAgent::open(&settings)?.card();
-        Ok(self.with_recipient_from(card, move || AgentActor::new(LlmAgent::of(&settings)).start().recipient()))
+        let counted = Arc::clone(&budget);
+        let tape = self.tape.clone();
+        let start = move || AgentActor::new(LlmAgent::of(&settings, &counted).taped(tape.clone())).start().recipient();
+        Ok(self.with_host(Host { card, start: Arc::new(start), budget: Some(budget) }))
     }
 
     /// These and an agent that speaks A2A. Nobody connects to it before it is asked.
@@ -137,7 +161,9 @@ impl Agents {
     /// [`ServiceError::Settings`] where no request can be made of the settings.
     pub fn with_a2a(self, settings: A2aAgentSettings) -> Result<Self, ServiceError> {
         let card = A2aAgent::open(&settings)?.card();
-        Ok(self.with_recipient_from(card, move || AgentActor::new(A2aAgent::of(&settings)).start().recipient()))
+        let tape = self.tape.clone();
+        let agent = move || A2aAgent::of(&settings).taped(tape.clone());
+        Ok(self.with_recipient_from(card, move || AgentActor::new(agent()).start().recipient()))
     }
 
     /// Starts the agent of this name on this arbiter, for a question that no hub asks; none where there is no such agent.
@@ -186,6 +212,10 @@ impl Hosted {
     /// How each agent does on this node, in the order in which they were added.
     #[must_use]
     pub fn health(&self) -> Vec<AgentHealth> {
-        self.hosts.iter().map(|(_, reception)| reception.health()).collect()
+        let health = |(host, reception): &(Host, Arc<Reception>)| {
+            let costs = host.budget.as_ref().map(|budget| budget.costs()).unwrap_or_default();
+            AgentHealth { costs, ..reception.health() }
+        };
+        self.hosts.iter().map(health).collect()
     }
 }

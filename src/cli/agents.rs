@@ -5,6 +5,7 @@ mod eval;
 mod list;
 mod new;
 mod registry;
+mod replay;
 
 use clap::Subcommand;
 
@@ -20,6 +21,8 @@ pub(super) enum Args {
     Try(ask::Args),
     /// Ask agents what stands in dialogues, and score their answers.
     Eval(eval::Args),
+    /// Ask an agent what it was asked in the past, and show how its answers differ from what was said.
+    Replay(replay::Args),
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
@@ -28,5 +31,6 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Args::List(args) => list::run(&args, context).await,
         Args::Try(args) => ask::run(args, context).await,
         Args::Eval(args) => eval::run(&args, context).await,
+        Args::Replay(args) => replay::run(&args, context).await,
     }
 }

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use auren_agents::AgentId;
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -186,12 +185,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     within("lanes.watchdog_seconds", config.lanes.watchdog_seconds, 1..=3600)?;
     at_least_one("converse.quiet_minutes", config.converse.quiet_minutes)?;
     within("converse.agent_deadline_ms", config.converse.agent_deadline_ms, 1..=3_600_000)?;
-    if AgentId::new(config.converse.default_agent.as_str()).is_err() {
-        return wrong("converse.default_agent", "must be an agent's name");
-    }
-    let fallback = config.converse.fallback_agent.as_str();
-    if !fallback.is_empty() && AgentId::new(fallback).is_err() {
-        return wrong("converse.fallback_agent", "must be an agent's name, or empty");
+    if let Some((key, why)) = config.converse.fault() {
+        return wrong(key, &why);
     }
     within("converse.agent_attempts", config.converse.agent_attempts, 1..=100)?;
     within("converse.agent_retry_ms", config.converse.agent_retry_ms, 1..=3_600_000)?;

@@ -9,7 +9,8 @@ use auren_agents::{Consult, ConsultId, UserId};
 
 use super::{
     memory::Memory,
-    talk::{Outcome, Talk, TalkSettings},
+    settings::TalkSettings,
+    talk::{Outcome, Talk},
 };
 use crate::{
     config::Role,
@@ -111,6 +112,9 @@ impl Session {
                 Ok(Heard::Answered(answered)) => {
                     asking.over(&answered);
                     let next = session.talk.answered(answered, &session.role.settings);
+                    // Whoever was to be asked with it may not be needed any more.
+                    outcome.asks.retain(|consult| session.talk.awaits(&consult.id));
+                    session.let_go(ctx);
                     outcome.said.extend(next.said);
                     outcome.asks.extend(next.asks);
                 }
@@ -207,6 +211,7 @@ impl Asking {
                         Unanswered::Late => "late",
                         Unanswered::Failed => "failed",
                         Unanswered::Unavailable => "unavailable",
+                        Unanswered::Spent => "spent",
                     });
                 }
             }

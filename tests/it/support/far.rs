@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use auren::consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings};
+use auren::consult::{A2aAgentSettings, BudgetSettings, HttpAgentSettings, LlmAgentSettings};
 use auren_agents::AgentCard;
 use axum::{
     Router,
@@ -128,6 +128,10 @@ pub fn model(name: &str, url: &str) -> LlmAgentSettings {
         max_data_bytes: 16 * 1024,
         max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
         options: Map::new(),
+        tools: auren_agents::Tools::none(),
+        hands_off: false,
+        max_tool_calls: 3,
+        budget: BudgetSettings::default(),
     }
 }
 
