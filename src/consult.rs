@@ -147,7 +147,9 @@ impl Agents {
     /// [`ServiceError::Settings`] where no request can be made of the settings.
     pub fn with_llm(self, settings: LlmAgentSettings) -> Result<Self, ServiceError> {
         let settings = Arc::new(settings);
-        let budget = Arc::new(Budget::new(settings.budget));
+        // Nothing is spent where a tape answers.
+        let free = self.tape.as_ref().is_some_and(Tape::plays);
+        let budget = Arc::new(Budget::new(if free { BudgetSettings::default() } else { settings.budget }));
         let card = LlmAgent::open(&settings)?.card();
         let counted = Arc::clone(&budget);
         let tape = self.tape.clone();

@@ -311,6 +311,22 @@ mod tests {
         assert_eq!(load(&missing).unwrap_err().to_string(), "the configuration file no/such.toml does not exist");
     }
 
+    #[test]
+    fn how_panels_are_asked_is_checked() {
+        let config = with("converse.panels.hrv_drop", "\"first\"").unwrap().converse;
+        assert_eq!(config.panels["hrv_drop"], auren_agents::events::PanelMode::First);
+        for (key, value, why) in [
+            ("converse.panel", "\"last\"", "converse.panel: unknown variant"),
+            ("converse.routing", "[\"luck\"]", "unknown variant"),
+            ("converse.max_hand_offs", "17", "converse.max_hand_offs must be from 0 to 16"),
+            ("converse.agent_deadlines_ms.coach", "0", "converse.agent_deadlines_ms of coach: must be from 1"),
+            ("converse.summary_agent", "\"a\\nb\"", "converse.summary_agent must be an agent's name"),
+        ] {
+            let error = with(key, value).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
     fn prod(more: &[(&str, &str)]) -> Result<Config, String> {
         let all = [("node.profile", "prod")].iter().chain(more);
         let overrides = all.map(|(key, value)| ((*key).into(), (*value).into())).collect();
@@ -464,6 +480,10 @@ mod tests {
             (&[("model", "\"\"")][..], "model must be set"),
             (&[("options.stream", "false")], "options must not hold"),
             (&[("max_tokens", "0")], "max_tokens must be from 1"),
+            (&[("tools", "[\"sing\"]")], "tools must be of recent_nights, said_before and hand_off"),
+            (&[("max_tool_calls", "33")], "max_tool_calls must be from 0 to 32"),
+            (&[("cost_per_day", "2.5")], "bounds nothing without price_asked"),
+            (&[("price_asked", "-1.0")], "must be from 0 to"),
             (&[("api_key", "\"a\""), ("api_key_file", "\"b\"")], "must not both be set"),
         ] {
             let error = agent(more).unwrap_err();

@@ -1,9 +1,9 @@
 //! Agents that are language models: any endpoint that speaks OpenAI's chat completions.
 //!
-//! [`prompt`] makes a request of a consult, [`completion`] the model's words of what comes back, and [`tools`]
-//! does what the model calls for meanwhile. A model is not trusted with
-//! what calls for care: the house's own words answer that, and the model is not asked. Of its answer nothing is shown that
-//! names a disease, a medicine or a dose. Neither prompts nor answers are logged.
+//! [`prompt`] makes a request of a consult, [`completion`] the model's words of what comes back, and [`tools`] does what the
+//! model calls for meanwhile. A model is not trusted with what calls for care: the house's own words answer that, and the
+//! model is not asked. Of its answer nothing is shown that names a disease, a medicine or a dose. Neither prompts nor answers
+//! are logged.
 
 mod completion;
 mod prompt;

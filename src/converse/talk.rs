@@ -2,25 +2,20 @@
 
 use auren_agents::{
     Advice, AgentId, BiometricEvent, Cause, Consult, ConsultId, ConversationEvent, ConversationId,
-    ConversationMetadata, EventId, InboxAction, InboxRecord, MessageType, Score, Text, Timestamp, TriggerEvent, UserId,
+    ConversationMetadata, InboxAction, InboxRecord, MessageType, Score, Text, Timestamp, TriggerEvent, UserId,
     consult::{PanelAdvice, PastAdvice},
     events::{self, PanelMode},
 };
 use bytes::Bytes;
-use serde_json::Map;
 
 use super::{
     memory::Memory,
     panel::{Panel, Seat},
     routing::route,
+    saying::name,
     settings::TalkSettings,
 };
-use crate::{
-    bus::Topic,
-    consult::{Answered, Unanswered},
-    lane::Refusal,
-    seen::Seen,
-};
+use crate::{bus::Topic, consult::Answered, lane::Refusal, seen::Seen};
 
 /// Most panels of one person that may wait at a time.
 const OPEN_MAX: usize = 8;
@@ -312,88 +307,6 @@ impl Talk {
             outcome.said.push(self.hub_says(panel, seat, refused.code, refused.words));
         }
     }
-
-    /// Says that an agent has no answer and why, and seats whoever answers instead.
-    fn unanswered(
-        &self,
-        panel: &mut Panel,
-        seat: Seat,
-        consult: ConsultId,
-        why: Unanswered,
-        settings: &TalkSettings,
-    ) -> Option<ConversationEvent> {
-        let agent = panel.agents.get(seat.index)?;
-        let (code, words) = match why {
-            Unanswered::Late => ("agent_late", format!("The {agent} did not answer in time.")),
-            Unanswered::Failed => ("agent_failed", format!("The {agent} could not answer.")),
-            Unanswered::Unavailable => ("agent_unavailable", format!("The {agent} cannot answer at the moment.")),
-            Unanswered::Spent => ("agent_spent", format!("The {agent} has answered as much as it may today.")),
-        };
-        panel.missing.push(agent.clone());
-        // Where the first answer is the only one, nobody misses another while one may come.
-        if panel.mode == PanelMode::First && !panel.waiting.is_empty() {
-            return None;
-        }
-        let instead = settings.fallback_agent.as_ref().filter(|other| can_be_asked(panel, other, settings));
-        let then = match instead {
-            Some(other) => format!(" The {other} answers instead."),
-            None if panel.mode == PanelMode::First && panel.missing.len() > 1 && panel.spoken.is_empty() => {
-                " Nor did anybody else who was asked.".to_owned()
-            }
-            None if panel.agents.len() > 1 => " This answer is therefore incomplete.".to_owned(),
-            None => String::new(),
-        };
-        let mut said = self.hub_says(panel, seat, code, format!("{words}{then}"));
-        said.metadata.consult_id = Some(consult);
-        if let Some(other) = instead {
-            panel.seat_next(other.clone());
-        }
-        Some(said)
-    }
-
-    /// What the hub says in the place of the agent of a seat.
-    pub(super) fn hub_says(&self, panel: &Panel, seat: Seat, code: &str, words: String) -> ConversationEvent {
-        let agent = panel.agents.get(seat.index).cloned().unwrap_or_else(|| name("auren"));
-        let id = self.hub_event_id(panel, &format!("{code} {}", seat.index));
-        let mut said = self.event(panel, agent, MessageType::SystemMessage, id, Text::cut(words));
-        said.metadata.code = Some(Text::cut(code));
-        said.metadata.panel = Some(panel.shown_seat(seat));
-        said
-    }
-
-    /// The id of what no agent says.
-    fn hub_event_id(&self, panel: &Panel, step: &str) -> EventId {
-        EventId::derived(&["hub", self.user.as_str(), &panel.cause.key(), step])
-    }
-
-    fn event(
-        &self,
-        panel: &Panel,
-        specialist_id: AgentId,
-        message_type: MessageType,
-        event_id: EventId,
-        content: Text<16384>,
-    ) -> ConversationEvent {
-        let (trigger_type, severity) = match &panel.cause {
-            Cause::Trigger { trigger_type, severity, .. } => (Some(Text::cut(trigger_type.as_str())), Some(*severity)),
-            Cause::Message { .. } => (None, None),
-        };
-        ConversationEvent {
-            event_id,
-            conversation_id: panel.conversation.clone(),
-            user_id: self.user.clone(),
-            specialist_id,
-            message_type,
-            content,
-            metadata: ConversationMetadata {
-                trigger_type,
-                severity,
-                ..ConversationMetadata::new(panel.cause.id().clone(), panel.cause.kind(), panel.turn)
-            },
-            timestamp: panel.at.clone(),
-            extra: Map::new(),
-        }
-    }
 }
 
 /// Whether an agent is there and has no seat on the panel.
@@ -407,16 +320,12 @@ fn summary(panel: &Panel, settings: &TalkSettings) -> Option<AgentId> {
     (panel.spoken.len() > 1 && panel.waiting.is_empty() && can_be_asked(panel, agent, settings)).then(|| agent.clone())
 }
 
-/// Who speaks where no agent does.
-fn name(speaker: &str) -> AgentId {
-    AgentId::new(speaker).expect("`user` and `auren` are ids")
-}
-
 #[cfg(test)]
 mod tests {
     use auren_agents::AgentCard;
 
     use super::*;
+    use crate::consult::Unanswered;
 
     fn settings() -> TalkSettings {
         TalkSettings::plain(vec![AgentCard::new("coach", "1", "")])

@@ -146,7 +146,13 @@ fn document(consult: &Consult, recent: &[Observation], past: &[PastAdvice]) -> S
         about: &said.about,
         note: &said.note,
     });
-    let panel = consult.panel.iter().map(|said| json!({ "by": said.agent, "words": said.message }));
+    let panel = consult.panel.iter().map(|said| {
+        let mut told = json!({ "by": said.agent, "words": said.message });
+        if let Some(hand_off) = said.hand_off.as_ref().filter(|hand_off| hand_off.to == consult.agent) {
+            told["asked_you_because"] = json!(hand_off.reason);
+        }
+        told
+    });
     let document = json!({
         "now": consult.at,
         "cause": cause,
@@ -217,7 +223,10 @@ mod tests {
             "cause": { "kind": "message", "id": "message-1", "text": words }, "at": "2024-01-29T10:00:00+01:00",
             "recent": (0..measurements).map(seen).collect::<Vec<_>>(),
             "past": [{ "at": "2024-01-01T10:00:00Z", "agent": "coach", "about": "hrv_drop", "severity": 0.5, "note": "rest" }],
-            "panel": [{ "event": "event-x", "agent": "coach", "message": "Rest.", "findings": [] }],
+            "panel": [{
+                "event": "event-x", "agent": "coach", "message": "Rest.", "findings": [],
+                "hand_off": { "to": "companion", "reason": "You listen." },
+            }],
             "deadline_ms": 20000,
         });
         events::parse(consult.to_string().as_bytes()).unwrap()
@@ -246,7 +255,7 @@ mod tests {
     #[test]
     fn the_oldest_is_left_out_where_there_is_too_much_and_ids_are_always() {
         let (request, _, user) = asked(&consult("How are my nights?", 20));
-        assert!(user.contains("trend_19") && user.contains("Rest."));
+        assert!(user.contains("trend_19") && user.contains("Rest.") && user.contains("You listen."));
         assert!(["user-1", "conversation-1", "message-1", "event-", "consult-1"].iter().all(|id| !user.contains(id)));
         assert_eq!((&request["model"], &request["temperature"]), (&json!("small"), &json!(0.2)));
         assert!(request.get("tools").is_none() && request.get("stream_options").is_none());

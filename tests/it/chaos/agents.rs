@@ -118,8 +118,11 @@ async fn what_was_handed_on_or_asked_at_once_is_answered_once(mut day: Day, bus:
     node = day.node("n1");
     assert_eq!(speakers(ear.until(|heard| heard.len() >= 3).await), ["first", "one", "coach"]);
     assert_eq!(&*ear.heard[1].content, "One.");
-    let (again, more) = (one.asked().len(), first.asked().len());
-    assert_eq!((again, more), (2, 1), "whose answer was committed is not asked again");
+    assert_eq!(one.asked().len(), 2);
+    // Whose answer was not committed yet is asked again, too.
+    let key = |asked: &Attempt| asked.headers["idempotency-key"].clone();
+    let asked = first.asked();
+    assert!(asked.len() <= 2 && asked.iter().all(|again| key(again) == key(&asked[0])), "it is the same question");
 
     let mut asks = trigger("u-1", "t-2", &["one", "other", "coach"]);
     asks["trigger_type"] = "overtraining".into();
@@ -134,7 +137,7 @@ async fn what_was_handed_on_or_asked_at_once_is_answered_once(mut day: Day, bus:
     node = day.node("n1");
     let said = ear.until(|heard| heard.len() >= 6).await;
     assert_eq!((speakers(&said[5..]), &*said[5].content), (vec!["other".to_owned()], "Other."));
-    let keys: Vec<_> = other.asked().iter().map(|asked| asked.headers["idempotency-key"].clone()).collect();
+    let keys: Vec<_> = other.asked().iter().map(key).collect();
     assert!(keys.len() == 2 && keys[0] == keys[1], "it is the same question: {keys:?}");
     // Whatever comes later changes nothing.
     bus.publish_all(vec![wire::outgoing(&message("u-1", "m-1", 0, "Good night", Some("first")))]).await.unwrap();
