@@ -18,8 +18,9 @@ const EXAMPLES: &str = "\
 Examples:
   auren agents replay --agent coach --user u-1
   auren agents replay --agent coach --user u-1 --from 2024-01-01T00:00:00Z --to 2024-01-31T23:59:59Z --json
-  auren --set agents.llm.coach-2.model=large agents replay --agent coach --with coach-2 --user u-1 --record coach.tape
-  auren agents replay --agent coach --with coach-2 --user u-1 --recorded coach.tape --at-least 90
+  auren --config new.toml agents replay --agent companion --user u-1 --record companion.tape
+  auren --config new.toml agents replay --agent companion --user u-1 --recorded companion.tape --at-least 90
+  auren agents replay --agent coach --with companion --user u-1        what another agent would have said
 
 The questions are read from the log. Cause, time, turn, what of the panel was read, and what was said and noted before are as \
 they were; measurements are those that the trigger brought, and otherwise those that were written before the cause. Nothing is \
