@@ -32,14 +32,14 @@ mod witness;
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix::Arbiter;
-use auren_agents::{AgentId, SystemEvent};
+use auren_agents::SystemEvent;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     bus::{BusError, SharedBus},
     config::{BusKind, Config, ConfigError, Role},
     consult::{Agents, Hosted},
-    converse::{Converse, TalkSettings},
+    converse::Converse,
     detect::{Detect, Problem},
     enrich::Enrich,
     gateway::{Gateway, GatewayError, RoleWatch, Watches},
@@ -164,14 +164,7 @@ impl Hub {
             arbiters: Vec::new(),
             working: 0,
         };
-        let talk = TalkSettings {
-            cards,
-            quiet: Duration::from_secs(u64::from(config.converse.quiet_minutes) * 60),
-            deadline: Duration::from_millis(config.converse.agent_deadline_ms),
-            default_agent: AgentId::new(config.converse.default_agent.as_str())
-                .unwrap_or_else(|_| AgentId::derived(&["default"])),
-            fallback_agent: AgentId::new(config.converse.fallback_agent.as_str()).ok(),
-        };
+        let talk = config.converse.talk(cards);
         for RoleWatch { role, stats, workers } in &watched {
             for thread in 0..*workers {
                 let spawn = Spawn {

@@ -7,6 +7,7 @@
 mod agents;
 mod callers;
 mod chat;
+mod converse;
 mod earnest;
 mod explain;
 mod http;

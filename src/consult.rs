@@ -6,10 +6,12 @@
 //!
 //! Read the modules in this order: [`desk`] (one question), [`reception`] (who is let through), [`circuit`] (when nobody
 //! is), [`retry`] (asking again), [`health`] (what can be seen of it). [`http`] is agents in other processes, [`llm`]
-//! agents that are language models, [`a2a`] agents that speak A2A, [`kafka`] agents that are asked over topics, [`shadow`] agents that are only compared, [`service`] how anybody outside is asked, and [`telling`]
-//! what of their words is told and shown.
+//! agents that are language models, [`a2a`] agents that speak A2A, [`kafka`] agents that are asked over topics, [`shadow`]
+//! agents that are only compared, [`service`] how anybody outside is asked, [`telling`] what of their words is told and shown,
+//! [`budget`] what they may cost, and [`tape`] keeps what they answered.
 
 mod a2a;
+mod budget;
 mod circuit;
 mod desk;
 mod health;
@@ -20,6 +22,7 @@ mod reception;
 mod retry;
 mod service;
 mod shadow;
+mod tape;
 mod telling;
 
 use std::{sync::Arc, time::Duration};
@@ -30,15 +33,18 @@ use auren_agents::{Agent, AgentActor, AgentCard, AgentId, Coach, Consult, Neuros
 
 pub use self::http::{HttpAgent, HttpAgentSettings};
 pub use a2a::{A2aAgent, A2aAgentSettings, ADVICE};
+use budget::Budget;
+pub use budget::{BudgetSettings, Costs};
 pub use desk::{AT_ONCE, Answered, Asked, Desk, Heard, Question, Unanswered};
 pub use health::{AgentHealth, AgentTotals, CircuitState, Dropped};
 use kafka::Post;
 pub use kafka::{CONSULT, DEADLINE, KafkaAgent, KafkaAgentSettings, REPLY_TO};
-pub use llm::{LlmAgent, LlmAgentSettings};
+pub use llm::{HAND_OFF, LlmAgent, LlmAgentSettings};
 use reception::Reception;
 pub use service::ServiceError;
 pub(crate) use service::told;
 pub use shadow::{Compared, Notes, TOPIC as SHADOWS};
+pub use tape::Tape;
 
 /// How a node deals with agents that do not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +65,7 @@ pub struct ConsultSettings {
 #[derive(Clone, Default)]
 pub struct Agents {
     hosts: Vec<Host>,
+    tape: Option<Tape>,
 }
 
 #[derive(Clone)]
@@ -69,6 +76,8 @@ struct Host {
     post: Option<Arc<Post>>,
     /// Whose shadow it is, where it is one.
     shadow_of: Option<AgentId>,
+    /// Where what it costs is counted.
+    budget: Option<Arc<Budget>>,
 }
 
 /// Starts an agent on the arbiter that calls it.
@@ -93,6 +102,12 @@ impl Agents {
         Self::none().with(Neuroscientist).with(Coach)
     }
 
+    /// These; what those outside answer who join them is kept on this tape, or given by it.
+    #[must_use]
+    pub fn taped(self, tape: Tape) -> Self {
+        Self { tape: Some(tape), ..self }
+    }
+
     /// These and one more; one of the same name is replaced. Every arbiter runs a clone of the agent.
     #[must_use]
     pub fn with<A: Agent + Clone + Send + Sync>(self, agent: A) -> Self {
@@ -110,11 +125,11 @@ impl Agents {
     /// These and an actor that `start` starts: once on every arbiter that runs sessions, and again wherever it has ended.
     #[must_use]
     pub fn with_recipient_from(
-        mut self,
+        self,
         card: AgentCard,
         start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
     ) -> Self {
-        self.host(Host { card, start: Arc::new(start), post: None, shadow_of: None });
+        self.host(Host { card, start: Arc::new(start), post: None, shadow_of: None, budget: None });
         self
     }
 
@@ -131,8 +146,10 @@ impl Agents {
     /// [`ServiceError::Settings`] where no request can be made of the settings.
     pub fn with_http(self, settings: HttpAgentSettings) -> Result<Self, ServiceError> {
         let card = HttpAgent::open(&settings)?.card();
+        let tape = self.tape.clone();
         // Each arbiter has connections of its own, as they live on the thread that opens them.
-        Ok(self.with_recipient_from(card, move || AgentActor::new(HttpAgent::of(&settings)).start().recipient()))
+        let agent = move || HttpAgent::of(&settings).taped(tape.clone());
+        Ok(self.with_recipient_from(card, move || AgentActor::new(agent()).start().recipient()))
     }
 
     /// These and an agent that is a language model. Nobody connects to its endpoint before it is asked.
@@ -141,8 +158,15 @@ impl Agents {
     /// [`ServiceError::Settings`] where no request can be made of the settings.
     pub fn with_llm(self, settings: LlmAgentSettings) -> Result<Self, ServiceError> {
         let settings = Arc::new(settings);
+        // Nothing is spent where a tape answers.
+        let free = self.tape.as_ref().is_some_and(Tape::plays);
+        let budget = Arc::new(Budget::new(if free { BudgetSettings::default() } else { settings.budget }));
         let card = LlmAgent::open(&settings)?.card();
-        Ok(self.with_recipient_from(card, move || AgentActor::new(LlmAgent::of(&settings)).start().recipient()))
+        let counted = Arc::clone(&budget);
+        let tape = self.tape.clone();
+        let start = move || AgentActor::new(LlmAgent::of(&settings, &counted).taped(tape.clone())).start().recipient();
+        self.host(Host { card, start: Arc::new(start), post: None, shadow_of: None, budget: Some(budget) });
+        Ok(self)
     }
 
     /// These and an agent that speaks A2A. Nobody connects to it before it is asked.
@@ -151,7 +175,9 @@ impl Agents {
     /// [`ServiceError::Settings`] where no request can be made of the settings.
     pub fn with_a2a(self, settings: A2aAgentSettings) -> Result<Self, ServiceError> {
         let card = A2aAgent::open(&settings)?.card();
-        Ok(self.with_recipient_from(card, move || AgentActor::new(A2aAgent::of(&settings)).start().recipient()))
+        let tape = self.tape.clone();
+        let agent = move || A2aAgent::of(&settings).taped(tape.clone());
+        Ok(self.with_recipient_from(card, move || AgentActor::new(agent()).start().recipient()))
     }
 
     /// These and an agent that is asked over topics of this bus. They are read from when it is first asked.
@@ -160,7 +186,7 @@ impl Agents {
         let (card, post) = (settings.card.clone(), Post::new(bus, &settings));
         let its = Arc::clone(&post);
         let start = move || AgentActor::new(KafkaAgent::new(settings.clone(), Arc::clone(&its))).start().recipient();
-        self.host(Host { card, start: Arc::new(start), post: Some(post), shadow_of: None });
+        self.host(Host { card, start: Arc::new(start), post: Some(post), shadow_of: None, budget: None });
         self
     }
 
@@ -245,6 +271,7 @@ impl Hosted {
     pub fn health(&self) -> Vec<AgentHealth> {
         let health = |(host, reception): &(Host, Arc<Reception>)| AgentHealth {
             dropped: host.post.as_ref().map(|post| post.dropped()),
+            costs: host.budget.as_ref().map(|budget| budget.costs()).unwrap_or_default(),
             ..reception.health()
         };
         self.hosts.iter().map(health).collect()

@@ -49,6 +49,9 @@ pub enum AgentError {
     /// The agent cannot answer this, and asking again does not help.
     #[error("the agent refused: {0}")]
     Refused(String),
+    /// The agent has used up what it may cost for now, and is not asked again: whoever answers instead is.
+    #[error("the agent has used up its budget")]
+    Spent,
     /// The agent failed at it, as one that panics does. It is asked again while its deadline allows.
     #[error("the agent failed: {0}")]
     Failed(String),

@@ -156,6 +156,9 @@ pub struct PanelAdvice {
     pub message: Text<16384>,
     /// What was found.
     pub findings: Vec<Finding>,
+    /// Whom it asked to go on: where that is the agent that is asked, this is why it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hand_off: Option<HandOff>,
 }
 
 /// An agent's answer.
@@ -174,7 +177,8 @@ pub struct Advice {
     pub confidence: Option<Score>,
     /// Why it says so, a sentence each.
     pub reasons: Vec<Text<512>>,
-    /// Whom to ask next, if the agent thinks somebody should go on.
+    /// Whom to ask next, if the agent thinks somebody should go on. The session asks them in the same turn, unless they have
+    /// been asked already. Without a message it only passes the question on.
     pub hand_off: Option<HandOff>,
     /// A few words the agent wants to be shown again next time, as [`PastAdvice::note`].
     #[serde(deserialize_with = "cut")]
@@ -206,7 +210,7 @@ pub struct Finding {
     pub alternatives: Vec<Text<256>>,
 }
 
-/// A wish that another agent go on.
+/// A wish that another agent go on in the same turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HandOff {
     /// Who should go on.

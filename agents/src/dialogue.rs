@@ -244,6 +244,7 @@ impl Dialogue {
             agent: spoke.agent.clone(),
             message: spoke.message.clone(),
             findings: spoke.findings.clone(),
+            hand_off: None,
         };
         let mut consult = Consult {
             id: ConsultId::derived(&[&self.name]),
@@ -284,6 +285,7 @@ pub fn spoken(agent: &AgentId, advice: &Advice) -> PanelAdvice {
         agent: agent.clone(),
         message: advice.message.clone(),
         findings: advice.findings.clone(),
+        hand_off: advice.hand_off.clone(),
     }
 }
 

@@ -13,7 +13,7 @@ mod system;
 mod trigger;
 
 pub use biometric::{BiometricEvent, BiometricMetadata, BiometricType, Observation, StatisticalSummary};
-pub use conversation::{CauseKind, ConversationEvent, ConversationMetadata, MessageType, PanelSeat};
+pub use conversation::{CauseKind, ConversationEvent, ConversationMetadata, MessageType, PanelMode, PanelSeat};
 pub use inbox::{InboxAction, InboxRecord};
 pub use rejected::{Rejected, Rejection, parse};
 pub use system::SystemEvent;

@@ -11,7 +11,8 @@
 //! 4. [`agent`]: the trait to implement, and the actor that hosts it;
 //! 5. [`neuroscientist`] and [`coach`]: two agents that need no key and no network;
 //! 6. [`care`]: what is said before any advice, and what is never said;
-//! 7. [`dialogue`]: what an agent is asked in a file, and what its answer must and must not say.
+//! 7. [`tools`]: typed functions of a consult, for an agent or a language model to call;
+//! 8. [`dialogue`]: what an agent is asked in a file, and what its answer must and must not say.
 //!
 //! ```
 //! use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult};
@@ -47,6 +48,7 @@ mod parts;
 mod reading;
 pub mod text;
 pub mod time;
+pub mod tools;
 mod topic;
 mod voice;
 mod words;
@@ -63,3 +65,4 @@ pub use neuroscientist::Neuroscientist;
 pub use parts::Parts;
 pub use text::{Score, Text};
 pub use time::Timestamp;
+pub use tools::{Tool, ToolError, Tools};

@@ -29,12 +29,13 @@ export interface EventMetadata {
   consult_id?: string;
   agent_version?: string;
   /** Which speaker of how many, from 1, and the events of those it has heard. */
-  panel?: { seat: number; seats: number; read?: string[] };
+  panel?: { seat: number; seats: number; mode?: "parallel" | "first" | (string & {}); read?: string[]; missing?: string[]; last?: boolean };
   findings?: Finding[];
   /** 0 to 1. */
   confidence?: number;
   reasons?: string[];
   hand_off?: { to: string; reason: string };
+  note?: string;
   /** Of a person's own message: the id that its client gave it. */
   client_id?: string;
   /** Of a system message: which, for programs. */

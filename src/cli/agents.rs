@@ -5,6 +5,7 @@ mod eval;
 mod list;
 mod new;
 mod registry;
+mod replay;
 mod shadow;
 
 use clap::Subcommand;
@@ -23,6 +24,8 @@ pub(super) enum Args {
     Shadow(shadow::Args),
     /// Ask agents what stands in dialogues, and score their answers.
     Eval(eval::Args),
+    /// Ask an agent what it was asked in the past, and show how its answers differ from what was said.
+    Replay(replay::Args),
 }
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
@@ -32,5 +35,6 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         Args::Try(args) => ask::run(args, context).await,
         Args::Shadow(args) => shadow::run(&args, context).await,
         Args::Eval(args) => eval::run(&args, context).await,
+        Args::Replay(args) => replay::run(&args, context).await,
     }
 }

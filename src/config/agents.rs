@@ -5,15 +5,20 @@ use std::{
     path::PathBuf,
 };
 
-use auren_agents::AgentCard;
+use auren_agents::{AgentCard, Tools};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::sections::{Secret, text};
 use crate::{
     bus::Topic,
-    consult::{A2aAgentSettings, HttpAgentSettings, KafkaAgentSettings, LlmAgentSettings, SHADOWS},
+    consult::{
+        A2aAgentSettings, BudgetSettings, HAND_OFF, HttpAgentSettings, KafkaAgentSettings, LlmAgentSettings, SHADOWS,
+    },
 };
+
+/// Fields of a request that are no options.
+const SET: [&str; 6] = ["messages", "model", "stream", "max_tokens", "tools", "tool_choice"];
 
 /// Agents outside the hub's own program.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -110,6 +115,18 @@ pub struct LlmAgentSection {
     pub max_answer_bytes: usize,
     /// Further fields of each request, such as `temperature`.
     pub options: Map<String, Value>,
+    /// The tools that the model may call, by name.
+    pub tools: Vec<String>,
+    /// Most tools that it may call for one answer.
+    pub max_tool_calls: u32,
+    /// Most tokens of a day on one node, asked and answered; no bound where it is 0.
+    pub tokens_per_day: u64,
+    /// Most that a day may cost on one node, in whatever the prices are in; no bound where it is 0.
+    pub cost_per_day: f64,
+    /// The price of a million tokens that are asked.
+    pub price_asked: f64,
+    /// The price of a million tokens that are answered.
+    pub price_answered: f64,
 }
 
 impl Default for LlmAgentSection {
@@ -128,6 +145,12 @@ impl Default for LlmAgentSection {
             shadow_of: None,
             max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
             options: Map::new(),
+            tools: Vec::new(),
+            max_tool_calls: 4,
+            tokens_per_day: 0,
+            cost_per_day: 0.0,
+            price_asked: 0.0,
+            price_answered: 0.0,
         }
     }
 }
@@ -239,6 +262,7 @@ impl LlmAgentSection {
     #[must_use]
     pub fn settings(&self, name: &str, api_key: Option<String>, persona: String) -> LlmAgentSettings {
         let version = if self.version.is_empty() { &self.model } else { &self.version };
+        let shipped = Tools::shipped();
         LlmAgentSettings {
             card: card(name, version, &self.purpose, &self.topics),
             base_url: self.base_url.clone(),
@@ -249,6 +273,15 @@ impl LlmAgentSection {
             max_data_bytes: self.max_data_bytes,
             max_answer_bytes: self.max_answer_bytes,
             options: self.options.clone(),
+            tools: self.tools.iter().filter_map(|name| shipped.get(name)).cloned().fold(Tools::none(), Tools::with),
+            hands_off: self.tools.iter().any(|name| name == HAND_OFF),
+            max_tool_calls: self.max_tool_calls,
+            budget: BudgetSettings {
+                tokens_per_day: self.tokens_per_day,
+                cost_per_day: self.cost_per_day,
+                price_asked: self.price_asked,
+                price_answered: self.price_answered,
+            },
         }
     }
 
@@ -265,8 +298,24 @@ impl LlmAgentSection {
         if !(1024..=1024 * 1024).contains(&self.max_data_bytes) {
             return Some("max_data_bytes must be from 1024 to 1048576");
         }
-        if ["messages", "model", "stream", "max_tokens"].iter().any(|field| self.options.contains_key(*field)) {
-            return Some("options must not hold messages, model, stream or max_tokens, which AUREN sets");
+        if SET.iter().any(|field| self.options.contains_key(*field)) {
+            return Some(
+                "options must not hold messages, model, stream, max_tokens, tools or tool_choice, which AUREN sets",
+            );
+        }
+        let shipped = Tools::shipped();
+        if self.tools.iter().any(|name| name != HAND_OFF && shipped.get(name).is_none()) {
+            return Some("tools must be of recent_nights, said_before and hand_off");
+        }
+        if self.max_tool_calls > 32 {
+            return Some("max_tool_calls must be from 0 to 32");
+        }
+        let money = [self.cost_per_day, self.price_asked, self.price_answered];
+        if !money.iter().all(|money| (0.0..=1e9).contains(money)) {
+            return Some("cost_per_day, price_asked and price_answered must be from 0 to 1000000000");
+        }
+        if self.cost_per_day > 0.0 && self.price_asked == 0.0 && self.price_answered == 0.0 {
+            return Some("cost_per_day bounds nothing without price_asked or price_answered");
         }
         bytes_fault(self.max_answer_bytes).or_else(|| url_fault(&self.base_url))
     }

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use auren_agents::AgentId;
 use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
@@ -188,12 +187,8 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     within("lanes.watchdog_seconds", config.lanes.watchdog_seconds, 1..=3600)?;
     at_least_one("converse.quiet_minutes", config.converse.quiet_minutes)?;
     within("converse.agent_deadline_ms", config.converse.agent_deadline_ms, 1..=3_600_000)?;
-    if AgentId::new(config.converse.default_agent.as_str()).is_err() {
-        return wrong("converse.default_agent", "must be an agent's name");
-    }
-    let fallback = config.converse.fallback_agent.as_str();
-    if !fallback.is_empty() && AgentId::new(fallback).is_err() {
-        return wrong("converse.fallback_agent", "must be an agent's name, or empty");
+    if let Some((key, why)) = config.converse.fault() {
+        return wrong(key, &why);
     }
     within("converse.agent_attempts", config.converse.agent_attempts, 1..=100)?;
     within("converse.agent_retry_ms", config.converse.agent_retry_ms, 1..=3_600_000)?;
@@ -334,6 +329,22 @@ mod tests {
         }
         with("http.trusted_proxies", "[\"10.0.0.0/8\", \"::1\"]").unwrap();
         with("http.trusted_proxies", "[]").unwrap();
+    }
+
+    #[test]
+    fn how_panels_are_asked_is_checked() {
+        let config = with("converse.panels.hrv_drop", "\"first\"").unwrap().converse;
+        assert_eq!(config.panels["hrv_drop"], auren_agents::events::PanelMode::First);
+        for (key, value, why) in [
+            ("converse.panel", "\"last\"", "converse.panel: unknown variant"),
+            ("converse.routing", "[\"luck\"]", "unknown variant"),
+            ("converse.max_hand_offs", "17", "converse.max_hand_offs must be from 0 to 16"),
+            ("converse.agent_deadlines_ms.coach", "0", "converse.agent_deadlines_ms of coach: must be from 1"),
+            ("converse.summary_agent", "\"a\\nb\"", "converse.summary_agent must be an agent's name"),
+        ] {
+            let error = with(key, value).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     fn prod(more: &[(&str, &str)]) -> Result<Config, String> {
@@ -489,6 +500,10 @@ mod tests {
             (&[("model", "\"\"")][..], "model must be set"),
             (&[("options.stream", "false")], "options must not hold"),
             (&[("max_tokens", "0")], "max_tokens must be from 1"),
+            (&[("tools", "[\"sing\"]")], "tools must be of recent_nights, said_before and hand_off"),
+            (&[("max_tool_calls", "33")], "max_tool_calls must be from 0 to 32"),
+            (&[("cost_per_day", "2.5")], "bounds nothing without price_asked"),
+            (&[("price_asked", "-1.0")], "must be from 0 to"),
             (&[("api_key", "\"a\""), ("api_key_file", "\"b\"")], "must not both be set"),
         ] {
             let error = agent(more).unwrap_err();

@@ -1,11 +1,12 @@
 //! The sections and their defaults.
 
-use std::{fmt, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, fs, path::PathBuf, time::Duration};
 
+use auren_agents::events::PanelMode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::role::{Role, roles};
-use crate::consult::ConsultSettings;
+use crate::{consult::ConsultSettings, converse::Route};
 
 /// Text, also where a variable of the environment looks like a number or a truth value.
 pub(super) fn text<'de, D: Deserializer<'de>>(input: D) -> Result<String, D::Error> {
@@ -195,6 +196,19 @@ pub struct ConverseSection {
     pub quiet_minutes: u32,
     /// How long one agent has for one answer.
     pub agent_deadline_ms: u64,
+    /// How long those agents have that do not have as long as the others, by name.
+    pub agent_deadlines_ms: BTreeMap<String, u64>,
+    /// How the agents of a panel are asked.
+    pub panel: PanelMode,
+    /// How those panels are asked that are asked otherwise, by the trigger's type, or `message`.
+    pub panels: BTreeMap<String, PanelMode>,
+    /// How often the agents of one turn may ask another to go on.
+    pub max_hand_offs: u32,
+    /// The agent that is asked last where several have answered, having read them all; nobody where it is empty.
+    #[serde(deserialize_with = "text")]
+    pub summary_agent: String,
+    /// What decides who is meant by a message that is addressed to nobody, in this order.
+    pub routing: Vec<Route>,
     /// The agent that answers a message which is nobody's business in particular.
     #[serde(deserialize_with = "text")]
     pub default_agent: String,
@@ -232,6 +246,12 @@ impl Default for ConverseSection {
         Self {
             quiet_minutes: 360,
             agent_deadline_ms: 20_000,
+            agent_deadlines_ms: BTreeMap::new(),
+            panel: PanelMode::Ordered,
+            panels: BTreeMap::new(),
+            max_hand_offs: 3,
+            summary_agent: String::new(),
+            routing: Route::ALL.to_vec(),
             default_agent: "coach".to_owned(),
             fallback_agent: String::new(),
             agent_attempts: 3,

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use self::{card::Interface, task::Progress};
 use super::{
+    Tape,
     service::{Answer, Events, Service, ServiceError},
     telling::{self, Telling},
 };
@@ -55,6 +56,7 @@ pub struct A2aAgent {
     card: Result<Service, ServiceError>,
     /// Where it takes messages, once its card has said so.
     found: RefCell<Option<Arc<Found>>>,
+    tape: Option<Tape>,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,14 @@ impl A2aAgent {
     /// The same, that says with each question why no request can be made.
     pub(super) fn of(settings: &A2aAgentSettings) -> Self {
         let card = Self::service(settings, &card::address(&settings.url));
-        Self { settings: settings.clone(), card, found: RefCell::default() }
+        Self { settings: settings.clone(), card, found: RefCell::default(), tape: None }
+    }
+
+    /// The same, with its answers kept on a tape, or given by it.
+    pub(super) fn taped(mut self, tape: Option<Tape>) -> Self {
+        self.card = self.card.map(|card| card.taped(tape.clone()));
+        self.tape = tape;
+        self
     }
 
     fn service(settings: &A2aAgentSettings, url: &str) -> Result<Service, ServiceError> {
@@ -92,7 +101,7 @@ impl A2aAgent {
         }
         let card = self.card.as_ref().map_err(Clone::clone)?.get().await?;
         let interface = card::interface(&card, &self.settings.url)?;
-        let service = Self::service(&self.settings, &interface.url)?;
+        let service = Self::service(&self.settings, &interface.url)?.taped(self.tape.clone());
         let found = Arc::new(Found { interface, service });
         *self.found.borrow_mut() = Some(Arc::clone(&found));
         Ok(found)

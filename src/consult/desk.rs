@@ -58,6 +58,8 @@ pub enum Unanswered {
     Late,
     /// The agent said that it has no answer to this, or failed at it.
     Failed,
+    /// The agent has used up what it may cost for now.
+    Spent,
     /// The agent cannot answer at the moment: it says so itself, or its circuit is open, or too many wait for it.
     Unavailable,
 }
@@ -199,6 +201,10 @@ impl Seat {
                 tracing::warn!(%agent, %consult, "an agent refused a question");
                 question.over(End::Refused)
             }
+            Ok(Ok(Err(AgentError::Spent))) => {
+                tracing::warn!(%agent, %consult, "an agent has used up its budget");
+                question.over(End::Spent)
+            }
             Ok(Ok(Err(AgentError::Failed(_)))) => {
                 tracing::warn!(%agent, %consult, attempt = question.attempts, "an agent failed");
                 question.again_or(End::Failed).await
@@ -237,6 +243,7 @@ impl Question {
         let why = match end {
             End::Late => Unanswered::Late,
             End::Unavailable => Unanswered::Unavailable,
+            End::Spent => Unanswered::Spent,
             End::Answered | End::Refused | End::Failed => Unanswered::Failed,
         };
         self.admission.end(end);

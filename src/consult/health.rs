@@ -4,6 +4,8 @@ use auren_agents::AgentId;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Costs;
+
 /// Whether questions reach an agent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -31,7 +33,7 @@ impl CircuitState {
 
 /// One agent on one node, since the node started.
 ///
-/// Every question that was asked ends as one of answered, refused, unavailable, failed, late or abandoned, or is still
+/// Every question that was asked ends as one of answered, refused, unavailable, failed, late, spent or abandoned, or is still
 /// open; those turned away were not asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AgentHealth {
@@ -47,6 +49,9 @@ pub struct AgentHealth {
     /// What was dropped of what it answered, where it is asked over topics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<Dropped>,
+    /// What it has cost, where that is counted.
+    #[serde(flatten)]
+    pub costs: Costs,
 }
 
 /// Answers that changed nothing, of an agent that is asked over topics.
@@ -79,6 +84,8 @@ pub struct AgentTotals {
     pub failed: u64,
     /// Ended at the deadline.
     pub late: u64,
+    /// Ended because the agent had used up what it may cost.
+    pub spent: u64,
     /// Ended because whoever asked no longer waits: the turn was stopped, or another node has the person.
     pub abandoned: u64,
     /// Not asked, because the circuit was open.

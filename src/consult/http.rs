@@ -11,6 +11,7 @@ use auren_agents::{Advice, Agent, AgentCard, AgentError, Consult, Text, events};
 use serde::Deserialize;
 
 use super::{
+    Tape,
     service::{Answer, Events, Service, ServiceError},
     telling::{self, Telling},
 };
@@ -66,6 +67,12 @@ impl HttpAgent {
         let HttpAgentSettings { card, url, token, guarded, max_answer_bytes } = settings;
         let service = Service::open(url, token.as_deref(), *max_answer_bytes);
         Self { card: card.clone(), guarded: *guarded, service }
+    }
+
+    /// The same, with its answers kept on a tape, or given by it.
+    pub(super) fn taped(mut self, tape: Option<Tape>) -> Self {
+        self.service = self.service.map(|service| service.taped(tape));
+        self
     }
 
     async fn ask(&self, consult: &Consult) -> Result<Advice, ServiceError> {

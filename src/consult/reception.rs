@@ -12,7 +12,7 @@ use std::{
 use auren_agents::AgentId;
 
 use super::{
-    AgentHealth, CircuitState, ConsultSettings,
+    AgentHealth, CircuitState, ConsultSettings, Costs,
     circuit::{Change, Circuit, Pass},
     health::AgentTotals,
 };
@@ -40,6 +40,7 @@ pub(super) enum End {
     Unavailable,
     Failed,
     Late,
+    Spent,
 }
 
 impl Reception {
@@ -82,6 +83,7 @@ impl Reception {
             open: standing.open,
             totals: standing.totals,
             dropped: None,
+            costs: Costs::default(),
         }
     }
 }
@@ -119,6 +121,7 @@ impl Admission {
                 End::Unavailable => &mut totals.unavailable,
                 End::Failed => &mut totals.failed,
                 End::Late => &mut totals.late,
+                End::Spent => &mut totals.spent,
             } += 1;
             match end {
                 // Who refuses a question is there.
@@ -129,6 +132,11 @@ impl Admission {
                     settings.circuit_pause,
                     Instant::now(),
                 ),
+                // Nobody was asked, so that it tells nothing.
+                End::Spent => {
+                    standing.circuit.abandoned(self.probe, Instant::now());
+                    Change::None
+                }
             }
         };
         match change {

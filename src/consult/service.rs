@@ -13,6 +13,8 @@ use http::{
 use reqwest::{Client, RequestBuilder, Response, Url, redirect::Policy};
 use sse_stream::{Sse, SseByteStream};
 
+use super::tape::{self, Tape, Taped};
+
 /// Who does not take a connection within this time is away; there is time for another attempt then.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
@@ -46,6 +48,12 @@ pub enum ServiceError {
     /// It said that it does not answer this.
     #[error("it refuses the question")]
     Refused,
+    /// It is not asked, and what it answered then is not known.
+    #[error("its answer is not on the tape")]
+    NotTaped,
+    /// It was not asked: it has used up what it may cost today.
+    #[error("it has used up its budget")]
+    Spent,
 }
 
 impl ServiceError {
@@ -67,7 +75,9 @@ impl From<ServiceError> for AgentError {
                 | StatusCode::PAYLOAD_TOO_LARGE
                 | StatusCode::UNPROCESSABLE_ENTITY,
             )
-            | ServiceError::Refused => Self::Refused(why),
+            | ServiceError::Refused
+            | ServiceError::NotTaped => Self::Refused(why),
+            ServiceError::Spent => Self::Spent,
             ServiceError::ContentType(_) | ServiceError::TooLong(_) | ServiceError::Unusable(_) => Self::Failed(why),
             ServiceError::Settings(_)
             | ServiceError::Unreachable(_)
@@ -87,6 +97,8 @@ pub(super) struct Service {
     /// What else each request says of itself.
     header: Option<(HeaderName, HeaderValue)>,
     max_bytes: usize,
+    /// What keeps its answers, or gives them.
+    tape: Option<Tape>,
 }
 
 /// What a service began to answer with.
@@ -116,7 +128,7 @@ impl Service {
             client = client.tls_certs_only([]);
         }
         let client = client.build().map_err(|error| ServiceError::Settings(told(error)))?;
-        Ok(Self { client, url, authorization: authorization.transpose()?, header: None, max_bytes })
+        Ok(Self { client, url, authorization: authorization.transpose()?, header: None, max_bytes, tape: None })
     }
 
     /// The same, with a header in each request.
@@ -125,22 +137,53 @@ impl Service {
         self
     }
 
+    /// The same, with its answers kept on a tape, or given by it.
+    pub(super) fn taped(mut self, tape: Option<Tape>) -> Self {
+        self.tape = tape;
+        self
+    }
+
     /// Asks. The key is the same for each attempt at one question, so that who has answered it already may say so again.
     pub(super) async fn ask(&self, key: &str, body: Vec<u8>) -> Result<Answer, ServiceError> {
+        let taping = match self.taping(&body)? {
+            Ok(answer) => return Ok(answer),
+            Err(taping) => taping,
+        };
         let request = self.client.post(self.url.clone());
         let request = request.header(CONTENT_TYPE, "application/json").header("Idempotency-Key", key);
-        self.answer(request.header(ACCEPT, "application/json, text/event-stream").body(body)).await
+        self.answer(request.header(ACCEPT, "application/json, text/event-stream").body(body), taping).await
     }
 
     /// Gets what is there.
     pub(super) async fn get(&self) -> Result<Vec<u8>, ServiceError> {
-        match self.answer(self.client.get(self.url.clone()).header(ACCEPT, "application/json")).await? {
+        let answer = match self.taping(&[])? {
+            Ok(answer) => answer,
+            Err(taping) => {
+                self.answer(self.client.get(self.url.clone()).header(ACCEPT, "application/json"), taping).await?
+            }
+        };
+        match answer {
             Answer::Json(json) => Ok(json),
             Answer::Events(_) => Err(ServiceError::ContentType("text/event-stream".to_owned())),
         }
     }
 
-    async fn answer(&self, mut request: RequestBuilder) -> Result<Answer, ServiceError> {
+    /// The answer that a tape gives, or what keeps the one that is to come.
+    fn taping(&self, asked: &[u8]) -> Result<Result<Answer, Option<Taping>>, ServiceError> {
+        let Some(tape) = &self.tape else { return Ok(Err(None)) };
+        let question = tape::question(self.url.as_str(), asked);
+        if !tape.plays() {
+            return Ok(Err(Some(Taping { tape: tape.clone(), question, events: false, body: Vec::new() })));
+        }
+        let Taped { events, body } = tape.answer(&question).ok_or(ServiceError::NotTaped)?;
+        let body = body.into_bytes();
+        if !events {
+            return Ok(Ok(Answer::Json(body)));
+        }
+        Ok(Ok(Answer::Events(Events::of(stream::iter([Ok(Bytes::from(body))])))))
+    }
+
+    async fn answer(&self, mut request: RequestBuilder, taping: Option<Taping>) -> Result<Answer, ServiceError> {
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }
@@ -154,9 +197,43 @@ impl Service {
         let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("not named");
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match kind.as_str() {
-            "application/json" => Ok(Answer::Json(whole(response, self.max_bytes).await?)),
-            "text/event-stream" => Ok(Answer::Events(Events::of(response, self.max_bytes))),
+            "application/json" => {
+                let json = whole(response, self.max_bytes).await?;
+                if let Some(mut taping) = taping {
+                    taping.body.clone_from(&json);
+                }
+                Ok(Answer::Json(json))
+            }
+            "text/event-stream" => {
+                let bytes = bounded(response, self.max_bytes);
+                Ok(Answer::Events(match taping {
+                    None => Events::of(bytes),
+                    Some(mut taping) => {
+                        taping.events = true;
+                        Events::of(bytes.inspect_ok(move |chunk| taping.body.extend_from_slice(chunk)))
+                    }
+                }))
+            }
             _ => Err(ServiceError::ContentType(kind.chars().take(64).collect())),
+        }
+    }
+}
+
+/// An answer that is to be kept, as far as it has come.
+#[derive(Debug)]
+struct Taping {
+    tape: Tape,
+    question: String,
+    events: bool,
+    body: Vec<u8>,
+}
+
+/// Of a stream nobody reads more than its last word, so that it is whole when it is let go of.
+impl Drop for Taping {
+    fn drop(&mut self) {
+        if !self.body.is_empty() {
+            let body = String::from_utf8_lossy(&self.body).into_owned();
+            self.tape.keep(std::mem::take(&mut self.question), Taped { events: self.events, body });
         }
     }
 }
@@ -190,8 +267,8 @@ async fn whole(response: Response, max_bytes: usize) -> Result<Vec<u8>, ServiceE
 pub(super) struct Events(Pin<Box<dyn Stream<Item = Result<Sse, sse_stream::Error>>>>);
 
 impl Events {
-    fn of(response: Response, max_bytes: usize) -> Self {
-        Self(Box::pin(SseByteStream::new(Box::pin(bounded(response, max_bytes)))))
+    fn of(bytes: impl Stream<Item = Result<Bytes, ServiceError>> + 'static) -> Self {
+        Self(Box::pin(SseByteStream::new(Box::pin(bytes))))
     }
 
     /// The next event; none where the stream has ended.

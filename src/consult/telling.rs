@@ -1,6 +1,6 @@
 //! Parts of an answer from outside, told on as they come, and what of such an answer is never shown.
 
-use auren_agents::{Advice, AgentError, Consult, Parts, care};
+use auren_agents::{Advice, AgentError, Consult, HandOff, Parts, care};
 
 use super::ServiceError;
 
@@ -53,6 +53,12 @@ pub(super) fn fit(words: &str) -> Result<(), ServiceError> {
     Err(ServiceError::unusable("answer", "must name no disease, no medicine and no dose"))
 }
 
+/// The same of a wish that another go on.
+pub(super) fn fit_hand_off(hand_off: &HandOff) -> Result<(), ServiceError> {
+    fit(&hand_off.reason)?;
+    fit(hand_off.to.as_str())
+}
+
 /// The same of everything that an advice shows to anybody.
 fn fit_advice(advice: &Advice) -> Result<(), ServiceError> {
     fit(&advice.message)?;
@@ -62,7 +68,7 @@ fn fit_advice(advice: &Advice) -> Result<(), ServiceError> {
         finding.alternatives.iter().try_for_each(|words| fit(words))?;
     }
     advice.reasons.iter().try_for_each(|words| fit(words))?;
-    advice.hand_off.as_ref().map_or(Ok(()), |hand_off| fit(&hand_off.reason))
+    advice.hand_off.as_ref().map_or(Ok(()), fit_hand_off)
 }
 
 /// Asks somebody outside, as far as they are trusted. A guarded agent is not asked about what calls for care, which the house's
@@ -79,7 +85,7 @@ pub(super) async fn asked(
         if guarded {
             fit_advice(&advice)?;
         }
-        if advice.message.trim().is_empty() {
+        if advice.message.trim().is_empty() && advice.hand_off.is_none() {
             return Err(ServiceError::unusable("message", "must not be empty"));
         }
         Ok(advice)

@@ -9,7 +9,8 @@ use auren_agents::{Consult, ConsultId, ConversationEvent, UserId};
 
 use super::{
     memory::Memory,
-    talk::{Outcome, Talk, TalkSettings},
+    settings::TalkSettings,
+    talk::{Outcome, Talk},
 };
 use crate::{
     config::Role,
@@ -120,6 +121,9 @@ impl Session {
                 Ok(Heard::Answered(answered)) => {
                     asking.over(&answered);
                     let next = session.talk.answered(answered, &session.role.settings);
+                    // Whoever was to be asked with it may not be needed any more.
+                    outcome.asks.retain(|consult| session.talk.awaits(&consult.id));
+                    session.let_go(ctx);
                     outcome.said.extend(next.said);
                     outcome.asks.extend(next.asks);
                 }
@@ -233,6 +237,7 @@ impl Asking {
                         Unanswered::Late => "late",
                         Unanswered::Failed => "failed",
                         Unanswered::Unavailable => "unavailable",
+                        Unanswered::Spent => "spent",
                     });
                 }
             }

@@ -1,35 +1,56 @@
 //! Whom a person means: by name, by topic, or whoever spoke last.
 
 use auren_agents::{AgentCard, AgentId};
+use serde::{Deserialize, Serialize};
 
-/// The agents to ask about a message, in order.
-pub(super) fn route(
-    text: &str,
-    to: Option<&AgentId>,
-    cards: &[AgentCard],
-    last: Option<&AgentId>,
-    default: &AgentId,
-) -> Vec<AgentId> {
+use super::TalkSettings;
+
+/// What may decide who is meant by a message that is addressed to nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// Who is called by name.
+    Mention,
+    /// Whose topics have most of the words; of several the one that spoke last.
+    Topic,
+    /// Who spoke last.
+    LastSpeaker,
+}
+
+impl Route {
+    /// All there are, in the usual order.
+    pub const ALL: [Self; 3] = [Self::Mention, Self::Topic, Self::LastSpeaker];
+}
+
+/// The agents to ask about a message, in order: whom it is addressed to, else whom the first of the routes finds that finds
+/// anybody, else whoever answers what is nobody's business in particular. That may be one who hands it on.
+pub(super) fn route(text: &str, to: Option<&AgentId>, settings: &TalkSettings, last: Option<&AgentId>) -> Vec<AgentId> {
     if let Some(to) = to {
         return vec![to.clone()];
     }
     let lower = text.to_lowercase();
-    let named = mentioned(&lower, cards);
-    if !named.is_empty() {
-        return named;
-    }
-    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let score = |card: &AgentCard| words.iter().filter(|word| card.topics.iter().any(|topic| topic == *word)).count();
-    let best = cards.iter().map(score).max().unwrap_or(0);
-    let known = |agent: &AgentId| cards.iter().any(|card| card.id == *agent);
-    if best > 0 {
-        let mut able = cards.iter().filter(|card| score(card) == best).map(|card| &card.id);
-        let spoke = last.filter(|last| able.clone().any(|id| id == *last));
-        if let Some(agent) = spoke.or_else(|| able.next()) {
-            return vec![agent.clone()];
+    let last = last.filter(|last| settings.knows(last));
+    for way in &settings.routing {
+        let found = match way {
+            Route::Mention => mentioned(&lower, &settings.cards),
+            Route::Topic => concerned(&lower, &settings.cards, last).into_iter().collect(),
+            Route::LastSpeaker => last.cloned().into_iter().collect(),
+        };
+        if !found.is_empty() {
+            return found;
         }
     }
-    vec![last.filter(|last| known(last)).unwrap_or(default).clone()]
+    vec![settings.default_agent.clone()]
+}
+
+/// The agent whose topics have most of the words.
+fn concerned(lower: &str, cards: &[AgentCard], last: Option<&AgentId>) -> Option<AgentId> {
+    let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let score = |card: &AgentCard| words.iter().filter(|word| card.topics.iter().any(|topic| topic == *word)).count();
+    let best = cards.iter().map(score).max().filter(|best| *best > 0)?;
+    let mut able = cards.iter().filter(|card| score(card) == best).map(|card| &card.id);
+    let spoke = last.filter(|last| able.clone().any(|id| id == *last));
+    spoke.or_else(|| able.next()).cloned()
 }
 
 /// The agents called by name: `@coach` anywhere, or the name first with a comma or a colon behind it.
@@ -59,7 +80,8 @@ mod tests {
         ];
         let id = |name: &str| AgentId::new(name).unwrap();
         let last = last.map(id);
-        let agents = route(text, None, &cards, last.as_ref(), &id("coach"));
+        let settings = TalkSettings::plain(cards.to_vec());
+        let agents = route(text, None, &settings, last.as_ref());
         agents.iter().map(AgentId::as_str).collect::<Vec<_>>().join(" ")
     }
 

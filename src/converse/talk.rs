@@ -1,23 +1,21 @@
 //! The session's state machine: what is heard becomes what is said and who is asked. No I/O, no clock, no actor.
 
-use std::time::Duration;
-
 use auren_agents::{
-    Advice, AgentCard, AgentId, BiometricEvent, Cause, Consult, ConsultId, ConversationEvent, ConversationId,
-    ConversationMetadata, EventId, InboxAction, InboxRecord, MessageType, Score, Text, Timestamp, TriggerEvent, UserId,
+    Advice, AgentId, BiometricEvent, Cause, Consult, ConsultId, ConversationEvent, ConversationId,
+    ConversationMetadata, InboxAction, InboxRecord, MessageType, Score, Text, Timestamp, TriggerEvent, UserId,
     consult::{PanelAdvice, PastAdvice},
-    events,
+    events::{self, PanelMode},
 };
 use bytes::Bytes;
-use serde_json::Map;
 
-use super::{memory::Memory, panel::Panel, routing::route};
-use crate::{
-    bus::Topic,
-    consult::{Answered, Unanswered},
-    lane::Refusal,
-    seen::Seen,
+use super::{
+    memory::Memory,
+    panel::{Panel, Seat},
+    routing::route,
+    saying::name,
+    settings::TalkSettings,
 };
+use crate::{bus::Topic, consult::Answered, lane::Refusal, seen::Seen};
 
 /// Most panels of one person that may wait at a time.
 const OPEN_MAX: usize = 8;
@@ -26,21 +24,6 @@ const OPEN_MAX: usize = 8;
 const FINDINGS_MAX: usize = 16;
 const FINDING_EVENTS_MAX: usize = 32;
 const ALTERNATIVES_MAX: usize = 8;
-
-/// What all sessions of a hub have in common.
-#[derive(Debug, Clone)]
-pub struct TalkSettings {
-    /// The agents that can be asked.
-    pub cards: Vec<AgentCard>,
-    /// A silence of this length ends a conversation.
-    pub quiet: Duration,
-    /// How long an agent has for an answer.
-    pub deadline: Duration,
-    /// Who answers what is nobody's business in particular.
-    pub default_agent: AgentId,
-    /// Who answers in the place of an agent that did not, if anybody does.
-    pub fallback_agent: Option<AgentId>,
-}
 
 /// One person's conversation.
 #[derive(Debug)]
@@ -82,15 +65,16 @@ impl Talk {
 
     /// Takes an answer, or that there is none. An answer that nobody awaits any more changes nothing.
     pub(super) fn answered(&mut self, answered: Answered, settings: &TalkSettings) -> Outcome {
-        let awaited = |panel: &Panel| panel.asked.as_ref() == Some(&answered.consult);
-        let Some(index) = self.memory.open.iter().position(awaited) else { return Outcome::default() };
+        let Answered { consult, outcome: answer } = answered;
+        let at = |(index, panel): (usize, &Panel)| Some((index, panel.seat_of(&consult)?));
+        let Some((index, seat)) = self.memory.open.iter().enumerate().find_map(at) else { return Outcome::default() };
         let mut panel = self.memory.open.remove(index);
+        panel.over(&consult);
         let mut outcome = Outcome { changed: true, ..Outcome::default() };
-        outcome.said.extend(match answered.outcome {
-            Ok(advice) => self.advised(&mut panel, advice, settings),
-            Err(why) => self.unanswered(&mut panel, why, settings),
-        });
-        panel.next += 1;
+        match answer {
+            Ok(advice) => self.advised(&mut panel, seat, consult, advice, settings, &mut outcome),
+            Err(why) => outcome.said.extend(self.unanswered(&mut panel, seat, consult, why, settings)),
+        }
         self.go_on(panel, settings, &mut outcome);
         outcome
     }
@@ -98,7 +82,11 @@ impl Talk {
     /// Asks again whatever was open when the session was last in memory.
     pub(super) fn resumed(&mut self, settings: &TalkSettings) -> Outcome {
         let mut outcome = Outcome { changed: true, ..Outcome::default() };
-        for panel in std::mem::take(&mut self.memory.open) {
+        for mut panel in std::mem::take(&mut self.memory.open) {
+            panel.show(&self.memory);
+            if !panel.mode.is_ordered() {
+                outcome.asks.extend(panel.open().filter_map(|id| self.consult(&panel, id, settings)));
+            }
             self.go_on(panel, settings, &mut outcome);
         }
         outcome
@@ -106,17 +94,18 @@ impl Talk {
 
     /// The question of this id, to be asked once more; none where nobody awaits its answer any more.
     pub(super) fn question(&self, id: &ConsultId, settings: &TalkSettings) -> Option<Consult> {
-        let panel = self.memory.open.iter().find(|panel| panel.asked.as_ref() == Some(id))?;
-        self.consult(panel, settings)
+        let panel = self.memory.open.iter().find(|panel| panel.awaits(id))?;
+        self.consult(panel, id, settings)
     }
 
     /// Whether anybody waits for the answer to this question.
     pub(super) fn awaits(&self, id: &ConsultId) -> bool {
-        self.memory.open.iter().any(|panel| panel.asked.as_ref() == Some(id))
+        self.memory.open.iter().any(|panel| panel.awaits(id))
     }
 
-    fn consult(&self, panel: &Panel, settings: &TalkSettings) -> Option<Consult> {
-        panel.consult(&self.user, settings.deadline)
+    fn consult(&self, panel: &Panel, id: &ConsultId, settings: &TalkSettings) -> Option<Consult> {
+        let agent = panel.seat_of(id).and_then(|seat| panel.agents.get(seat.index));
+        panel.consult(&self.user, id, settings.deadline(agent))
     }
 
     fn own(&self, user: &UserId) -> Result<(), Refusal> {
@@ -150,7 +139,7 @@ impl Talk {
                 }
                 outcome.changed = true;
                 let last = self.memory.last_speaker.as_ref();
-                let agents = route(&text, to.as_ref(), &settings.cards, last, &settings.default_agent);
+                let agents = route(&text, to.as_ref(), settings, last);
                 let panel = self.panel(cause, timestamp, agents, Vec::new(), settings);
                 let id = self.hub_event_id(&panel, "input");
                 let words = Text::cut(text.into_string());
@@ -163,7 +152,8 @@ impl Talk {
                 if let Some(index) = self.memory.open.iter().position(|panel| panel.turn == turn) {
                     let panel = self.memory.open.remove(index);
                     outcome.changed = true;
-                    outcome.said.push(self.hub_says(&panel, "stopped", "The answer was stopped.".to_owned()));
+                    let waits = panel.open().next().and_then(|id| panel.seat_of(id)).unwrap_or(panel.seat());
+                    outcome.said.push(self.hub_says(&panel, waits, "stopped", "The answer was stopped.".to_owned()));
                     self.close(panel);
                 }
             }
@@ -195,6 +185,7 @@ impl Talk {
         self.memory.conversation = Some(conversation);
         let turn = self.memory.turn;
         Panel {
+            mode: settings.mode(&cause),
             cause,
             at,
             conversation: id,
@@ -202,6 +193,9 @@ impl Talk {
             agents,
             next: 0,
             asked: None,
+            waiting: Vec::new(),
+            hand_offs: 0,
+            missing: Vec::new(),
             spoken: Vec::new(),
             notes: Vec::new(),
             evidence,
@@ -212,27 +206,42 @@ impl Talk {
     fn open(&mut self, panel: Panel, settings: &TalkSettings, outcome: &mut Outcome) {
         if self.memory.open.len() >= OPEN_MAX {
             let words = "Earlier questions are still being answered, so this one was not passed on. Please try again.";
-            outcome.said.push(self.hub_says(&panel, "busy", words.to_owned()));
+            outcome.said.push(self.hub_says(&panel, panel.seat(), "busy", words.to_owned()));
             return;
         }
         self.go_on(panel, settings, outcome);
     }
 
-    /// Asks the next agent of a panel that is there, says so for each that is not, and closes the panel behind the last.
+    /// Asks the next agent of a panel that is there, or all of them, says so for each that is not, and closes the panel where
+    /// no answer is awaited any more.
     fn go_on(&mut self, mut panel: Panel, settings: &TalkSettings, outcome: &mut Outcome) {
+        if panel.agent().is_none() {
+            panel.agents.extend(summary(&panel, settings));
+        }
         while let Some(agent) = panel.agent() {
-            if settings.cards.iter().any(|card| card.id == *agent) {
+            if settings.knows(agent) {
                 panel.ask(&self.user, &self.memory);
-                outcome.asks.extend(self.consult(&panel, settings));
-                self.memory.open.push(panel);
-                return;
+                let asked = panel.open().last().and_then(|id| self.consult(&panel, id, settings));
+                outcome.asks.extend(asked);
+                if panel.mode.is_ordered() {
+                    break;
+                }
+                continue;
             }
+            let agent = agent.clone();
             let words = format!("There is no agent named “{agent}” here, so its part of the answer is missing.");
             tracing::warn!(%agent, cause = %panel.cause.id(), "an unknown agent was asked for");
-            outcome.said.push(self.hub_says(&panel, "unknown_agent", words));
+            panel.missing.push(agent);
+            outcome.said.push(self.hub_says(&panel, panel.seat(), "unknown_agent", words));
             panel.next += 1;
         }
-        self.close(panel);
+        let over = panel.open().next().is_none();
+        mark_last(&mut outcome.said, &panel, over);
+        if over {
+            self.close(panel);
+        } else {
+            self.memory.open.push(panel);
+        }
     }
 
     fn close(&mut self, panel: Panel) {
@@ -252,118 +261,88 @@ impl Talk {
         }
     }
 
-    fn advised(&self, panel: &mut Panel, advice: Advice, settings: &TalkSettings) -> Option<ConversationEvent> {
-        let agent = panel.agent()?.clone();
-        let card = settings.cards.iter().find(|card| card.id == agent);
+    fn advised(
+        &self,
+        panel: &mut Panel,
+        seat: Seat,
+        consult: ConsultId,
+        advice: Advice,
+        settings: &TalkSettings,
+        outcome: &mut Outcome,
+    ) {
+        let Some(agent) = panel.agents.get(seat.index).cloned() else { return };
         let Advice { message, mut findings, confidence, mut reasons, hand_off, note } = advice;
+        if panel.mode == PanelMode::First {
+            panel.waiting.clear();
+        }
+        let refused = hand_off.as_ref().and_then(|hand_off| self.hand_on(panel, hand_off, settings));
+        if let Some(hand_off) = hand_off.as_ref().filter(|_| message.trim().is_empty()) {
+            outcome.said.push(self.passed_on(panel, seat, consult, hand_off, refused, settings));
+            return;
+        }
         findings.truncate(FINDINGS_MAX);
         reasons.truncate(FINDINGS_MAX);
         for finding in &mut findings {
             finding.events.truncate(FINDING_EVENTS_MAX);
             finding.alternatives.truncate(ALTERNATIVES_MAX);
         }
-        let id = panel.event_id(&self.user);
+        let card = settings.cards.iter().find(|card| card.id == agent);
+        let id = panel.event_id(&self.user, seat);
         let mut said = self.event(panel, agent.clone(), MessageType::SpecialistResponse, id, message.clone());
+        let event = said.event_id.clone();
         said.metadata = ConversationMetadata {
-            consult_id: panel.asked.clone(),
+            consult_id: Some(consult),
             agent_version: card.map(|card| card.version.clone()),
-            panel: Some(panel.seat()),
+            panel: Some(panel.shown_seat(seat)),
             findings: findings.clone(),
             confidence,
             reasons,
-            hand_off,
+            hand_off: hand_off.clone(),
+            note: note.clone(),
             ..said.metadata
         };
-        panel.heard(PanelAdvice { event: said.event_id.clone(), agent, message, findings }, note);
-        Some(said)
-    }
-
-    /// Says that the agent whose turn it is has no answer and why, and seats whoever answers instead.
-    fn unanswered(&self, panel: &mut Panel, why: Unanswered, settings: &TalkSettings) -> Option<ConversationEvent> {
-        let agent = panel.agent()?;
-        let (code, words) = match why {
-            Unanswered::Late => ("agent_late", format!("The {agent} did not answer in time.")),
-            Unanswered::Failed => ("agent_failed", format!("The {agent} could not answer.")),
-            Unanswered::Unavailable => ("agent_unavailable", format!("The {agent} cannot answer at the moment.")),
-        };
-        let able = |other: &&AgentId| settings.cards.iter().any(|card| card.id == **other);
-        let instead = settings.fallback_agent.as_ref().filter(able).filter(|other| !panel.agents.contains(*other));
-        let then = match instead {
-            Some(other) => format!(" The {other} answers instead."),
-            None if panel.agents.len() > 1 => " This answer is therefore incomplete.".to_owned(),
-            None => String::new(),
-        };
-        // Whoever answers instead has a seat by the time that it is said.
-        if let Some(other) = instead.cloned() {
-            panel.agents.insert(panel.next + 1, other);
-        }
-        let mut said = self.hub_says(panel, code, format!("{words}{then}"));
-        said.metadata.consult_id = panel.asked.clone();
-        Some(said)
-    }
-
-    /// What the hub says in the place of the agent whose turn it is.
-    fn hub_says(&self, panel: &Panel, code: &str, words: String) -> ConversationEvent {
-        let agent = panel.agent().cloned().unwrap_or_else(|| name("auren"));
-        let id = self.hub_event_id(panel, &format!("{code} {}", panel.next));
-        let mut said = self.event(panel, agent, MessageType::SystemMessage, id, Text::cut(words));
-        said.metadata.code = Some(Text::cut(code));
-        said.metadata.panel = Some(panel.seat());
-        said
-    }
-
-    /// The id of what no agent says.
-    fn hub_event_id(&self, panel: &Panel, step: &str) -> EventId {
-        EventId::derived(&["hub", self.user.as_str(), &panel.cause.key(), step])
-    }
-
-    fn event(
-        &self,
-        panel: &Panel,
-        specialist_id: AgentId,
-        message_type: MessageType,
-        event_id: EventId,
-        content: Text<16384>,
-    ) -> ConversationEvent {
-        let (trigger_type, severity) = match &panel.cause {
-            Cause::Trigger { trigger_type, severity, .. } => (Some(Text::cut(trigger_type.as_str())), Some(*severity)),
-            Cause::Message { .. } => (None, None),
-        };
-        ConversationEvent {
-            event_id,
-            conversation_id: panel.conversation.clone(),
-            user_id: self.user.clone(),
-            specialist_id,
-            message_type,
-            content,
-            metadata: ConversationMetadata {
-                trigger_type,
-                severity,
-                ..ConversationMetadata::new(panel.cause.id().clone(), panel.cause.kind(), panel.turn)
-            },
-            timestamp: panel.at.clone(),
-            extra: Map::new(),
+        outcome.said.push(said);
+        // Whoever was not asked need not know that they were to be.
+        let hand_off = hand_off.filter(|_| refused.is_none());
+        panel.heard(PanelAdvice { event, agent, message, findings, hand_off }, note);
+        if let Some(refused) = refused {
+            outcome.said.push(self.hub_says(panel, seat, refused.code, refused.words));
         }
     }
 }
 
-/// Who speaks where no agent does.
-fn name(speaker: &str) -> AgentId {
-    AgentId::new(speaker).expect("`user` and `auren` are ids")
+/// Whether an agent is there and has no seat on the panel.
+pub(super) fn can_be_asked(panel: &Panel, agent: &AgentId, settings: &TalkSettings) -> bool {
+    settings.knows(agent) && !panel.agents.contains(agent)
+}
+
+/// Marks who speaks last to a cause, and who does not, where their seats do not tell it.
+fn mark_last(said: &mut [ConversationEvent], panel: &Panel, over: bool) {
+    let seats = said.iter_mut().filter(|said| said.metadata.cause == *panel.cause.id());
+    let mut last = over;
+    for seat in seats.rev().filter_map(|said| said.metadata.panel.as_mut()) {
+        if seat.is_last() != last {
+            seat.last = Some(last);
+        }
+        last = false;
+    }
+}
+
+/// Who sums up what a panel said, where several spoke.
+fn summary(panel: &Panel, settings: &TalkSettings) -> Option<AgentId> {
+    let agent = settings.summary_agent.as_ref()?;
+    (panel.spoken.len() > 1 && panel.waiting.is_empty() && can_be_asked(panel, agent, settings)).then(|| agent.clone())
 }
 
 #[cfg(test)]
 mod tests {
+    use auren_agents::AgentCard;
+
     use super::*;
+    use crate::consult::Unanswered;
 
     fn settings() -> TalkSettings {
-        TalkSettings {
-            cards: vec![AgentCard::new("coach", "1", "")],
-            quiet: Duration::from_secs(60),
-            deadline: Duration::from_secs(1),
-            default_agent: name("coach"),
-            fallback_agent: None,
-        }
+        TalkSettings::plain(vec![AgentCard::new("coach", "1", "")])
     }
 
     /// A conversation whose first turn waits for the coach.

@@ -80,6 +80,14 @@ const AGENTS: &[Figure<AgentHealth>] = &[
     counter("auren_agent_unavailable", "Questions that the agent could not answer", |health| health.totals.unavailable),
     counter("auren_agent_failed", "Questions that ended with a panic of the agent", |health| health.totals.failed),
     counter("auren_agent_late", "Questions that ended at their deadline", |health| health.totals.late),
+    counter("auren_agent_spent", "Questions not answered: the agent's budget was used up", |health| {
+        health.totals.spent
+    }),
+    counter("auren_agent_tokens_asked", "Tokens that the agent was asked", |health| health.costs.tokens_asked),
+    counter("auren_agent_tokens_answered", "Tokens that the agent answered", |health| health.costs.tokens_answered),
+    counter("auren_agent_cost_micros", "What they cost, in millionths of what its prices are in", |health| {
+        health.costs.cost_micros
+    }),
     counter("auren_agent_abandoned", "Questions whose answer nobody awaits any more", |health| health.totals.abandoned),
     counter("auren_agent_turned_away", "Questions not asked: the circuit was open", |health| health.totals.turned_away),
     counter("auren_agent_busy", "Questions not asked: too many were open", |health| health.totals.busy),

@@ -1,6 +1,10 @@
 //! `auren agents`: who there is, trying one, and scoring what agents say.
 
-use std::{fs, process::Output};
+use std::{
+    fs,
+    process::Output,
+    sync::{Arc, Mutex},
+};
 
 use serde_json::{Value, json};
 
@@ -172,5 +176,87 @@ fn a_shadow_is_compared_with_the_agent_whose_shadow_it_is() {
             let refused = errors(&runs(&program, &["--set", &of, "agents", "list"]).await);
             assert!(refused.contains("agents.http of next") && refused.contains(words), "{refused}");
         }
+    });
+}
+
+/// A far agent that says what the test says now.
+async fn saying(words: &Arc<Mutex<&'static str>>) -> Far {
+    let words = Arc::clone(words);
+    Far::plays(move |_| {
+        let answer = json!({ "message": *words.lock().unwrap() }).to_string();
+        async move { response("application/json", answer) }
+    })
+    .await
+}
+
+/// A model that looks at the nights before it says how often it did.
+async fn looking() -> Far {
+    Far::plays(|attempt| {
+        let looked = attempt.body["messages"].as_array().unwrap().iter().any(|message| message["role"] == "tool");
+        let call = json!([{ "id": "c", "function": { "name": "recent_nights", "arguments": "{}" } }]);
+        let message = if looked { json!({ "content": "I looked." }) } else { json!({ "tool_calls": call }) };
+        let whole = json!({ "choices": [{ "message": message }] }).to_string();
+        async move { response("application/json", whole) }
+    })
+    .await
+}
+
+#[test]
+fn what_was_asked_is_asked_again_and_what_differs_is_shown() {
+    run(async {
+        let program = Program::new();
+        let words = Arc::new(Mutex::new("Sleep."));
+        let (far, model) = (saying(&words).await, looking().await);
+        let configuration = format!(
+            "[agents.http.far]\nurl = {:?}\n[agents.llm.model]\nbase_url = {:?}\nmodel = \"small\"\n\
+             tools = [\"recent_nights\"]\n",
+            far.url, model.url
+        );
+        fs::write(program.folder().join("auren.toml"), configuration).unwrap();
+        let mut trigger = mission_trigger();
+        trigger["recommended_agents"] = json!(["neuroscientist", "coach", "far", "model"]);
+        fs::write(program.folder().join("t.json"), trigger.to_string()).unwrap();
+        assert!(runs(&program, &["send", "trigger", "t.json"]).await.status.success());
+        assert!(runs(&program, &["send", "message", "--user", "user_hash", "@coach what now?"]).await.status.success());
+        let mut node = Node::start(&program, &[], "n1");
+        let tail = ["tail", "conversations.events", "--until-end", "--json"];
+        let limit = std::time::Instant::now() + crate::support::DEADLINE;
+        while out(&runs(&program, &tail).await).matches("specialist_response").count() < 5 {
+            assert!(std::time::Instant::now() < limit, "the panel does not answer: {}", node.said());
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        node.terminate();
+        let of = |agent: &'static str| ["agents", "replay", "--user", "user_hash", "--agent", agent];
+        let same = runs(&program, &of("coach")).await;
+        assert_eq!(same.status.code(), Some(0), "{}{}", out(&same), errors(&same));
+        assert!(out(&same).ends_with("coach 0.1.0: 2 questions, 2 answered the same, 0 otherwise\n"), "{}", out(&same));
+        for agent in ["far", "model"] {
+            let kept = runs(&program, &[&of(agent)[..], &["--record", agent]].concat()).await;
+            assert_eq!(kept.status.code(), Some(0), "{}{}", out(&kept), errors(&kept));
+        }
+        *words.lock().unwrap() = "Run.";
+        let (far_asked, model_asked) = (far.asked().len(), model.asked().len());
+        for agent in ["far", "model"] {
+            let played = runs(&program, &[&of(agent)[..], &["--recorded", agent]].concat()).await;
+            assert_eq!(played.status.code(), Some(0), "{}{}", out(&played), errors(&played));
+        }
+        assert_eq!((far.asked().len(), model.asked().len()), (far_asked, model_asked), "nobody outside was asked");
+        let differs = runs(&program, &of("far")).await;
+        assert_eq!(differs.status.code(), Some(1));
+        assert!(
+            out(&differs).contains("hrv_drop uuid: otherwise\n  - message: Sleep.\n  + message: Run.\n"),
+            "{}",
+            out(&differs)
+        );
+        let json = out(&runs(&program, &[&of("far")[..], &["--json", "--at-least", "0"]].concat()).await);
+        let json: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(json[0]["differences"], json!([{ "what": "message", "was": "Sleep.", "now": "Run." }]));
+        assert_eq!((&json[1]["same"], &json[1]["different"]), (&json!(0), &json!(1)));
+        let other = runs(&program, &[&of("far")[..], &["--with", "model", "--recorded", "far"]].concat()).await;
+        assert_eq!(other.status.code(), Some(1), "its answers are on no tape");
+        assert!(out(&other).contains("  - outcome: answered\n  + outcome: agent_failed\n"), "{}", out(&other));
+        let nothing = runs(&program, &[&of("far")[..], &["--to", "2023-12-31T00:00:00Z"]].concat()).await;
+        assert_eq!(nothing.status.code(), Some(1));
+        assert!(errors(&nothing).contains("the log has no question to far about user_hash"), "{}", errors(&nothing));
     });
 }

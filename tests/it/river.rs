@@ -7,14 +7,18 @@ mod erase;
 mod failing;
 mod failing_user;
 mod far_agents;
+mod hand_off;
 mod kafka_agents;
 mod kafka_only;
 mod limits;
 mod llm_agents;
+mod llm_tools;
 mod messages;
 mod nodes;
+mod panels;
 mod parking;
 mod redis;
+mod replay;
 pub mod rules;
 mod shadows;
 mod trigger;
@@ -33,13 +37,26 @@ macro_rules! behaviours {
                 the_same_reading_twice_is_one_event, a_long_past_that_is_sent_again_brings_no_event_twice,
                 a_trace_goes_on_from_the_cause_to_its_answers;
             messages: a_message_goes_to_whom_it_names_or_concerns_or_who_spoke_last,
-                a_message_that_is_sent_again_is_answered_once, a_conversation_lasts_until_a_quiet_spell,
+                a_message_that_is_sent_again_is_answered_once, a_message_goes_the_way_that_is_configured,
+                a_conversation_lasts_until_a_quiet_spell,
                 a_trigger_and_a_message_of_one_id_are_two_causes, a_new_hub_knows_yesterday_s_conversation;
             agents: an_unknown_agent_is_said_to_be_unknown_and_the_panel_goes_on,
                 an_agent_that_fails_leaves_the_panel_to_the_others,
                 a_panic_over_one_person_takes_nothing_from_another, a_huge_answer_is_cut_to_what_a_record_takes,
                 an_answer_after_its_deadline_is_not_awaited, a_slow_agent_holds_nobody_else_up,
                 any_actor_that_handles_a_consult_is_an_agent;
+            hand_off: an_agent_that_is_handed_the_turn_goes_on_in_it_and_knows_why,
+                an_agent_that_is_to_come_anyway_comes_sooner,
+                a_hand_off_in_a_circle_ends_and_the_person_has_their_answers,
+                a_hand_off_to_nobody_or_once_too_often_is_said, a_question_that_is_only_passed_on_is_answered,
+                a_question_passed_on_in_a_circle_is_answered_by_somebody_else,
+                what_was_handed_on_when_its_hub_died_is_asked_again_and_answered_once;
+            panels: agents_that_are_asked_at_once_wait_for_nobody_and_read_nobody,
+                a_panel_that_stays_partial_says_who_is_missing, the_first_answer_is_the_only_one,
+                where_nobody_answers_first_it_is_said_once, a_panel_is_asked_as_its_trigger_s_type_says,
+                what_a_panel_waited_for_when_its_hub_died_is_asked_again_and_answered_once,
+                a_stopped_turn_stops_everybody_who_was_asked_at_once,
+                whoever_sums_up_has_read_everybody, an_agent_may_have_more_time_than_the_others;
             failing: an_agent_that_hangs_has_one_final_word_and_the_others_answer,
                 an_agent_that_hangs_when_it_is_asked_again_is_late_all_the_same,
                 an_agent_that_panics_is_started_again_and_asked_again,
@@ -78,6 +95,11 @@ macro_rules! behaviours {
                 a_built_in_expert_answers_in_the_place_of_a_model_that_is_away,
                 what_calls_for_care_is_not_left_to_a_language_model,
                 what_is_unfit_is_not_told_to_whoever_looks_on_either;
+            llm_tools: a_model_calls_tools_and_is_told_of_nobody_but_its_person,
+                what_a_model_calls_wrongly_it_is_told_and_it_answers_all_the_same,
+                a_model_that_never_stops_calling_has_no_answer, a_model_hands_a_question_on_with_words_or_without,
+                an_agent_that_has_spent_its_day_s_budget_is_answered_for,
+                what_a_model_does_not_tell_of_its_tokens_is_estimated;
             failing_user: a_user_whose_turns_panic_is_parked_alone_and_comes_back,
                 a_session_that_fails_at_its_beginning_takes_nobody_with_it,
                 a_parked_user_is_tried_now_and_then_and_goes_on_once_a_turn_succeeds,
@@ -89,6 +111,7 @@ macro_rules! behaviours {
                 what_was_open_when_its_hub_stopped_is_asked_again_and_answered_once,
                 several_open_questions_are_asked_again_in_their_order,
                 a_person_who_asks_too_much_at_once_is_told_so, a_stopped_turn_is_not_answered_any_more;
+            replay: a_question_is_rebuilt_from_the_log_as_it_was_put;
             limits: a_record_as_large_as_its_topic_takes_is_worked_where_it_belongs_and_filed_elsewhere,
                 a_trace_that_is_none_is_not_carried_on,
                 a_record_whose_effect_would_be_too_large_is_a_dead_letter_and_the_next_is_worked;

@@ -80,10 +80,14 @@ pub struct ConversationMetadata {
     /// Why it says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Text<512>>,
-    /// Whom the agent asked to go on.
+    /// Whom the agent asked to go on, whether or not they could be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hand_off: Option<HandOff>,
-    /// What kind of system message it is: `unknown_agent`, `agent_failed`, `agent_late`, `agent_unavailable`, ...
+    /// What the agent wants to be shown again next time.
+    #[serde(default, skip_serializing_if = "is_blank")]
+    pub note: Text<64>,
+    /// What kind of system message it is: `unknown_agent`, `agent_failed`, `agent_late`, `agent_unavailable`,
+    /// `agent_spent`, `handed_on`, `hand_off_circle`, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<Text<64>>,
     /// The id that the person's own device gave the message.
@@ -111,6 +115,7 @@ impl ConversationMetadata {
             confidence: None,
             reasons: Vec::new(),
             hand_off: None,
+            note: Text::default(),
             code: None,
             client_id: None,
             extra: Extra::new(),
@@ -118,8 +123,12 @@ impl ConversationMetadata {
     }
 }
 
+fn is_blank(note: &Text<64>) -> bool {
+    note.is_empty()
+}
+
 /// What kind of thing made somebody speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CauseKind {
     /// A record of `triggers.detected`.
@@ -139,14 +148,53 @@ impl CauseKind {
     }
 }
 
+/// How the agents of a panel are asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PanelMode {
+    /// One after the other: each reads what those before it said.
+    #[default]
+    Ordered,
+    /// All at once: nobody waits for another, and nobody reads another.
+    Parallel,
+    /// All at once, and whoever answers first is the only one that speaks.
+    First,
+}
+
+impl PanelMode {
+    /// Whether it is the usual one.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        *self == Self::Ordered
+    }
+}
+
 /// Where a speaker sat on the panel, and whom it had heard before it spoke.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PanelSeat {
     /// The seat, from 1.
     pub seat: u32,
-    /// How many seats the panel has.
+    /// How many seats the panel has so far; a hand-off adds one.
     pub seats: u32,
+    /// How its agents are asked.
+    #[serde(default, skip_serializing_if = "PanelMode::is_ordered")]
+    pub mode: PanelMode,
     /// The events of this panel that the speaker had read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<EventId>,
+    /// Who was asked so far and has no answer: with them the panel is a partial one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<AgentId>,
+    /// Whether nobody else speaks to the cause, where that is not what the seats say: a panel that is asked at once is over
+    /// with whoever answers last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<bool>,
+}
+
+impl PanelSeat {
+    /// Whether nobody else speaks to the cause.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.last.unwrap_or(self.seat >= self.seats)
+    }
 }

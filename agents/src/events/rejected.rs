@@ -96,7 +96,7 @@ fn diagnose<T: DeserializeOwned>(json: &[u8]) -> Rejected {
 fn in_words(expected: &str) -> &str {
     match expected {
         "f64" | "f32" => "a number",
-        "u64" | "u32" | "i64" | "i32" => "a whole number",
+        "u64" | "u32" | "u16" | "u8" | "usize" | "i64" | "i32" | "i16" | "i8" | "isize" => "a whole number",
         "a map" => "an object",
         "a sequence" => "a list",
         of if of.starts_with("struct ") || of.starts_with("internally tagged enum") => "an object",

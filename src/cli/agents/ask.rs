@@ -54,7 +54,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     let registry = Registry::of(&context.config).await?;
     let entry = registry.entry(&args.name)?;
     let recipient = registry.agents.start(&args.name).context("the agent cannot be started")?;
-    let deadline = Duration::from_millis(context.config.converse.agent_deadline_ms);
+    let deadline = context.config.converse.deadline(&args.name);
     let (tell, mut told) = mpsc::unbounded_channel();
     // Whoever has stopped reading the parts has the answer.
     let parts = Parts::to(move |part| drop(tell.send(part.to_owned())));
@@ -111,6 +111,7 @@ fn hear(part: &str, heard: &mut String, json: bool, console: &mut Console) -> an
 fn error_words(error: &AgentError) -> String {
     match error {
         AgentError::Unavailable(why) | AgentError::Refused(why) | AgentError::Failed(why) => why.clone(),
+        AgentError::Spent => error.to_string(),
     }
 }
 

@@ -47,13 +47,13 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Ex
     for folder in &args.dir {
         cases.extend(dialogue::in_folder(folder)?);
     }
-    let deadline = Duration::from_millis(context.config.converse.agent_deadline_ms);
     let mut good = true;
     for (agent, cases) in assigned(args, cases) {
         anyhow::ensure!(!cases.is_empty(), "no case names the agent {agent}");
         registry.entry(&agent)?;
         let mut failures = Vec::new();
         let count = cases.len();
+        let deadline = context.config.converse.deadline(&agent);
         for case in cases {
             let asking = judged(&registry, &agent, &case, deadline);
             let judged = tokio::select! {

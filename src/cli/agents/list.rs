@@ -86,7 +86,8 @@ impl Figures {
     }
 
     fn words(&self) -> String {
-        let unanswered = ["refused", "unavailable", "failed", "late"].iter().map(|name| self.of(name)).sum::<u64>();
+        let unanswered =
+            ["refused", "unavailable", "failed", "late", "spent"].iter().map(|name| self.of(name)).sum::<u64>();
         let circuit = if self.of("circuit_open") == 0 { "closed" } else { "open" };
         format!(
             "  circuit {circuit}, {} asked, {} answered, {unanswered} without an answer, {} turned away, {} open",

@@ -3,7 +3,7 @@
 use auren::{
     app::{HubError, with_configured},
     config::Config,
-    consult::Agents,
+    consult::{Agents, Tape},
 };
 use auren_agents::{AgentCard, AgentId};
 use serde::Serialize;
@@ -50,7 +50,13 @@ pub(super) struct Registry {
 impl Registry {
     /// Nobody is connected to.
     pub(super) async fn of(config: &Config) -> Result<Self, HubError> {
-        let agents = with_configured(config, Agents::built_in(), None).await?;
+        Self::taped(config, None).await
+    }
+
+    /// The same, with what agents outside answer kept on a tape, or given by it.
+    pub(super) async fn taped(config: &Config, tape: Option<Tape>) -> Result<Self, HubError> {
+        let built_in = Agents::built_in();
+        let agents = with_configured(config, tape.into_iter().fold(built_in, Agents::taped), None).await?;
         let entry = |(card, shadow_of): (AgentCard, Option<AgentId>)| {
             let (kind, place) = whereabouts(config, card.id.as_str());
             Entry { card, kind, place, shadow_of }

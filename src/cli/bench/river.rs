@@ -307,7 +307,7 @@ fn echo(trigger: &TriggerEvent, agent: &AgentId) -> ConversationEvent {
             severity: Some(trigger.severity),
             consult_id: Some(ConsultId::derived(&ids)),
             agent_version: Some(Text::cut("1")),
-            panel: Some(events::PanelSeat { seat: 1, seats: 2, read: Vec::new() }),
+            panel: Some(events::PanelSeat { seat: 1, seats: 2, ..events::PanelSeat::default() }),
             ..ConversationMetadata::new(trigger.trigger_id.clone(), events::CauseKind::Trigger, 1)
         },
         timestamp: trigger.timestamp.clone(),

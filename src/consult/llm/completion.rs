@@ -1,4 +1,4 @@
-//! A model's words, as they come from an endpoint: whole, or in parts. Pure.
+//! A model's words and the tools it calls, as they come from an endpoint: whole, or in parts. Pure.
 
 use auren_agents::events;
 use serde::{Deserialize, de::IgnoredAny};
@@ -10,15 +10,30 @@ use crate::consult::{
 
 /// What marks the end of a stream.
 const DONE: &[u8] = b"[DONE]";
-/// Most bytes that a model may say: as many as an advice takes.
+/// Most bytes that a model may say: as many as an advice takes; and most bytes of the tools that it calls at a time.
 const WORDS_MAX: usize = 16 * 1024;
+/// Most tools that it may call at a time.
+const CALLS_MAX: usize = 16;
 
 /// What a model has said so far.
 #[derive(Debug, Default)]
 pub(super) struct Completion {
     words: String,
+    /// How much of the words was said before the last tools were called.
+    before: usize,
+    calls: Vec<Call>,
+    /// Whether there are tools to call.
+    tools: bool,
     end: Option<End>,
     usage: Option<Usage>,
+}
+
+/// A tool that a model calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) arguments: String,
 }
 
 /// Why a model stopped.
@@ -58,16 +73,33 @@ struct Choice {
 #[derive(Deserialize)]
 struct Spoken {
     content: Option<String>,
-    tool_calls: Option<Vec<IgnoredAny>>,
+    tool_calls: Option<Vec<CallPart>>,
+}
+
+#[derive(Deserialize)]
+struct CallPart {
+    index: Option<usize>,
+    id: Option<String>,
+    function: Option<FunctionPart>,
+}
+
+#[derive(Deserialize)]
+struct FunctionPart {
+    name: Option<String>,
+    arguments: Option<String>,
 }
 
 impl Completion {
+    /// Of a model that may call tools, or has none.
+    pub(super) fn with_tools(tools: bool) -> Self {
+        Self { tools, ..Self::default() }
+    }
+
     /// The whole of an answer at once.
-    pub(super) fn whole(json: &[u8]) -> Result<Self, ServiceError> {
-        let mut completion = Self::default();
-        completion.take(json)?;
-        completion.end.get_or_insert(End::Said);
-        Ok(completion)
+    pub(super) fn whole(&mut self, json: &[u8]) -> Result<(), ServiceError> {
+        self.take(json)?;
+        self.end.get_or_insert(End::Said);
+        Ok(())
     }
 
     /// The next part.
@@ -85,10 +117,13 @@ impl Completion {
             return Err(ServiceError::NotAvailable);
         }
         self.usage = chunk.usage.or(self.usage);
+        if self.is_over() {
+            return Ok(());
+        }
         let Some(choice) = chunk.choices.into_iter().next() else { return Ok(()) };
         if let Some(spoken) = choice.delta {
-            if spoken.tool_calls.is_some_and(|calls| !calls.is_empty()) {
-                return Err(tool());
+            for (place, part) in spoken.tool_calls.unwrap_or_default().into_iter().enumerate() {
+                self.call(place, part)?;
             }
             self.words.push_str(&spoken.content.unwrap_or_default());
             if self.words.len() > WORDS_MAX {
@@ -98,7 +133,7 @@ impl Completion {
         match choice.finish_reason.as_deref() {
             None | Some("") => {}
             Some("content_filter") => return Err(ServiceError::Refused),
-            Some("tool_calls" | "function_call") => return Err(tool()),
+            Some("tool_calls" | "function_call") if !self.tools => return Err(tool()),
             Some("length") => self.end = Some(End::Length),
             Some(_) => self.end = Some(End::Said),
         }
@@ -110,6 +145,47 @@ impl Completion {
         self.end.is_some()
     }
 
+    fn call(&mut self, place: usize, part: CallPart) -> Result<(), ServiceError> {
+        if !self.tools {
+            return Err(tool());
+        }
+        let index = part.index.unwrap_or(place);
+        if index >= CALLS_MAX {
+            return Err(ServiceError::unusable("tool_calls", "must not be more than 16 at a time"));
+        }
+        if self.calls.len() <= index {
+            self.calls.resize(index + 1, Call::default());
+        }
+        let call = &mut self.calls[index];
+        call.id.push_str(&part.id.unwrap_or_default());
+        if let Some(function) = part.function {
+            call.name.push_str(&function.name.unwrap_or_default());
+            call.arguments.push_str(&function.arguments.unwrap_or_default());
+        }
+        let bytes = |call: &Call| call.id.len() + call.name.len() + call.arguments.len();
+        if self.calls.iter().map(bytes).sum::<usize>() > WORDS_MAX {
+            return Err(ServiceError::TooLong(WORDS_MAX));
+        }
+        Ok(())
+    }
+
+    /// Whether it has said its last word, and calls no tool.
+    pub(super) fn is_final(&self) -> bool {
+        self.is_over() && self.calls.is_empty()
+    }
+
+    /// The tools that are called, and what was said before them since the last ones. It goes on behind them.
+    pub(super) fn calls(&mut self) -> (Vec<Call>, String) {
+        let said = self.words[self.before..].to_owned();
+        if !said.is_empty() {
+            self.words.push(' ');
+        }
+        self.before = self.words.len();
+        (self.end, self.usage) = (None, None);
+        (std::mem::take(&mut self.calls), said)
+    }
+
+    /// What the last answer took, where the endpoint says it.
     pub(super) fn usage(&self) -> Option<Usage> {
         self.usage
     }
@@ -117,6 +193,12 @@ impl Completion {
     /// What was said so far.
     pub(super) fn so_far(&self) -> &str {
         &self.words
+    }
+
+    /// How many bytes the last answer has so far, tools included.
+    pub(super) fn bytes(&self) -> usize {
+        let calls = self.calls.iter().map(|call| call.name.len() + call.arguments.len());
+        self.words.len() - self.before + calls.sum::<usize>()
     }
 
     /// All that was said; where the model was cut short, to its last whole sentence.
@@ -170,7 +252,9 @@ mod tests {
         assert_eq!(after(&[usage]).unwrap().usage().unwrap().prompt_tokens, 7);
         let whole =
             json!({ "choices": [{ "message": { "role": "assistant", "content": "Rest." }, "finish_reason": "stop" }] });
-        assert_eq!(Completion::whole(whole.to_string().as_bytes()).unwrap().words().unwrap(), "Rest.");
+        let mut completion = Completion::default();
+        completion.whole(whole.to_string().as_bytes()).unwrap();
+        assert_eq!(completion.words().unwrap(), "Rest.");
         let mut done = after(&[delta("Rest.", None)]).unwrap();
         done.take(DONE).unwrap();
         assert!(done.is_over());
@@ -197,5 +281,40 @@ mod tests {
             let told = said(std::slice::from_ref(&part));
             assert!(told.contains(error) && !told.contains("secret") && !told.contains("diabetes"), "{part}: {told}");
         }
+    }
+
+    #[test]
+    fn tools_are_called_in_parts_and_what_was_said_before_them_is_kept() {
+        let call = |part: serde_json::Value| json!({ "choices": [{ "delta": { "tool_calls": [part] } }] });
+        let mut completion = Completion::with_tools(true);
+        for part in [
+            delta("Let me look.", None),
+            call(json!({ "index": 0, "id": "c-1", "function": { "name": "nights", "arguments": "" } })),
+            call(json!({ "index": 1, "id": "c-2", "function": { "name": "before", "arguments": "{}" } })),
+            call(json!({ "index": 0, "function": { "arguments": "{\"n\":" } })),
+            call(json!({ "index": 0, "function": { "arguments": "3}" } })),
+            delta("", Some("tool_calls")),
+        ] {
+            completion.take(part.to_string().as_bytes()).unwrap();
+        }
+        assert!(completion.is_over() && !completion.is_final());
+        let (calls, said) = completion.calls();
+        let calls: Vec<_> = calls.iter().map(|call| [&*call.id, &*call.name, &*call.arguments]).collect();
+        assert_eq!((calls, &*said), (vec![["c-1", "nights", "{\"n\":3}"], ["c-2", "before", "{}"]], "Let me look."));
+        assert!(!completion.is_over());
+        completion.take(delta("You slept well.", Some("stop")).to_string().as_bytes()).unwrap();
+        assert_eq!(completion.bytes(), "You slept well.".len());
+        assert_eq!(completion.words().unwrap(), "Let me look. You slept well.");
+    }
+
+    #[test]
+    fn of_tools_no_more_is_taken_than_there_is_room_for() {
+        let mut completion = Completion::with_tools(true);
+        let many = json!({ "choices": [{ "delta": { "tool_calls": [{ "index": 16 }] } }] });
+        assert!(completion.take(many.to_string().as_bytes()).unwrap_err().to_string().contains("not be more than 16"));
+        let long = json!({ "function": { "arguments": "a".repeat(9000) } });
+        let long = json!({ "choices": [{ "delta": { "tool_calls": [long] } }] }).to_string();
+        completion.take(long.as_bytes()).unwrap();
+        assert_eq!(completion.take(long.as_bytes()), Err(ServiceError::TooLong(WORDS_MAX)));
     }
 }

@@ -7,7 +7,10 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use auren_agents::{AgentId, ConversationEvent, EventId, MessageType, Text, Timestamp, events};
+use auren_agents::{
+    AgentId, ConversationEvent, EventId, MessageType, Text, Timestamp,
+    events::{self, PanelSeat},
+};
 use axum::{
     Extension,
     body::Bytes,
@@ -293,7 +296,7 @@ fn written(event: &Value) -> Event {
 /// Whether nobody else speaks to the message.
 fn is_last(event: &ConversationEvent) -> bool {
     let over = event.metadata.code.as_deref().is_some_and(|code| OVER.contains(&code));
-    over || event.metadata.panel.as_ref().is_some_and(|panel| panel.seat >= panel.seats)
+    over || event.metadata.panel.as_ref().is_some_and(PanelSeat::is_last)
 }
 
 #[cfg(test)]

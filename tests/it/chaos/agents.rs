@@ -18,7 +18,7 @@ use futures::stream;
 use super::Day;
 use crate::support::{
     Ear,
-    far::{Attempt, Far, Python, spoken, stream_of},
+    far::{Attempt, Far, Python, response, spoken, stream_of},
     keyed, message, run, service, speakers, trigger,
 };
 
@@ -116,6 +116,77 @@ async fn is_answered_once_although_its_hub_is_killed(mut day: Day, bus: SharedBu
     ] {
         assert!(!log.contains(word), "{word:?} is in the log");
     }
+}
+
+/// The coach hands a question on to one who halts; two who halt are asked at once. The hub is killed while they halt.
+async fn what_was_handed_on_or_asked_at_once_is_answered_once(mut day: Day, bus: SharedBus) {
+    let answers = |words: &str| format!("event: advice\ndata: {{\"message\":\"{words}\"}}\n\n");
+    let begins = "event: delta\ndata: {\"text\":\"Well \"}\n\n";
+    let one = halting(begins.to_owned(), answers("One.")).await;
+    let other = halting(begins.to_owned(), answers("Other.")).await;
+    let hands = "{\"message\":\"Ask them.\",\"hand_off\":{\"to\":\"one\",\"reason\":\"\"}}";
+    let first = Far::plays(move |_| async move { response("application/json", hands) }).await;
+    for (key, value) in [
+        ("agents.http.first.url", &*first.url),
+        ("agents.http.one.url", &one.url),
+        ("agents.http.other.url", &other.url),
+        ("converse.agent_deadline_ms", "120000"),
+        ("converse.panels.overtraining", "parallel"),
+    ] {
+        day.flags.extend(["--set".to_owned(), format!("{key}={value}")]);
+    }
+    let mut ear = Ear::on(&*bus);
+    let mut node = day.node("n1");
+    let asks = trigger("u-1", "t-1", &["first", "coach"]);
+    bus.publish_all(vec![keyed(Topic::Triggers, "u-1", &asks.to_string())]).await.unwrap();
+    one.asked_times(1).await;
+    node.kill();
+    node = day.node("n1");
+    assert_eq!(speakers(ear.until(|heard| heard.len() >= 3).await), ["first", "one", "coach"]);
+    assert_eq!(&*ear.heard[1].content, "One.");
+    assert_eq!(one.asked().len(), 2);
+    // Whose answer was not committed yet is asked again, too.
+    let key = |asked: &Attempt| asked.headers["idempotency-key"].clone();
+    let asked = first.asked();
+    assert!(asked.len() <= 2 && asked.iter().all(|again| key(again) == key(&asked[0])), "it is the same question");
+
+    let mut asks = trigger("u-1", "t-2", &["one", "other", "coach"]);
+    asks["trigger_type"] = "overtraining".into();
+    bus.publish_all(vec![keyed(Topic::Triggers, "u-1", &asks.to_string())]).await.unwrap();
+    // The coach answers beside them, and the one who has halted already now; the other halts.
+    other.asked_times(1).await;
+    let said = ear.until(|heard| heard.len() >= 5).await;
+    let mut spoke = speakers(&said[3..5]);
+    spoke.sort_unstable();
+    assert_eq!(spoke, ["coach", "one"]);
+    node.kill();
+    node = day.node("n1");
+    let said = ear.until(|heard| heard.len() >= 6).await;
+    assert_eq!((speakers(&said[5..]), &*said[5].content), (vec!["other".to_owned()], "Other."));
+    let keys: Vec<_> = other.asked().iter().map(key).collect();
+    assert!(keys.len() == 2 && keys[0] == keys[1], "it is the same question: {keys:?}");
+    // Whatever comes later changes nothing.
+    bus.publish_all(vec![wire::outgoing(&message("u-1", "m-1", 0, "Good night", Some("first")))]).await.unwrap();
+    let said = ear.until(|heard| heard.len() >= 9).await;
+    assert_eq!(speakers(&said[6..]), ["user", "first", "one"]);
+    node.terminate();
+}
+
+#[test]
+fn what_was_handed_on_or_asked_at_once_when_its_hub_is_killed_is_said_once_on_kafka() {
+    let brokers = service("AUREN_TEST_KAFKA");
+    let day = Day::on_kafka(&brokers);
+    let bus = Arc::new(KafkaBus::new(day.program.kafka(&brokers)).unwrap());
+    run(what_was_handed_on_or_asked_at_once_is_answered_once(day, bus));
+}
+
+#[test]
+fn what_was_handed_on_or_asked_at_once_when_its_hub_is_killed_is_said_once_on_the_embedded_bus() {
+    let day = Day::embedded();
+    run(async {
+        let bus = EmbeddedBus::open(day.program.folder().join("auren-data/auren.db")).await.unwrap();
+        what_was_handed_on_or_asked_at_once_is_answered_once(day, Arc::new(bus)).await;
+    });
 }
 
 #[test]

@@ -223,7 +223,7 @@ pub async fn an_agent_far_away_speaks_to_whom_it_was_asked_about_and_to_nobody_e
     river.json(Topic::Triggers, "u-1", &trigger("u-1", "t-1", &["far", "coach"])).await;
     settled(&hub).await;
     let said = river.said().await;
-    assert_eq!(speakers(&said), ["far", "coach"]);
+    assert_eq!(speakers(&said), ["far", "far: hand_off_circle", "coach"]);
     assert!(said.iter().all(|event| event.user_id.as_str() == "u-1" && event.metadata.cause.as_str() == "t-1"));
     assert!(said.iter().all(|event| event.conversation_id == said[0].conversation_id));
     assert_eq!(far.asked().len(), 1);

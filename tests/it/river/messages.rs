@@ -1,6 +1,6 @@
 //! What people say: whom it goes to, and which conversation it belongs to.
 
-use auren::{bus::Topic, config::Role, consult::Agents};
+use auren::{bus::Topic, config::Role, consult::Agents, converse::Route};
 use auren_agents::{Advice, ConversationEvent, MessageType};
 
 use crate::support::{Player, River, message, settled, speakers, trigger};
@@ -49,6 +49,18 @@ pub async fn a_message_goes_to_whom_it_names_or_concerns_or_who_spoke_last(river
         assert_eq!(input.metadata.turn, u64::try_from(number).unwrap() + 1);
     }
     assert_eq!(conversations(&said).len(), 1);
+    hub.stop().await;
+}
+
+pub async fn a_message_goes_the_way_that_is_configured(river: River) {
+    let mut river = with(river);
+    river.config.converse.routing = vec![Route::LastSpeaker, Route::Mention];
+    let hub = river.hub().await;
+    let asked = ["@night hello", "@day hello", "a nap?"];
+    let record = |(minute, words): (i64, &&str)| message("u-1", &format!("m-{minute}"), minute, words, None);
+    river.send(&(0..).zip(&asked).map(record).collect::<Vec<_>>()).await;
+    settled(&hub).await;
+    assert_eq!(speakers(&river.said().await), ["user", "night", "user", "night", "user", "night"]);
     hub.stop().await;
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use auren::{
     bus::kafka::KafkaSettings,
-    consult::{A2aAgentSettings, HttpAgentSettings, LlmAgentSettings},
+    consult::{A2aAgentSettings, BudgetSettings, HttpAgentSettings, LlmAgentSettings},
 };
 use auren_agents::AgentCard;
 use axum::{
@@ -131,6 +131,10 @@ pub fn model(name: &str, url: &str) -> LlmAgentSettings {
         max_data_bytes: 16 * 1024,
         max_answer_bytes: HttpAgentSettings::MAX_ANSWER_BYTES,
         options: Map::new(),
+        tools: auren_agents::Tools::none(),
+        hands_off: false,
+        max_tool_calls: 3,
+        budget: BudgetSettings::default(),
     }
 }
 

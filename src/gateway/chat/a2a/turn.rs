@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use auren_agents::{
-    ConversationEvent, ConversationId, EventId, InboxAction, InboxRecord, MessageType, Timestamp, UserId,
+    ConversationEvent, ConversationId, EventId, InboxAction, InboxRecord, MessageType, Timestamp, UserId, events::PanelSeat,
 };
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ impl Turn {
             return Vec::new();
         }
         (self.at, self.number) = (Some(cursor), Some(metadata.turn));
-        let last = metadata.panel.as_ref().is_some_and(|panel| panel.seat >= panel.seats);
+        let last = metadata.panel.as_ref().is_some_and(PanelSeat::is_last);
         let mut updates = Vec::new();
         let state = match event.message_type {
             MessageType::UserInput => Some((State::Working, None)),
