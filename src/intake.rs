@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod door;
+mod intervals;
 
 pub use door::{Intake, Taken, Untaken};
 
@@ -130,7 +131,11 @@ pub struct PlainReading {
     /// The statistic, such as `rmssd`.
     pub measure: Text<32>,
     /// The value, in `unit`.
-    pub value: f64,
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// In its place, for `rmssd` and `sdnn`: the intervals between normal heart beats, in milliseconds. They are kept nowhere.
+    #[serde(default)]
+    pub nn_ms: Option<Vec<f64>>,
     /// The unit; the statistic's own where it is left out.
     #[serde(default)]
     pub unit: Option<Text<32>>,
@@ -150,13 +155,26 @@ impl PlainReading {
     /// The reading as a row, ready to be sealed.
     ///
     /// # Errors
-    /// [`Rejected`] where a statistic that AUREN does not know comes without its unit or its kind of event.
+    /// [`Rejected`] where a statistic that AUREN does not know comes without its unit or its kind of event, and where neither
+    /// a value nor intervals to make it of are there, or both.
     pub fn into_row(self) -> Result<Row, Rejected> {
         let known = Measure::named(&self.measure);
         let missing = |field: &str| Rejected {
             class: auren_agents::events::Rejection::WrongShape,
             field: field.to_owned(),
             why: "must be given for a measure that AUREN does not know".to_owned(),
+        };
+        let value = match (self.value, &self.nn_ms) {
+            (Some(value), None) => value,
+            (None, Some(nn_ms)) => intervals::statistic(&self.measure, nn_ms)?,
+            _ => {
+                let why = "must be given, or nn_ms in its place".to_owned();
+                return Err(Rejected {
+                    class: auren_agents::events::Rejection::WrongShape,
+                    field: "value".to_owned(),
+                    why,
+                });
+            }
         };
         let unit = match (self.unit, known) {
             (Some(unit), _) => unit.into_string().into(),
@@ -169,7 +187,7 @@ impl PlainReading {
             user: self.user_id,
             event_type: event_type.ok_or_else(|| missing("event_type"))?,
             measure: self.measure.into_string().into(),
-            value: self.value,
+            value,
             unit,
             at: self.timestamp,
             device: self.source_device,
@@ -229,5 +247,20 @@ mod tests {
         let json = br#"{"user_id":"u-1","measure":"rmssd","value":41.5,"source_device":"watch","timestamp":"2024-01-01T07:00:00+01:00"}"#;
         let plain: PlainReading = events::parse(json).unwrap();
         assert_eq!(plain.into_row().unwrap(), row(41.5, "ms"));
+    }
+
+    #[test]
+    fn a_plain_reading_brings_a_value_or_the_intervals_to_make_it_of() {
+        let row = |of: &str| {
+            let json = format!(
+                r#"{{"user_id":"u-1","measure":"rmssd",{of}"source_device":"watch","timestamp":"2024-01-01T07:00:00+01:00"}}"#
+            );
+            events::parse::<PlainReading>(json.as_bytes()).unwrap().into_row()
+        };
+        let made = row(r#""nn_ms":[800,810,790,820],"#).unwrap();
+        assert!((made.value - 21.602).abs() < 0.001 && made.unit == "ms");
+        for of in ["", r#""value":41.5,"nn_ms":[800,810,790],"#] {
+            assert_eq!(row(of).unwrap_err().to_string(), "value: must be given, or nn_ms in its place");
+        }
     }
 }

@@ -8,9 +8,10 @@
 //!
 //! Read the modules in this order: [`session`] (what a role implements), [`batch`] (one transaction), [`worker`] (a life),
 //! [`residents`] (the actors in memory), [`flight`] (commits under way), [`patience`] (beginning again), [`watchdog`]
-//! (noticing that nothing comes), [`mod@behind`] (what waits), [`state`], [`mirror`] and [`snapshots`] (states in Redis),
+//! (noticing that nothing comes), [`mod@behind`] (what waits), [`wakes`] and [`alarm`] (whose time has come), [`state`], [`mirror`] and [`snapshots`] (states in Redis),
 //! [`refusal`] and [`dead_letter`] (what nobody can use), [`parked`] (users whose turns keep failing), [`stats`].
 
+mod alarm;
 mod batch;
 mod behind;
 mod dead_letter;
@@ -24,6 +25,7 @@ mod session;
 mod snapshots;
 mod state;
 mod stats;
+mod wakes;
 mod watchdog;
 mod worker;
 
@@ -38,6 +40,7 @@ pub use refusal::Refusal;
 pub use session::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Stimulus};
 pub use snapshots::{Papers, SnapshotError, SnapshotSettings};
 pub use stats::{LaneStats, Standing, Totals, WorkerSeen};
+pub use wakes::Wake;
 pub use worker::{Worker, WorkerSettings};
 
 /// Something of each user. A trigger looks here five times, so the hash is a quick one; it is seeded at random, as ids come

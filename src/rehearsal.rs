@@ -54,7 +54,7 @@ impl Rehearsal {
 /// What rules made of a past.
 #[derive(Debug, Default)]
 pub struct Rehearsed {
-    /// Every trigger, in the order of events.
+    /// Every trigger, in the order of events; last those that time alone brought.
     pub triggers: Vec<TriggerEvent>,
     /// Whose events there were: the first moment and the last, in milliseconds since the epoch.
     pub people: BTreeMap<UserId, (i64, i64)>,
@@ -71,20 +71,33 @@ impl Rehearsed {
     }
 }
 
-/// Judges events by rules, in the order in which they come.
-pub fn rehearse<'e>(rules: &Rules, past: impl IntoIterator<Item = &'e BiometricEvent>) -> Rehearsed {
+/// Judges events by rules, in the order in which they come, each with the time of the wall clock at which it was written.
+/// Then time goes on for everybody, up to `until` or to the newest event of all, so that an absence is found as it is live.
+pub fn rehearse<'e>(
+    rules: &Rules,
+    past: impl IntoIterator<Item = (&'e BiometricEvent, i64)>,
+    until: Option<i64>,
+) -> Rehearsed {
     let mut done = Rehearsed::default();
     let mut found = Vec::new();
-    for event in past {
+    let mut end = i64::MIN;
+    for (event, written) in past {
+        end = end.max(written);
         let at = event.timestamp.millis();
         let span = done.people.entry(event.user_id.clone()).or_insert((at, at));
         *span = (span.0.min(at), span.1.max(at));
         let memory = done.memories.entry(event.user_id.clone()).or_default();
         let (noted, stream) = Noted::of(event);
-        rules.work(memory, noted, &stream, &mut found);
+        rules.work(memory, noted, &stream, written, &mut found);
         for finding in found.drain(..) {
             done.triggers.extend(trigger(&event.user_id, rules, &finding));
         }
+    }
+    let end = until.unwrap_or(end);
+    for user in done.people.keys() {
+        let Some(memory) = done.memories.get_mut(user) else { continue };
+        rules.tick(memory, end, &mut found);
+        done.triggers.extend(found.drain(..).filter_map(|finding| trigger(user, rules, &finding)));
     }
     done
 }

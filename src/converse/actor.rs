@@ -96,6 +96,7 @@ impl Handler<Stimulus<Answered>> for Session {
             }
             Stimulus::Late(answered) => Ok(self.talk.answered(answered, settings)),
             Stimulus::Resumed => Ok(self.talk.resumed(settings)),
+            Stimulus::Time(_) => Ok(Outcome::default()),
         };
         self.let_go(ctx);
         AtomicResponse::new(match outcome {
@@ -215,6 +216,7 @@ impl Session {
             outputs: outcome.said.iter().map(|event| wire::caused(wire::outgoing(event), written(event))).collect(),
             state: if outcome.changed { Some(memory.save()?) } else { None },
             open: !memory.open.is_empty(),
+            wake: None,
             trace: self.trace.clone().filter(|_| late),
         })
     }

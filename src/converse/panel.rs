@@ -142,6 +142,7 @@ impl Panel {
             mode: self.mode,
             read: self.spoken.iter().take(seat.read).map(|advice| advice.event.clone()).collect(),
             missing: self.missing.clone(),
+            last: None,
         }
     }
 

@@ -2,9 +2,17 @@
 //!
 //! Time is event time, and each person has their own. A rule whose inputs allow no lateness is judged at once, as of the
 //! newest event of its inputs. One that allows some is judged in the order of event time, ties by event id, once the
-//! person's newest event is older by that much, so that the order of arrival within it changes nothing. An event that comes
+//! person's clock is past by that much, so that the order of arrival within it changes nothing. An event that comes
 //! out of order is counted; one that comes later than allowed is remembered, and judged with the next one. Nothing that was
 //! said is taken back.
+//!
+//! Time goes on without events, too. A person's *clock* is at their newest event, but never ahead of when that was written,
+//! and goes on from there as the wall clock does. So a device whose clock is fast brings nothing forward, and a past that
+//! comes all at once is no silence: it is as long as the clock says since then. What is absent is found when that clock says
+//! so, and so is what waits for a lateness; the moment that a finding is about is that of its events, or when the absence
+//! was complete. Nothing here asks what time it is: it comes with records, and with being woken.
+
+mod clock;
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -23,7 +31,7 @@ use super::{
 };
 
 /// The version of the saved memory.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// A trigger carries at most so many events that it rests on.
 const WINDOW_MAX: usize = 16;
 
@@ -34,6 +42,11 @@ pub struct Memory {
     pub(super) said: Vec<Said>,
     /// Up to which time everything has been judged, for each allowed lateness.
     judged: Vec<(i64, i64)>,
+    /// The person's own clock, and by how much the wall clock is ahead of it. Both are 0 where no rule minds time.
+    clock: i64,
+    behind: i64,
+    /// When there is something to find by time alone, on the wall clock.
+    wake: Option<i64>,
     /// The rules that it was last used with.
     #[serde(skip)]
     rules: u64,
@@ -104,6 +117,17 @@ impl Memory {
             _ => Err("was saved by another version of AUREN"),
         }
     }
+
+    /// The person's own clock; 0 where no rule minds time.
+    pub(super) fn clock(&self) -> i64 {
+        self.clock
+    }
+
+    /// When there is something to find if nothing comes until then, on the wall clock.
+    #[must_use]
+    pub fn wake(&self) -> Option<i64> {
+        self.wake
+    }
 }
 
 impl Compiled {
@@ -136,40 +160,59 @@ impl Compiled {
 }
 
 impl Rules {
-    /// Enters an event and judges what it concerns; what there is to say is added to `found`. False where there is nothing
-    /// to write.
-    pub fn work(&self, memory: &mut Memory, noted: Noted, stream: &Stream, found: &mut Vec<Finding>) -> bool {
+    /// Enters an event that was written at a time of the wall clock, and judges what it concerns; what there is to say is
+    /// added to `found`. False where there is nothing to write.
+    pub fn work(
+        &self,
+        memory: &mut Memory,
+        noted: Noted,
+        stream: &Stream,
+        written: i64,
+        found: &mut Vec<Finding>,
+    ) -> bool {
+        let (at, before, wake) = (noted.at, found.len(), memory.wake);
         self.adopt(memory);
-        let (at, before) = (noted.at, found.len());
-        // Before the event is entered, which may let what was awaited be forgotten.
-        Judge { rules: self, memory, found, summaries: Vec::new() }.absences(at);
+        let late = self.mind_time() && self.judge(memory, found).come(at, written);
         let judged = memory.judged.iter().map(|(_, judged)| *judged).min().unwrap_or(i64::MAX);
-        let kind = match memory.history.add(noted, stream, &self.kinds, judged) {
-            Added::New(kind) => kind,
-            // What was absent until it came is said all the same.
-            Added::Known => return found.len() > before,
-            Added::TooOld => {
-                self.late.fetch_add(1, Relaxed);
-                return found.len() > before;
+        let added = memory.history.add(noted, stream, &self.kinds, judged);
+        match added {
+            Added::New(kind) if kind != UNREAD => self.judge(memory, found).at_once(kind, at),
+            Added::New(_) | Added::Known => {}
+            Added::TooOld => drop(self.late.fetch_add(1, Relaxed)),
+        }
+        if self.mind_time() {
+            let mut judge = self.judge(memory, found);
+            if late {
+                judge.absences(i64::MIN);
             }
-        };
-        let mut judge = Judge { rules: self, memory, found, summaries: Vec::new() };
-        if kind != UNREAD {
-            judge.at_once(kind, at);
+            judge.set_wake();
         }
-        for index in 0..self.latenesses.len() {
-            judge.in_order(index);
-        }
-        true
+        // What was absent until it came is said all the same.
+        matches!(added, Added::New(_)) || found.len() > before || memory.wake != wake
     }
 
-    /// Time has passed without an event: what is absent by now is said. No role calls it yet; a node finds an absence with
-    /// the person's next event.
-    pub fn tick(&self, memory: &mut Memory, now: i64, found: &mut Vec<Finding>) {
+    /// Time has passed without an event, up to this moment of the wall clock: what is to be found by then is said. False
+    /// where there is nothing to write.
+    pub fn tick(&self, memory: &mut Memory, now: i64, found: &mut Vec<Finding>) -> bool {
+        let (wake, before) = (memory.wake, found.len());
         self.adopt(memory);
-        let end = memory.history.events().len();
-        // An event that a lateness allows may still come.
-        Judge { rules: self, memory, found, summaries: Vec::new() }.late_absences(0, end, now);
+        // Of somebody whose clock is not known nothing is, until an event comes.
+        if self.mind_time() && memory.clock > 0 {
+            let passed = memory.clock.max(now - memory.behind);
+            let mut judge = self.judge(memory, found);
+            judge.pass(passed);
+            judge.set_wake();
+        }
+        found.len() > before || memory.wake != wake
+    }
+
+    /// Whether time alone can make any of them speak.
+    fn mind_time(&self) -> bool {
+        !self.absences.is_empty() || !self.latenesses.is_empty()
+    }
+
+    fn judge<'a>(&'a self, memory: &'a mut Memory, found: &'a mut Vec<Finding>) -> Judge<'a> {
+        Judge { rules: self, memory, found, summaries: Vec::new() }
     }
 
     /// Makes a memory one of these rules: rules that have gone are forgotten, and those of another version do what they say.
@@ -178,6 +221,9 @@ impl Rules {
             return;
         }
         memory.rules = self.number;
+        if !self.mind_time() {
+            (memory.clock, memory.behind, memory.wake) = (0, 0, None);
+        }
         memory.history.resolve(&self.kinds);
         memory.said.retain_mut(|said| {
             let Some(known) = self.all.iter().find(|known| known.key == said.rule) else { return false };
@@ -223,68 +269,13 @@ impl Judge<'_> {
             }
             let Some(place) = rule.newest(&self.memory.history) else { continue };
             let event = &self.memory.history.events()[place];
-            let (now, offset) = (event.at, event.offset);
+            let (mut now, offset) = (event.at, event.offset);
+            // A clock that is fast would take for absent what may still come.
+            if !rules.absences.is_empty() && rule.tells_of_absence() {
+                now = now.min(self.memory.clock);
+            }
             self.judge(*number, place + 1, now, offset);
         }
-    }
-
-    /// Judges, in order of event time, what has become old enough for rules of a lateness.
-    fn in_order(&mut self, index: usize) {
-        let rules = self.rules;
-        let (lateness, judged) = self.memory.judged[index];
-        let Some(newest) = self.memory.history.events().last().map(|event| event.at) else { return };
-        let release = newest - lateness;
-        if release <= judged {
-            return;
-        }
-        let place = |history: &History, at: i64| history.events().partition_point(|event| event.at < at);
-        let places = place(&self.memory.history, judged)..place(&self.memory.history, release);
-        for place in places {
-            let event = &self.memory.history.events()[place];
-            let (now, offset, kind) = (event.at, event.offset, self.memory.history.kind(event));
-            self.late_absences(lateness, place, now);
-            if kind == UNREAD {
-                continue;
-            }
-            for number in &rules.kinds[usize::from(kind)].readers {
-                if rules.all[*number as usize].rule.lateness == lateness {
-                    self.judge(*number, place + 1, now, offset);
-                }
-            }
-        }
-        let end = place(&self.memory.history, release);
-        self.late_absences(lateness, end, release - 1);
-        self.memory.judged[index].1 = release;
-    }
-
-    fn late_absences(&mut self, lateness: i64, end: usize, now: i64) {
-        let rules = self.rules;
-        for number in &rules.absences {
-            if rules.all[*number as usize].rule.lateness == lateness {
-                self.absence(*number, end, now);
-            }
-        }
-    }
-
-    /// Judges what was absent until an event came that is the newest.
-    fn absences(&mut self, at: i64) {
-        let events = self.memory.history.events();
-        if !self.rules.absences.is_empty() && events.last().is_some_and(|last| last.at <= at) {
-            let end = events.len();
-            self.late_absences(0, end, at);
-        }
-    }
-
-    /// Judges an absence at the moment at which it was complete, if that has come by `now`.
-    fn absence(&mut self, number: u32, end: usize, now: i64) {
-        let rule = &self.rules.all[number as usize].rule;
-        let history = &self.memory.history;
-        let Some(offset) = end.checked_sub(1).map(|last| history.events()[last].offset) else { return };
-        let past = Past { history, end, now, offset };
-        let due = rule.signals.iter().filter_map(|signal| signal.due(past)).filter(|due| *due <= now).min();
-        let Some(due) = due else { return };
-        let end = history.events()[..end].partition_point(|event| event.at <= due);
-        self.judge(number, end, due, offset);
     }
 
     /// Judges a rule at a moment, with the events before `end` as the past.

@@ -5,7 +5,7 @@ use super::{
     engine::{Memory, Seen},
     expression::{Slot, Type, Values as _},
     noted::OfEvent,
-    rules::Rules,
+    rules::{InForce, Rules},
     signal::Past,
     template::number,
 };
@@ -13,10 +13,10 @@ use crate::seen::moment;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// How a rule stands at the newest event of its inputs.
+/// How a rule stands at the newest event of its inputs; one that tells of an absence, when that was complete, or now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explained {
-    /// When that event was, in milliseconds since the epoch; none where none has come.
+    /// When that was, in milliseconds since the epoch; none where none has come.
     pub at: Option<i64>,
     /// Whether what the rule looks for is there, whether or not it is time to say it.
     pub holds: bool,
@@ -37,7 +37,8 @@ impl Rules {
             return Some(Explained { at: None, holds: false, text });
         };
         let event = &history.events()[place];
-        let past = Past { history, end: place + 1, now: event.at, offset: event.offset };
+        let now = self.moment(known, memory, place);
+        let past = Past { history, end: place + 1, now, offset: event.offset };
         let mut summaries = Vec::new();
         rule.look(past, &mut summaries);
         let event = OfEvent { event, stream: history.stream(event) };
@@ -61,7 +62,7 @@ impl Rules {
             text.push_str(&format!(" It spoke last at {at}, with severity {severity}"));
             let since = past.now - said.at;
             text.push_str(&if since == 0 {
-                "; that is this event.".to_owned()
+                format!("; that is this {}.", if rule.tells_of_absence() { "moment" } else { "event" })
             } else if since < rule.cooldown {
                 format!(", and is silent for {} h after that.", rule.cooldown / HOUR_MS)
             } else if said.holds && holds {
@@ -79,6 +80,16 @@ impl Rules {
             text.push_str(" These are its quiet hours: it waits for the next event after them.");
         }
         Some(Explained { at: Some(past.now), holds, text })
+    }
+
+    /// The moment as of which a rule is explained, where this is the place of the newest event of its inputs.
+    fn moment(&self, known: &InForce, memory: &Memory, place: usize) -> i64 {
+        let at = memory.history.events()[place].at;
+        if !known.rule.tells_of_absence() {
+            return at;
+        }
+        let said = memory.said.iter().find(|said| said.rule == known.key).map(|said| said.at);
+        said.filter(|said| *said >= at).unwrap_or_else(|| memory.clock().max(at))
     }
 }
 

@@ -76,7 +76,7 @@ pub struct Input {
     /// Whether events whose producer names no statistic belong to it.
     #[serde(default)]
     pub unnamed: bool,
-    /// How late its events may come and still be judged in their order; the rule waits so long.
+    /// How late its events may come and still be judged in their order; the rule waits so long, and no longer.
     pub lateness: Option<Spanned<String>>,
 }
 
@@ -105,7 +105,10 @@ pub struct Signal {
     pub sequence: Option<Spanned<Vec<Spanned<Step>>>>,
     /// How long all steps of a sequence may take.
     pub within: Option<Spanned<String>>,
-    /// For how long nothing that matches has come. A node finds it with the person's next event, of whatever stream.
+    /// For how long nothing that matches has come. It is found when that time is over, on the person's own clock: that of
+    /// their newest event, which goes on as the wall clock does. What the inputs' `lateness` allows may still come until
+    /// then, so give one where devices are slow to tell. Hours of silence and a day's cap put it off to their end.
+    /// A rule that is new tells of a person from their next event on.
     pub absent: Option<Spanned<String>>,
     /// What the absence counts from; without it, from the newest that matches.
     pub after: Option<Spanned<Anchor>>,
@@ -189,7 +192,7 @@ pub struct Trial {
     pub offset: Option<String>,
     /// A day each: what came, by input. An event is at seven in the morning unless it says otherwise.
     pub days: Vec<BTreeMap<String, TrialEvents>>,
-    /// The days, counted from 0, on which it speaks.
+    /// The days, counted from 0, on which it speaks. An empty day lets time go by.
     pub alerts: Vec<usize>,
 }
 

@@ -5,7 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use auren_agents::TriggerEvent;
+use auren_agents::{EventId, TriggerEvent};
+use uuid::Uuid;
 
 use super::{
     compile::{Compiled, Kinds, compiled},
@@ -50,8 +51,12 @@ pub struct Rules {
     pub(super) kinds: Vec<Kind>,
     /// The allowed latenesses that are not zero, shortest first.
     pub(super) latenesses: Vec<i64>,
+    /// The kinds of streams that rules of each of them read, a bit each.
+    pub(super) patient: Vec<u64>,
     /// The rules that tell of an absence.
     pub(super) absences: Vec<u32>,
+    /// A number that follows from the rules that time alone can make speak.
+    pub(super) timing: u64,
     /// Events that came out of order, on this node.
     pub(super) late: AtomicU64,
 }
@@ -104,10 +109,19 @@ impl Rules {
         let mut latenesses: Vec<i64> = all.iter().map(|rule| rule.rule.lateness).filter(|span| *span > 0).collect();
         latenesses.sort_unstable();
         latenesses.dedup();
-        let mut absences = Vec::new();
-        for (number, known) in (0..).zip(&all) {
+        let of = |lateness: &i64| {
+            let patient = all.iter().filter(|known| known.rule.lateness == *lateness);
+            patient.fold(0, |kinds, known| kinds | known.rule.kinds)
+        };
+        let patient = latenesses.iter().map(of).collect();
+        let (mut absences, mut timely) = (Vec::new(), String::new());
+        for ((number, known), written) in (0..).zip(&all).zip(texts) {
             if known.rule.tells_of_absence() {
                 absences.push(number);
+            }
+            if known.rule.tells_of_absence() || known.rule.lateness > 0 {
+                timely.push_str(&known.key);
+                timely.push_str(&written.text);
             }
             for (index, kind) in kinds.0.iter_mut().enumerate() {
                 if known.rule.kinds & 1 << index != 0 {
@@ -116,7 +130,10 @@ impl Rules {
             }
         }
         let number = NUMBER.fetch_add(1, Relaxed);
-        Ok(Self { number, all, kinds: kinds.0, latenesses, absences, late: AtomicU64::new(0) })
+        let timing =
+            Uuid::try_parse(EventId::derived(&["timing", &timely]).as_str()).unwrap_or_default().as_u64_pair().0;
+        let late = AtomicU64::new(0);
+        Ok(Self { number, all, kinds: kinds.0, latenesses, patient, absences, timing, late })
     }
 
     /// Goes on counting where a set that was in force before ends, for every rule that stays as it is.

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::{Finding, Memory, Noted, Rules};
 use crate::{
     config::Role,
-    lane::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Refusal},
+    lane::{Effects, Input, Lates, Never, Processor, Pure, Reduce, Refusal, Wake},
     seen::moment,
     wire,
 };
@@ -32,11 +32,16 @@ impl Detect {
 }
 
 impl Processor for Detect {
+    const WAKES: bool = true;
     type Late = Never;
     type Session = Pure<Session>;
 
     fn role(&self) -> Role {
         Role::Detect
+    }
+
+    fn timing(&self) -> u64 {
+        self.rules.borrow().timing
     }
 
     fn open(&self, user: &UserId, saved: Option<&[u8]>, _: Lates<Never>) -> Result<Self::Session, Refusal> {
@@ -67,13 +72,16 @@ impl Reduce for Session {
         let rules = Arc::clone(&self.rules.borrow());
         let (noted, stream) = Noted::of(&event);
         let mut found = Vec::new();
-        if !rules.work(&mut self.memory, noted, &stream, &mut found) {
-            // The same event again, or one that is older than all that is remembered.
-            return Ok(Effects::default());
-        }
-        let triggers = found.iter().filter_map(|finding| trigger(&self.user, &rules, finding));
-        let outputs = triggers.map(|trigger| wire::outgoing(&trigger)).collect();
-        Ok(Effects { outputs, state: Some(self.save()?), open: false, trace: None })
+        // Nothing changes by the same event again, or by one that is older than all that is remembered.
+        let changed = rules.work(&mut self.memory, noted, &stream, input.written_ms, &mut found);
+        self.effects(&rules, &found, changed)
+    }
+
+    fn time(&mut self, now: i64) -> Result<Effects, Refusal> {
+        let rules = Arc::clone(&self.rules.borrow());
+        let mut found = Vec::new();
+        let changed = rules.tick(&mut self.memory, now, &mut found);
+        self.effects(&rules, &found, changed)
     }
 }
 
@@ -81,7 +89,9 @@ impl Reduce for Session {
 #[must_use]
 pub fn trigger(user: &UserId, rules: &Rules, finding: &Finding) -> Option<TriggerEvent> {
     let rule = &rules.in_force().get(finding.rule as usize)?.rule;
-    let id = ["trigger", user.as_str(), &rule.id, &rule.version.to_string(), &finding.event.text()];
+    // An absence may become complete without an event, so that the moment belongs to it.
+    let (version, at) = (rule.version.to_string(), finding.at.to_string());
+    let id = ["trigger", user.as_str(), &rule.id, &version, &finding.event.text(), &at];
     Some(TriggerEvent {
         trigger_id: EventId::derived(&id),
         user_id: user.clone(),
@@ -98,6 +108,14 @@ pub fn trigger(user: &UserId, rules: &Rules, finding: &Finding) -> Option<Trigge
 }
 
 impl Session {
+    fn effects(&self, rules: &Rules, found: &[Finding], changed: bool) -> Result<Effects, Refusal> {
+        let triggers = found.iter().filter_map(|finding| trigger(&self.user, rules, finding));
+        let outputs = triggers.map(|trigger| wire::outgoing(&trigger)).collect();
+        let state = if changed { Some(self.save()?) } else { None };
+        let wake = self.memory.wake().map(|at| Wake { at, timing: rules.timing });
+        Ok(Effects { outputs, state, open: false, wake, trace: None })
+    }
+
     fn save(&self) -> Result<Bytes, Refusal> {
         let saved = self.memory.saved().map(Bytes::from);
         saved.ok_or_else(|| Refusal::new("state_unwritable", "state", "the person's last days cannot be written"))
@@ -123,6 +141,18 @@ mod tests {
 
     /// Works one event of a night and answers with the triggers.
     fn night(session: &mut Session, day: i64, kind: &str, metadata: &serde_json::Value) -> Vec<TriggerEvent> {
+        let effects = work(session, day, kind, metadata, 0).unwrap();
+        effects.outputs.iter().map(|record| events::parse(record.payload.as_ref().unwrap()).unwrap()).collect()
+    }
+
+    /// Works one event of a night that is dated so many hours ahead of its record.
+    fn work(
+        session: &mut Session,
+        day: i64,
+        kind: &str,
+        metadata: &serde_json::Value,
+        ahead: i64,
+    ) -> Result<Effects, Refusal> {
         let at = (Utc.with_ymd_and_hms(2024, 1, 1, 7, 0, 0).unwrap() + Duration::days(day)).to_rfc3339();
         let mut known = json!({
             "percentile_rank": 0.5, "severity_score": 0.0, "trend": "stable", "timestamp_iso": at,
@@ -135,13 +165,14 @@ mod tests {
         });
         let payload = event.to_string().into();
         let cursor = Cursor { partition: 0, offset: 0 };
-        let input = Input { topic: Topic::Biometrics, cursor, written_ms: i64::MAX, payload, trace: None };
-        let effects = session.apply(input).unwrap();
-        effects.outputs.iter().map(|record| events::parse(record.payload.as_ref().unwrap()).unwrap()).collect()
+        let written_ms = chrono::DateTime::parse_from_rfc3339(&at).unwrap().timestamp_millis() - ahead * 3_600_000;
+        let input = Input { topic: Topic::Biometrics, cursor, written_ms, payload, trace: None };
+        session.apply(input)
     }
 
     fn hrv(session: &mut Session, day: i64, week: f64) -> usize {
-        night(session, day, "hrv_measurement", &json!({ "measure": "rmssd", "week_deviation": week })).len()
+        let metadata = json!({ "measure": "rmssd", "week_deviation": week, "severity_score": 0.5 });
+        night(session, day, "hrv_measurement", &metadata).len()
     }
 
     fn sleep(session: &mut Session, day: i64, band: &str) -> usize {
@@ -186,11 +217,22 @@ mod tests {
     #[test]
     fn the_same_event_twice_finds_nothing_twice_also_after_a_restart() {
         let mut session = open(None);
-        assert_eq!(hrv(&mut session, 0, 2.0), 1);
-        assert_eq!(hrv(&mut session, 0, 2.0), 0);
+        assert_eq!((hrv(&mut session, 0, 2.0), hrv(&mut session, 1, 2.0)), (0, 1));
+        assert_eq!(hrv(&mut session, 1, 2.0), 0);
         let saved = session.save().unwrap();
         let mut session = open(Some(&saved));
-        assert_eq!((hrv(&mut session, 0, 2.0), hrv(&mut session, 1, 2.0)), (0, 0));
+        assert_eq!((hrv(&mut session, 1, 2.0), hrv(&mut session, 2, 2.0)), (0, 0));
+    }
+
+    #[test]
+    fn an_event_of_a_clock_that_is_a_day_ahead_is_refused_and_changes_nothing() {
+        let mut session = open(None);
+        hrv(&mut session, 0, 2.0);
+        let before = session.save().unwrap();
+        let metadata = json!({ "measure": "rmssd", "week_deviation": 2.0, "severity_score": 1.0 });
+        let refusal = work(&mut session, 1, "hrv_measurement", &metadata, 24).unwrap_err();
+        assert_eq!((refusal.class, session.save().unwrap()), ("clock_ahead", before));
+        assert_eq!(work(&mut session, 1, "hrv_measurement", &metadata, 11).unwrap().outputs.len(), 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What rules do: bad input, where rules come from, time, order, and the engine beside a naive reference.
 
+mod absence;
 mod bad_input;
 mod feed;
 mod reference;
@@ -43,14 +44,19 @@ fn event(id: &str, hours: i64, measure: &str, severity: f64, band: &str) -> Biom
     events::parse(event.to_string().as_bytes()).unwrap()
 }
 
+/// Works an event that was written at its own time; false where there is nothing to write.
+fn work(rules: &Rules, memory: &mut Memory, event: &BiometricEvent, found: &mut Vec<Finding>) -> bool {
+    let (noted, stream) = Noted::of(event);
+    rules.work(memory, noted, &stream, event.timestamp.millis(), found)
+}
+
 /// Works events in this order and gives the triggers as they would be written. The memory is saved and read between events.
 fn written(rules: &Rules, past: &[&BiometricEvent]) -> Vec<String> {
     let user = UserId::new("u-1").unwrap();
     let (mut memory, mut triggers) = (Memory::default(), Vec::new());
     for event in past {
-        let (noted, stream) = Noted::of(event);
         let mut found = Vec::new();
-        rules.work(&mut memory, noted, &stream, &mut found);
+        work(rules, &mut memory, event, &mut found);
         let all = found.iter().filter_map(|finding| trigger(&user, rules, finding));
         triggers.extend(all.map(|trigger| serde_json::to_string(&trigger).unwrap()));
         memory = Memory::read(&memory.saved().unwrap()).unwrap();

@@ -6,11 +6,13 @@ use serde_json::{Map, json};
 
 use super::{
     compile::{Compiled, Stream},
-    engine::Memory,
+    engine::{Finding, Memory},
     noted::Noted,
     rule::{Trial, TrialEvent, TrialEvents, minute},
     rules::{RuleText, Rules},
 };
+
+const DAY_MS: i64 = 86_400_000;
 
 /// How a test went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,20 +55,32 @@ fn alerts(rules: &Rules, rule: &Compiled, trial: &Trial) -> Result<Vec<usize>, S
             };
             for (number, event) in several.iter().enumerate() {
                 let id = format!("{name}-{day}-{number}");
-                events.push((day, made(&id, day, input, event, trial.offset.as_deref())?));
+                events.push(made(&id, day, input, event, trial.offset.as_deref())?);
             }
         }
     }
-    events.sort_by_key(|(_, event)| event.timestamp.millis());
-    let mut memory = Memory::default();
-    let mut days = Vec::new();
-    for (day, event) in events {
-        let (noted, stream) = Noted::of(&event);
-        let mut found = Vec::new();
-        rules.work(&mut memory, noted, &stream, &mut found);
-        days.extend(found.iter().map(|_| day));
+    events.sort_by_key(|event: &BiometricEvent| event.timestamp.millis());
+    let (mut memory, mut found) = (Memory::default(), Vec::new());
+    for event in &events {
+        let (noted, stream) = Noted::of(event);
+        let at = noted.at;
+        rules.work(&mut memory, noted, &stream, at, &mut found);
     }
-    Ok(days)
+    // The last day goes by, too.
+    let begin = midnight(0, trial.offset.as_deref())?.timestamp_millis();
+    let end = begin + DAY_MS * i64::try_from(trial.days.len()).unwrap_or(0) - 1;
+    rules.tick(&mut memory, end, &mut found);
+    let day = |finding: &Finding| usize::try_from((finding.at - begin).div_euclid(DAY_MS)).unwrap_or(0);
+    Ok(found.iter().map(day).collect())
+}
+
+/// Midnight before a day of a test, on the person's own clock.
+fn midnight(day: usize, offset: Option<&str>) -> Result<DateTime<FixedOffset>, String> {
+    let unfit = || "the offset cannot be used".to_owned();
+    let offset: FixedOffset = offset.unwrap_or("+00:00").parse().map_err(|_| unfit())?;
+    let date =
+        NaiveDate::from_ymd_opt(2024, 1, 1).unwrap_or_default() + TimeDelta::days(i64::try_from(day).unwrap_or(0));
+    date.and_time(chrono::NaiveTime::MIN).and_local_timezone(offset).single().ok_or_else(unfit)
 }
 
 fn made(
@@ -79,13 +93,7 @@ fn made(
     let unfit = |what: &str| format!("{id}: {what} cannot be used");
     let clock = event.at.as_deref().unwrap_or("07:00");
     let minutes = minute(clock).ok_or_else(|| format!("{id}: `{clock}` is no time, such as 07:30"))?;
-    let offset: FixedOffset = offset.unwrap_or("+00:00").parse().map_err(|_| unfit("the offset"))?;
-    let date =
-        NaiveDate::from_ymd_opt(2024, 1, 1).unwrap_or_default() + TimeDelta::days(i64::try_from(day).unwrap_or(0));
-    let local = date.and_time(chrono::NaiveTime::MIN) + TimeDelta::minutes(minutes);
-    let at: DateTime<FixedOffset> =
-        local.and_local_timezone(offset).single().ok_or_else(|| format!("{id}: no such time"))?;
-    let timestamp = Timestamp::from(at);
+    let timestamp = Timestamp::from(midnight(day, offset)? + TimeDelta::minutes(minutes));
     let mut extra = Map::new();
     let unnamed = event.unnamed && input.unnamed;
     if !unnamed {

@@ -170,7 +170,7 @@ impl Session {
             timestamp: reading.timestamp,
             extra: reading.extra,
         };
-        Ok(Effects { outputs: vec![wire::outgoing(&event)], state: Some(state), open: false, trace: None })
+        Ok(Effects { outputs: vec![wire::outgoing(&event)], state: Some(state), open: false, wake: None, trace: None })
     }
 }
 

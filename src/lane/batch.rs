@@ -59,6 +59,7 @@ impl Batch {
             self.outputs.push(output);
             self.counts.outputs += 1;
         }
+        states.waits_until(user, partition, effects.wake);
         if let Some(state) = effects.state {
             states.worked(user.clone(), partition, state, effects.open);
             self.touch(user);

@@ -17,7 +17,8 @@ use futures::future::join_all;
 use tokio::sync::oneshot;
 
 use super::{
-    snapshots::{Mark, SnapshotError, SnapshotSettings, Snapshots},
+    Wake,
+    snapshots::{Change, Mark, SnapshotError, SnapshotSettings, Snapshots},
     state::Written,
 };
 use crate::bus::Topic;
@@ -57,6 +58,8 @@ pub(super) struct Held {
     pub(super) mark: Mark,
     /// Those who wait for something, and their states.
     pub(super) waiting: Vec<(UserId, Bytes)>,
+    /// Those who wait for a time.
+    pub(super) wakes: Vec<(UserId, Wake)>,
 }
 
 /// States on their way to Redis.
@@ -89,10 +92,10 @@ pub(super) enum Landed {
 }
 
 impl Mirror {
-    /// Mirrors a state topic.
-    pub(super) fn new(settings: &SnapshotSettings, topic: Topic) -> Self {
+    /// Mirrors a state topic, and who waits for a time where anybody may.
+    pub(super) fn new(settings: &SnapshotSettings, topic: Topic, wakes: bool) -> Self {
         Self {
-            snapshots: Snapshots::open(settings),
+            snapshots: Snapshots::open(settings, wakes),
             every: settings.every,
             topic,
             mirrored: HashMap::new(),
@@ -140,8 +143,12 @@ impl Mirror {
         if !users.is_empty() && found.mark != mark || found.states.iter().any(Option::is_none) {
             return Ok(None);
         }
+        let wakes = self.snapshots.wakes(self.topic, partition).await?;
+        if self.snapshots.waiting(self.topic, partition).await?.0 != mark {
+            return Ok(None);
+        }
         let waiting = users.into_iter().zip(found.states.into_iter().flatten()).collect();
-        Ok(Some(Held { mark, waiting }))
+        Ok(Some(Held { mark, waiting, wakes }))
     }
 
     /// These are mirrored from now on.
@@ -285,7 +292,7 @@ impl Mirror {
             let written = flushes.into_iter().map(|(from, changed, mut flush)| {
                 let snapshots = snapshots.clone();
                 async move {
-                    let changes: Vec<_> = flush.written.iter().map(|w| (&w.user, w.state.as_deref())).collect();
+                    let changes: Vec<_> = flush.written.iter().map(Change::of).collect();
                     let marks = (from, flush.to);
                     flush.stands = snapshots.write(topic, flush.partition, marks, &changes, changed.as_deref()).await;
                     flush

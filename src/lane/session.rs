@@ -5,7 +5,7 @@ use auren_agents::UserId;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::Refusal;
+use super::{Refusal, Wake};
 use crate::{
     bus::{Cursor, Outgoing, Topic},
     config::Role,
@@ -17,6 +17,8 @@ const ENVELOPE_BYTES: usize = 512;
 
 /// What a role does with one user's records.
 pub trait Processor: 'static {
+    /// Whether its sessions may ask to be woken.
+    const WAKES: bool = false;
     /// What may come to a session later than the record that caused it.
     type Late: Send + 'static;
     /// The session actor of one user.
@@ -24,6 +26,12 @@ pub trait Processor: 'static {
 
     /// The role.
     fn role(&self) -> Role;
+
+    /// What the times follow from at which sessions want to be woken: where this number is another one, those who wait are
+    /// asked anew. Always the same where nothing but their records decides.
+    fn timing(&self) -> u64 {
+        0
+    }
 
     /// Begins a session of a user from the newest saved state.
     ///
@@ -39,6 +47,9 @@ pub enum Stimulus<L> {
     Record(Input),
     /// What was awaited has come, without a record.
     Late(L),
+    /// It is this time, in milliseconds since the epoch, and the session wanted to be woken by then. All that was written
+    /// before has been worked.
+    Time(i64),
     /// The session had something open when its node died or handed it over: it is to ask again.
     Resumed,
 }
@@ -71,6 +82,9 @@ pub struct Effects {
     pub state: Option<Bytes>,
     /// Whether the session is waiting for something that will come as [`Stimulus::Late`].
     pub open: bool,
+    /// When the session is to be woken if nothing comes until then. It is saved with the state: whoever changes it gives
+    /// the state, too.
+    pub wake: Option<Wake>,
     /// The trace of what caused it, where that was no record that the worker knows.
     pub trace: Option<Trace>,
 }
@@ -118,6 +132,14 @@ pub trait Reduce: 'static + Unpin {
     /// # Errors
     /// [`Refusal`] where the record cannot be used; the state must then be as before.
     fn apply(&mut self, input: Input) -> Result<Effects, Refusal>;
+
+    /// Time has passed up to a moment that it asked to be woken by.
+    ///
+    /// # Errors
+    /// [`Refusal`] where it cannot go on.
+    fn time(&mut self, _now: i64) -> Result<Effects, Refusal> {
+        Ok(Effects::default())
+    }
 }
 
 /// Makes a [`Reduce`] an actor.
@@ -135,6 +157,7 @@ impl<R: Reduce> Handler<Stimulus<Never>> for Pure<R> {
     fn handle(&mut self, stimulus: Stimulus<Never>, _: &mut Self::Context) -> Self::Result {
         match stimulus {
             Stimulus::Record(input) => self.0.apply(input),
+            Stimulus::Time(now) => self.0.time(now),
             Stimulus::Late(never) => match never {},
             Stimulus::Resumed => Ok(Effects::default()),
         }

@@ -1,13 +1,14 @@
 //! Snapshots of states in Redis: what lets a worker take a partition without reading all of it, and keep in memory only
 //! the states it is using.
 //!
-//! The states of a partition are one Redis hash: a field for each user, one for the mark, one for who waits. So a partition
+//! The states of a partition are one Redis hash: a field for each user, a second for one who waits for a time, one for the
+//! mark, one for who waits for something. So a partition
 //! is there as a whole or not at all, whatever is evicted, flushed or fails over, and every answer says by its mark how
 //! far it goes. The [`Mark`] is a position in the compacted state topic: the hash holds every state written before it.
 //! Writes are compared with the mark first: one that does not follow on the last changes nothing, so a worker that has lost
 //! the partition and does not know it cannot spoil it.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use auren_agents::UserId;
 use bytes::Bytes;
@@ -16,11 +17,16 @@ use redis::{
     aio::{ConnectionManager, ConnectionManagerConfig},
 };
 
+use super::{Wake, state::Written};
 use crate::bus::Topic;
 
 /// Field names that no user's id can be: ids have no control characters and at least one byte.
 const MARK: &str = "";
 const WAITING: &str = "\n";
+/// Stands before the id of a user in the field that says when they are to be woken.
+const WAKES: &str = "\t";
+/// About how many fields of a hash Redis looks at in one call.
+const SCAN: usize = 10_000;
 /// Users of one call: Redis takes no more than about 8000 arguments within a script.
 const CALL: usize = 1000;
 
@@ -88,6 +94,8 @@ pub(super) struct Snapshots {
     connection: ConnectionManager,
     write: Script,
     prefix: String,
+    /// Whether anybody may wait for a time.
+    wakes: bool,
 }
 
 /// How far the snapshots of a partition go.
@@ -109,19 +117,34 @@ pub(super) struct Found {
     pub(super) states: Vec<Option<Bytes>>,
 }
 
-/// A state as it is to be held; none is one that is gone.
-pub(super) type Change<'a> = (&'a UserId, Option<&'a [u8]>);
+/// A state as it is to be held.
+#[derive(Debug)]
+pub(super) struct Change<'a> {
+    user: &'a UserId,
+    /// None is one that is gone.
+    state: Option<&'a [u8]>,
+    /// When the user is to be woken, in words; empty where never.
+    wake: String,
+}
+
+impl<'a> Change<'a> {
+    /// A state that was written.
+    pub(super) fn of(written: &'a Written) -> Self {
+        let wake = written.wake.map_or(String::new(), |wake| wake.to_string());
+        Self { user: &written.user, state: written.state.as_deref(), wake }
+    }
+}
 
 impl Snapshots {
     /// The snapshots in a Redis that is connected to when it is first asked.
-    pub(super) fn open(settings: &SnapshotSettings) -> Self {
+    pub(super) fn open(settings: &SnapshotSettings, wakes: bool) -> Self {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(settings.limit))
             .set_response_timeout(Some(settings.limit))
             .set_number_of_retries(1);
         let connection = ConnectionManager::new_lazy_with_config(settings.client.clone(), config)
             .expect("only a connection that is to subscribe can be configured wrongly");
-        Self { connection, write: Script::new(WRITE), prefix: settings.prefix.clone() }
+        Self { connection, write: Script::new(WRITE), prefix: settings.prefix.clone(), wakes }
     }
 
     /// The mark of a partition, and the users who wait for something.
@@ -134,6 +157,29 @@ impl Snapshots {
             .await?;
         let users = waiting.iter().flat_map(|users| users.split(WAITING)).filter_map(|user| UserId::new(user).ok());
         Ok((Mark::parse(mark.as_deref()), users.collect()))
+    }
+
+    /// When users of a partition are to be woken. Whoever asks compares the mark before and after.
+    pub(super) async fn wakes(&self, topic: Topic, partition: i32) -> Result<Vec<(UserId, Wake)>, SnapshotError> {
+        let mut found = Vec::new();
+        if !self.wakes {
+            return Ok(found);
+        }
+        let mut place = 0_u64;
+        loop {
+            let mut ask = redis::cmd("HSCAN");
+            ask.arg(self.key(topic, partition)).arg(place).arg("MATCH").arg(format!("{WAKES}*")).arg("COUNT").arg(SCAN);
+            let (next, fields): (u64, Vec<(String, String)>) = ask.query_async(&mut self.connection.clone()).await?;
+            found.extend(
+                fields.iter().filter_map(|(field, wake)| {
+                    Some((UserId::new(field.strip_prefix(WAKES)?).ok()?, wake.parse().ok()?))
+                }),
+            );
+            if next == 0 {
+                return Ok(found);
+            }
+            place = next;
+        }
     }
 
     /// The states of some users of a partition.
@@ -177,9 +223,14 @@ impl Snapshots {
         changes: &[Change<'_>],
         waiting: Option<&str>,
     ) -> Result<Mark, SnapshotError> {
-        let mut fields: Vec<(&str, &[u8])> =
-            changes.iter().map(|(user, state)| (user.as_str(), state.unwrap_or_default())).collect();
-        fields.extend(waiting.map(|users| (WAITING, users.as_bytes())));
+        let mut fields: Vec<(Cow<'_, str>, &[u8])> = Vec::with_capacity(2 * changes.len() + 1);
+        for Change { user, state, wake } in changes {
+            fields.push((user.as_str().into(), state.unwrap_or_default()));
+            if self.wakes {
+                fields.push((format!("{WAKES}{user}").into(), wake.as_bytes()));
+            }
+        }
+        fields.extend(waiting.map(|users| (WAITING.into(), users.as_bytes())));
         let mut calls = fields.chunks(CALL).peekable();
         loop {
             // Without a field, too, there is a mark to set.
@@ -197,12 +248,12 @@ impl Snapshots {
         topic: Topic,
         partition: i32,
         (from, to): (Mark, Mark),
-        fields: &[(&str, &[u8])],
+        fields: &[(Cow<'_, str>, &[u8])],
     ) -> Result<Mark, SnapshotError> {
         let mut call = self.write.key(self.key(topic, partition));
         call.arg(from.to_string()).arg(to.to_string());
         for (field, value) in fields {
-            call.arg(*field).arg(*value);
+            call.arg(&**field).arg(*value);
         }
         let stands: String = call.invoke_async(&mut self.connection.clone()).await?;
         Ok(Mark::parse(Some(&stands)))
@@ -253,7 +304,7 @@ impl SnapshotSettings {
     /// # Errors
     /// [`SnapshotError`] where it does not answer.
     pub async fn ask(&self) -> Result<(String, Option<i64>), SnapshotError> {
-        let mut connection = Snapshots::open(self).connection;
+        let mut connection = Snapshots::open(self, false).connection;
         let info: String = redis::cmd("INFO").query_async(&mut connection).await?;
         let line = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("unknown").trim();
         let time_ms = line("server_time_usec:").parse::<i64>().ok().map(|time| time / 1000);

@@ -12,14 +12,17 @@ use auren_agents::UserId;
 use bytes::Bytes;
 
 use super::{
-    Users,
+    Users, Wake,
     mirror::{Held, Mirror, Warming},
     refusal::user_of,
+    wakes::Wakes,
 };
 use crate::bus::{BusError, Headers, Outgoing, Read, ReadFrom, ReadUntil, Record, SharedBus, Topic};
 
 /// A header of a state record: the session waits for something.
 const OPEN: &str = "auren-open";
+/// Another: when the session is to be woken.
+const WAKE: &str = "auren-wake";
 
 /// Saved states by user.
 #[derive(Debug)]
@@ -31,6 +34,8 @@ pub(super) struct States {
     /// States that Redis holds too, or that it was asked for and does not hold; forgotten when the batch has been worked.
     loaded: Users<Option<Bytes>>,
     mirror: Option<Mirror>,
+    /// Who is to be woken when, wherever the state is.
+    pub(super) wakes: Wakes,
 }
 
 #[derive(Debug)]
@@ -54,6 +59,7 @@ pub(super) struct Written {
     /// None where it is gone.
     pub(super) state: Option<Bytes>,
     pub(super) open: bool,
+    pub(super) wake: Option<Wake>,
 }
 
 impl Written {
@@ -63,14 +69,15 @@ impl Written {
             return None;
         };
         let open = record.header(OPEN).is_some();
-        Some(Self { user, partition: record.partition, offset: record.offset, state: record.payload, open })
+        let wake = record.header(WAKE).and_then(|wake| wake.parse().ok());
+        Some(Self { user, partition: record.partition, offset: record.offset, state: record.payload, open, wake })
     }
 }
 
 impl States {
     /// None yet.
     pub(super) fn new(topic: Topic, mirror: Option<Mirror>) -> Self {
-        Self { topic, users: Users::default(), open: 0, loaded: Users::default(), mirror }
+        Self { topic, users: Users::default(), open: 0, loaded: Users::default(), mirror, wakes: Wakes::default() }
     }
 
     /// Takes some partitions: what Redis holds of them and the rest of the topic, or all of the topic.
@@ -82,11 +89,13 @@ impl States {
         if let Some(mirror) = &mut self.mirror {
             let held = mirror.take(partitions, &bus.watermarks(self.topic).await?).await;
             marks = held.iter().map(|(partition, held)| (*partition, held.mark.next())).collect();
-            self.wake(held);
+            self.take_over(held);
         }
         let (tails, rest): (Vec<_>, Vec<_>) = partitions.iter().partition(|partition| marks.contains_key(partition));
         self.remember(bus, &tails, ReadFrom::Offsets(marks)).await?;
-        self.rebuild(bus, &rest).await
+        self.rebuild(bus, &rest).await?;
+        self.wakes.learned(partitions);
+        Ok(())
     }
 
     /// Reads all of some partitions: into Redis where it answers, into memory otherwise.
@@ -135,7 +144,7 @@ impl States {
         };
         mirror.hold(&held);
         self.let_go(&held);
-        self.wake(held);
+        self.take_over(held);
         Ok(true)
     }
 
@@ -171,9 +180,12 @@ impl States {
         }
     }
 
-    /// Takes the states of those who wait into memory.
-    fn wake(&mut self, held: BTreeMap<i32, Held>) {
+    /// Takes the states of those who wait for something into memory, and who waits for a time.
+    fn take_over(&mut self, held: BTreeMap<i32, Held>) {
         for (partition, held) in held {
+            for (user, wake) in &held.wakes {
+                self.wakes.learn(user, partition, Some(*wake));
+            }
             for (user, state) in held.waiting {
                 if !self.users.contains_key(&user) {
                     self.put(user, partition, Some(state), true, Some(held.mark.next() - 1));
@@ -188,11 +200,12 @@ impl States {
 
     /// A record of the topic. What is at work in memory is newer.
     fn restored(&mut self, written: Written) {
+        self.wakes.learn(&written.user, written.partition, written.wake);
         let known = self.users.get(&written.user).map(|saved| saved.offset);
         if known.is_some_and(|offset| offset.is_none_or(|offset| offset >= written.offset)) {
             return;
         }
-        let Written { user, partition, offset, state, open } = written.clone();
+        let Written { user, partition, offset, state, open, .. } = written.clone();
         if self.mirror.is_none() && state.is_none() {
             self.remove(&user);
             return;
@@ -223,8 +236,14 @@ impl States {
         self.put(user, partition, Some(state), open, None);
     }
 
+    /// When a session is to be woken; it goes into the record of its state.
+    pub(super) fn waits_until(&mut self, user: &UserId, partition: i32, wake: Option<Wake>) {
+        self.wakes.set(user, partition, wake);
+    }
+
     /// A user of whom nothing is to be remembered: what goes into the commit is a tombstone.
     pub(super) fn gone(&mut self, user: UserId, partition: i32) {
+        self.wakes.set(&user, partition, None);
         self.put(user, partition, None, false, None);
     }
 
@@ -251,6 +270,7 @@ impl States {
     pub(super) fn forget(&mut self, partitions: &[i32]) {
         self.users.retain(|_, saved| !partitions.contains(&saved.partition));
         self.open = self.users.values().filter(|saved| saved.open).count();
+        self.wakes.forget(partitions);
         if let Some(mirror) = &mut self.mirror {
             mirror.forget(partitions);
         }
@@ -260,6 +280,7 @@ impl States {
         self.users.clear();
         self.open = 0;
         self.loaded.clear();
+        self.wakes.clear();
         if let Some(mirror) = &mut self.mirror {
             mirror.clear();
         }
@@ -292,7 +313,8 @@ impl States {
     /// The state of a user that goes into a commit; where it will stand is not known yet.
     pub(super) fn being_written(&self, user: &UserId) -> Option<Written> {
         let Saved { partition, state, open, .. } = self.users.get(user)?;
-        Some(Written { user: user.clone(), partition: *partition, offset: -1, state: state.clone(), open: *open })
+        let (state, wake) = (state.clone(), self.wakes.of(user));
+        Some(Written { user: user.clone(), partition: *partition, offset: -1, state, open: *open, wake })
     }
 
     /// The state of a user as a record.
@@ -301,6 +323,9 @@ impl States {
         let mut headers = Headers::new();
         if saved.open {
             headers.push((OPEN.into(), Bytes::from_static(b"1")));
+        }
+        if let Some(wake) = self.wakes.of(user) {
+            headers.push((WAKE.into(), wake.to_string().into()));
         }
         Some(Outgoing {
             topic: self.topic,

@@ -4,10 +4,11 @@
 //! states, what was in flight) and the next life begins with the committed offsets and states, so that no effect is
 //! lost and none happens twice.
 
+mod time;
 mod work;
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     mem,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -19,6 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     LaneStats, Lates, Processor,
+    alarm::{Alarm, Positions, Ring},
     batch::{Batch, Counts},
     flight::Flights,
     mirror::{Mirror, Turn},
@@ -69,12 +71,14 @@ pub struct Worker<P: Processor> {
     states: States,
     held: Vec<i32>,
     /// The next offset to read of every input partition worked or committed so far.
-    positions: BTreeMap<(Topic, i32), i64>,
+    positions: Positions,
     lates: Lates<P::Late>,
     late: mpsc::Receiver<(UserId, P::Late)>,
     /// What has been worked and not handed over: it grows while a commit is under way.
     next: Batch,
     in_flight: Flights,
+    /// Rings where a session is to be woken.
+    alarm: Alarm,
     /// Whose session failed just now.
     fallen: Option<UserId>,
     /// The kinds of dead letters that were warned of.
@@ -92,6 +96,7 @@ enum Next<L> {
     Committed(Result<(Counts, Vec<Written>), BusError>),
     States(Turn),
     Late(UserId, L),
+    Time(Ring),
     Inlet(Option<Inlet>),
 }
 
@@ -100,7 +105,7 @@ impl<P: Processor> Worker<P> {
     pub fn new(bus: SharedBus, processor: P, settings: WorkerSettings, stats: Arc<LaneStats>) -> Self {
         let (sender, late) = mpsc::channel(LATES);
         let topic = processor.role().state_topic().expect("a role on lanes has states");
-        let mirror = settings.snapshots.as_ref().map(|snapshots| Mirror::new(snapshots, topic));
+        let mirror = settings.snapshots.as_ref().map(|snapshots| Mirror::new(snapshots, topic, P::WAKES));
         Self {
             bus,
             processor: Rc::new(processor),
@@ -111,11 +116,12 @@ impl<P: Processor> Worker<P> {
             sessions: Residents::new(),
             states: States::new(topic, mirror),
             held: Vec::new(),
-            positions: BTreeMap::new(),
+            positions: Positions::new(),
             lates: Lates::new(sender),
             late,
             next: Batch::default(),
             in_flight: Flights::default(),
+            alarm: Alarm::new(),
             fallen: None,
             warned: HashSet::new(),
             standing: Standing::Joining,
@@ -175,16 +181,18 @@ impl<P: Processor> Worker<P> {
             self.fly(&outlet).await?;
             let free = !self.is_full();
             self.pulse.waits(true);
+            let wake = self.states.wakes.next();
             let next = tokio::select! {
                 biased;
                 () = stopped(stop) => Next::Stop,
                 done = self.in_flight.decided() => Next::Committed(done),
                 turn = self.states.turn() => Next::States(turn),
                 Some((user, late)) = self.late.recv(), if free => Next::Late(user, late),
+                ring = self.alarm.ring(wake), if free => Next::Time(ring),
                 event = inlet.recv(), if free => Next::Inlet(event),
             };
             self.pulse.waits(false);
-            if !matches!(next, Next::States(_)) {
+            if !matches!(next, Next::States(_) | Next::Time(_)) {
                 self.pulse.beat();
             }
             match next {
@@ -198,6 +206,7 @@ impl<P: Processor> Worker<P> {
                     self.show();
                 }
                 Next::Late(user, late) => self.work_late(user, late).await?,
+                Next::Time(ring) => self.time(ring).await?,
                 Next::Inlet(Some(Inlet::Batch(records))) => self.work(records).await?,
                 Next::Inlet(Some(Inlet::Assigned { partitions, ready })) => {
                     self.assigned(&partitions).await?;
@@ -222,6 +231,9 @@ impl<P: Processor> Worker<P> {
     async fn assigned(&mut self, partitions: &[i32]) -> Result<(), BusError> {
         let began = Instant::now();
         self.stand(Standing::Restoring);
+        self.states.wakes.follow(self.processor.timing());
+        // What it looked at was not these partitions.
+        self.alarm.rest();
         self.states.restore(&self.bus, partitions).await?;
         for topic in self.role().inputs() {
             for (partition, next) in self.bus.committed(self.role().group(), *topic).await? {
@@ -249,6 +261,7 @@ impl<P: Processor> Worker<P> {
         self.sessions.retain(stays);
         self.parked.retain(stays);
         self.states.forget(partitions);
+        self.alarm.rest();
         self.stand(if self.held.is_empty() { Standing::Joining } else { Standing::Working });
         tracing::info!(group = self.role().group(), member = %self.settings.member, ?partitions, lost, "partitions released");
     }
@@ -326,6 +339,7 @@ impl<P: Processor> Worker<P> {
         self.positions.clear();
         self.next = Batch::default();
         self.in_flight.clear();
+        self.alarm.rest();
         // What came late belongs to sessions that are gone; those that follow ask again.
         while self.late.try_recv().is_ok() {}
         self.stand(Standing::Joining);

@@ -16,10 +16,12 @@ mod keyring;
 mod layers;
 mod project;
 mod river;
+mod rules_cli;
 mod sealed;
 #[cfg(feature = "kafka-tls")]
 mod secure;
 mod support;
 mod trace;
+mod values;
 mod vault;
 mod watchdog;

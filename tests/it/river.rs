@@ -1,6 +1,7 @@
 //! What the river does, from readings to conversations: every behaviour is one function, and a test of its own on each bus.
 
 mod a2a_agents;
+mod absence;
 mod agents;
 mod bad_input;
 mod erase;
@@ -122,6 +123,11 @@ macro_rules! behaviours {
             bad_input: a_record_that_nobody_can_use_is_one_dead_letter_and_holds_nobody_up;
             rules: a_rule_pushed_while_events_flow_judges_each_event_once_and_skips_none,
                 a_bad_rule_is_refused_and_the_old_one_stays_also_after_a_restart;
+            absence: an_absence_is_said_without_an_event_once_and_again_after_the_next_one,
+                an_absence_is_said_once_although_the_node_is_gone_when_its_time_comes,
+                what_people_sent_while_the_node_was_away_comes_before_what_they_did_not,
+                a_rule_that_is_changed_or_taken_back_changes_what_is_waited_for,
+                who_is_to_be_woken_is_known_from_redis_and_without_it;
             whole: a_data_set_always_gives_the_same_conversation, a_restart_in_the_middle_changes_nothing,
                 sessions_that_were_put_to_sleep_say_the_same, two_nodes_share_the_work_and_one_finishes_it_alone,
                 no_measured_value_leaves_the_sealed_boundary;
@@ -153,6 +159,7 @@ mod kafka {
 
     behaviours!(tests);
     tests! {
+        absence: an_absence_is_said_once_although_nodes_are_killed;
         kafka_only: a_record_of_two_megabytes_is_a_dead_letter_and_the_next_is_answered,
             a_hub_goes_on_behind_every_kind_of_trouble_and_says_everything_once;
     }

@@ -87,7 +87,8 @@ fn measure(count: u32, users: u32, nights: u32) -> anyhow::Result<Run> {
             id[..8].copy_from_slice(&mixed.to_be_bytes());
             noted.id = Id::Uuid(id);
             let begins = number.is_multiple_of(TIMED).then(Instant::now);
-            rules.work(memory, noted, stream, &mut found);
+            let at = noted.at;
+            rules.work(memory, noted, stream, at, &mut found);
             if let Some(begins) = begins.filter(|_| !found.is_empty()) {
                 timed.push(begins.elapsed());
             }

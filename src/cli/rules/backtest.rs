@@ -49,7 +49,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     let Some(rules) = compiled(&texts(&args.rules)?, &mut context.console)? else { return Ok(Exit::Failed) };
     let past = args.past.read(None, context).await?;
     anyhow::ensure!(!past.events.is_empty(), "there is nothing in this past that rules could be tried on");
-    let done = rehearse(&rules, &past.events);
+    let done = rehearse(&rules, past.events(), None);
     let labels = match &args.labels {
         Some(file) => Some(labels::read(file).await?),
         None => None,

@@ -60,5 +60,5 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
 
 fn alerts(text: &RuleText, past: &Past, context: &mut Context) -> anyhow::Result<Option<Vec<Day>>> {
     let Some(rules) = compiled(std::slice::from_ref(text), &mut context.console)? else { return Ok(None) };
-    Ok(Some(rehearse(&rules, &past.events).triggers.iter().map(labels::day).collect()))
+    Ok(Some(rehearse(&rules, past.events(), None).triggers.iter().map(labels::day).collect()))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use auren::rehearsal::rehearse;
-use auren_agents::{Timestamp, TriggerEvent, UserId};
+use auren_agents::{BiometricEvent, Timestamp, TriggerEvent, UserId};
 
 use super::{Context, Exit, compiled, past::PastArgs, texts};
 use crate::cli::context;
@@ -42,8 +42,9 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         anyhow::ensure!(rules.named(id).is_some(), "there is no rule {id}; there are {known}");
     }
     let past = args.past.read(Some(&args.user), context).await?;
-    let until = args.at.as_ref().map_or(i64::MAX, Timestamp::millis);
-    let done = rehearse(&rules, past.events.iter().filter(|event| event.timestamp.millis() <= until));
+    let until = args.at.as_ref().map(Timestamp::millis);
+    let before = |(event, _): &(&BiometricEvent, i64)| until.is_none_or(|until| event.timestamp.millis() <= until);
+    let done = rehearse(&rules, past.events().filter(before), until);
     let Some(memory) = done.memories.get(&args.user) else {
         anyhow::bail!("nothing of {} is in this past up to then", args.user);
     };

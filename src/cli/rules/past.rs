@@ -34,9 +34,17 @@ pub(super) struct PastArgs {
 /// A past: the rows in the clear where it came from a file, and the events.
 pub(super) struct Past {
     pub(super) rows: Vec<Row>,
-    pub(super) events: Vec<BiometricEvent>,
+    /// Each with the time of the wall clock at which it was written: its own where it comes from a file.
+    pub(super) events: Vec<(BiometricEvent, i64)>,
     /// Lines and readings that could not be used.
     pub(super) unusable: u64,
+}
+
+impl Past {
+    /// As [`auren::rehearsal::rehearse`] takes it.
+    pub(super) fn events(&self) -> impl Iterator<Item = (&BiometricEvent, i64)> {
+        self.events.iter().map(|(event, written)| (event, *written))
+    }
 }
 
 impl PastArgs {
@@ -47,7 +55,12 @@ impl PastArgs {
         let (mut rows, mut unusable) = if is_json { json(file).await? } else { self.csv(file)? };
         rows.retain(|row| user.is_none_or(|user| *user == row.user));
         let mut rehearsal = Rehearsal::new(context.config.phi.profile);
-        let events: Vec<_> = rows.iter().filter_map(|row| rehearsal.event(row)).collect();
+        let events = rows.iter().filter_map(|row| rehearsal.event(row));
+        let written = |event: BiometricEvent| {
+            let at = event.timestamp.millis();
+            (event, at)
+        };
+        let events: Vec<_> = events.map(written).collect();
         unusable += (rows.len() - events.len()) as u64;
         Ok(Past { rows, events, unusable })
     }
@@ -81,7 +94,9 @@ impl PastArgs {
         while let Some(batch) = batches.recv().await {
             for record in batch? {
                 match record.payload.as_deref().map(events::parse::<BiometricEvent>) {
-                    Some(Ok(event)) if user.is_none_or(|user| *user == event.user_id) => events.push(event),
+                    Some(Ok(event)) if user.is_none_or(|user| *user == event.user_id) => {
+                        events.push((event, record.timestamp_ms))
+                    }
                     Some(Ok(_)) => {}
                     _ => unusable += 1,
                 }

@@ -74,6 +74,27 @@ fn each_mistake_is_told_with_its_place_and_what_to_do() {
 }
 
 #[test]
+fn an_expression_without_end_is_refused_and_a_deep_one_harms_nobody() {
+    let deep = |open: &str, close: &str, times: usize| {
+        let condition = format!("{}event.severity > 0.5{}", open.repeat(times), close.repeat(times));
+        problems(&rule(&format!("{INPUTS}when: '{condition}'\n")))
+    };
+    assert!(deep("(", ")", 5000)[0].contains("longer than 2000 bytes"));
+    for (open, close) in [("(", ")"), ("!(", ")"), ("true && (", ")"), ("event.severity > 0.5 ? true : (", ")")] {
+        let times = 1900 / (open.len() + close.len());
+        // As it may be within a node: on a thread with the usual stack.
+        let (open, close) = (open.to_owned(), close.to_owned());
+        let text =
+            rule(&format!("{INPUTS}when: '{}event.severity > 0.5{}'\n", open.repeat(times), close.repeat(times)));
+        let compiling = std::thread::spawn(move || {
+            let text = RuleText { file: "r.yaml".to_owned(), text, shadow: false };
+            drop(Rules::compile(&[text]));
+        });
+        compiling.join().unwrap();
+    }
+}
+
+#[test]
 fn a_trigger_type_or_an_agent_that_cannot_be_is_refused_at_once_with_the_rest() {
     let text =
         rule(&format!("{INPUTS}when: event.severity > 0.5\n")).replace("hrv_drop", "hrv_drp").replace("coach", "");

@@ -70,78 +70,16 @@ fn a_rule_is_not_judged_at_another_stream_s_event_of_the_same_moment() {
 }
 
 #[test]
-fn an_absence_is_found_by_time_alone_once_and_at_the_same_moment_by_the_next_event() {
-    let text = rule(&format!("{INPUTS}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
-    let rules = compiled(&[text]);
-    let first = event("n-0", 0, "asleep", 0.0, "");
-    let later = event("m-1", 60, "mood", 0.0, "");
-    let by_event = written(&rules, &[&first, &later]);
-    assert_eq!(by_event.len(), 1);
-    let mut memory = Memory::default();
-    let mut found = Vec::new();
-    let (noted, stream) = Noted::of(&first);
-    rules.work(&mut memory, noted, &stream, &mut found);
-    let at = |hours: i64| 1_704_067_200_000 + hours * HOUR_MS;
-    for hours in [10, 23] {
-        rules.tick(&mut memory, at(hours), &mut found);
-        assert_eq!(found, []);
-    }
-    rules.tick(&mut memory, at(25), &mut found);
-    rules.tick(&mut memory, at(49), &mut found);
-    assert_eq!(found.len(), 1);
-    let user = UserId::new("u-1").unwrap();
-    let by_time = serde_json::to_string(&trigger(&user, &rules, &found[0]).unwrap()).unwrap();
-    assert_eq!(by_event, [by_time]);
-    // It comes back, and is gone again.
-    found.clear();
-    let (noted, stream) = Noted::of(&event("n-1", 70, "asleep", 0.0, ""));
-    rules.work(&mut memory, noted, &stream, &mut found);
-    rules.tick(&mut memory, at(95), &mut found);
-    assert_eq!(found.len(), 1);
-}
-
-#[test]
-fn time_alone_tells_no_absence_of_a_rule_that_waits_for_late_events() {
-    let inputs = "inputs: { night: { type: sleep_analysis, measure: asleep, lateness: 6h } }\n";
-    let text = rule(&format!("{inputs}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
-    let rules = compiled(&[text]);
-    let (mut memory, mut found) = (Memory::default(), Vec::new());
-    let (noted, stream) = Noted::of(&event("n-0", 0, "asleep", 0.0, ""));
-    rules.work(&mut memory, noted, &stream, &mut found);
-    rules.tick(&mut memory, 1_704_067_200_000 + 25 * HOUR_MS, &mut found);
-    assert_eq!(found, []);
-}
-
-#[test]
 fn a_rule_is_explained_as_of_the_newest_event_of_its_inputs() {
     let text = rule("inputs: { mood: { type: mood_tracking, measure: mood } }\nwhen: 'event.severity >= 0.5'\n");
     let rules = compiled(&[text]);
     let (mut memory, mut found) = (Memory::default(), Vec::new());
     assert_eq!(rules.explain(&memory, "r").unwrap().at, None);
     for event in [event("m", 0, "mood", 0.5, ""), event("n", 5, "asleep", 0.0, "")] {
-        let (noted, stream) = Noted::of(&event);
-        rules.work(&mut memory, noted, &stream, &mut found);
+        work(&rules, &mut memory, &event, &mut found);
     }
     let explained = rules.explain(&memory, "r").unwrap();
     assert!(explained.holds && explained.at == Some(found[0].at), "{explained:?}");
-}
-
-#[test]
-fn an_absence_that_an_event_which_is_not_entered_brings_to_light_is_written() {
-    let of_mood = rule(&format!("{INPUTS}when: event.severity >= 0.5\n"));
-    let absence = rule(&format!("{INPUTS}when: gone.absent\nsignals: {{ gone: {{ input: night, absent: 24h }} }}\n"));
-    let (before, after) = (compiled(&[of_mood]), compiled(&[absence]));
-    let (mut memory, mut found) = (Memory::default(), Vec::new());
-    let mut work = |rules: &Rules, event: &BiometricEvent| {
-        let (noted, stream) = Noted::of(event);
-        (rules.work(&mut memory, noted, &stream, &mut found), found.len())
-    };
-    let mood = event("m", 30, "mood", 0.0, "");
-    assert_eq!(work(&before, &event("n", 0, "asleep", 0.0, "")), (true, 0));
-    assert_eq!(work(&before, &mood), (true, 0));
-    // The same event once more, when a rule has come that finds something by then.
-    assert_eq!(work(&after, &mood), (true, 1));
-    assert_eq!(work(&after, &mood), (false, 1));
 }
 
 #[test]
@@ -196,8 +134,7 @@ fn what_a_rule_finds_in_the_shadow_was_not_said() {
     let (shadow, live) = (of(true), of(false));
     let (mut memory, mut found) = (Memory::default(), Vec::new());
     let mut count = |rules: &Rules, id: &str, hours: i64| {
-        let (noted, stream) = Noted::of(&event(id, hours, "mood", 0.5, ""));
-        rules.work(&mut memory, noted, &stream, &mut found);
+        work(rules, &mut memory, &event(id, hours, "mood", 0.5, ""), &mut found);
         found.len()
     };
     assert_eq!([count(&shadow, "a", 0), count(&live, "b", 1), count(&live, "c", 2)], [0, 1, 1]);
@@ -221,9 +158,8 @@ fn a_new_version_keeps_resets_or_migrates_what_was_said() {
         let (old, new) = (version(1, change), version(2, change));
         let mut memory = Memory::default();
         let mut count = |rules: &Rules, id: &str, hours: i64| {
-            let (noted, stream) = Noted::of(&event(id, hours, "mood", 0.5, ""));
             let mut found = Vec::new();
-            rules.work(&mut memory, noted, &stream, &mut found);
+            work(rules, &mut memory, &event(id, hours, "mood", 0.5, ""), &mut found);
             found.len()
         };
         assert_eq!(count(&old, "a", 0), 1);

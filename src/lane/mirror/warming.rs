@@ -10,7 +10,8 @@ use super::{Held, lines, now_ms};
 use crate::{
     bus::Topic,
     lane::{
-        snapshots::{Mark, SnapshotError, Snapshots},
+        Wake,
+        snapshots::{Change, Mark, SnapshotError, Snapshots},
         state::Written,
     },
 };
@@ -28,6 +29,7 @@ pub(in crate::lane) struct Warming {
 struct Growing {
     next: i64,
     waiting: BTreeMap<UserId, Bytes>,
+    wakes: BTreeMap<UserId, Wake>,
 }
 
 impl Warming {
@@ -47,6 +49,10 @@ impl Warming {
             let growing = self.parts.entry(*partition).or_default();
             for written in written {
                 growing.next = written.offset + 1;
+                match written.wake {
+                    Some(wake) => drop(growing.wakes.insert(written.user.clone(), wake)),
+                    None => drop(growing.wakes.remove(&written.user)),
+                }
                 match &written.state {
                     Some(state) if written.open => drop(growing.waiting.insert(written.user.clone(), state.clone())),
                     _ => drop(growing.waiting.remove(&written.user)),
@@ -56,9 +62,8 @@ impl Warming {
         let (marks, warming) = ((self.number, self.number), &*self);
         let writes = by_part.iter().map(|(partition, written)| async move {
             // The newest of a user stands last and wins; within one call a field is set or deleted, not both.
-            let newest: BTreeMap<_, _> =
-                written.iter().map(|written| (&written.user, written.state.as_deref())).collect();
-            let changes: Vec<_> = newest.into_iter().collect();
+            let newest: BTreeMap<_, _> = written.iter().map(|written| (&written.user, written)).collect();
+            let changes: Vec<_> = newest.into_values().map(Change::of).collect();
             warming.snapshots.write(warming.topic, *partition, marks, &changes, None).await
         });
         join_all(writes).await.into_iter().all(|stands| warming.stands(stands, warming.number))
@@ -75,7 +80,8 @@ impl Warming {
                 return None;
             }
             let waiting = growing.waiting.clone().into_iter().collect();
-            held.insert(*partition, Held { mark, waiting });
+            let wakes = growing.wakes.clone().into_iter().collect();
+            held.insert(*partition, Held { mark, waiting, wakes });
         }
         Some(held)
     }

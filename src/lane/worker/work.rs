@@ -147,7 +147,7 @@ impl<P: Processor> Worker<P> {
         let mut batch = mem::take(&mut self.next);
         for (user, partition, late) in lates {
             batch.stimuli += 1;
-            self.without_record(&user, partition, Some(late), &mut batch).await;
+            self.without_record(&user, partition, Some(Stimulus::Late(late)), &mut batch).await;
             self.load_fallen().await?;
         }
         self.next = batch;
@@ -165,12 +165,20 @@ impl<P: Processor> Worker<P> {
         self.next = batch;
     }
 
-    async fn without_record(&mut self, user: &UserId, partition: i32, late: Option<P::Late>, batch: &mut Batch) {
-        let was_late = late.is_some();
-        let done = match late {
-            Some(late) => self.stimulate(user, partition, Stimulus::Late(late), None, batch).await,
+    /// Works what is no record; without a stimulus the session is only begun again. False where it failed.
+    pub(super) async fn without_record(
+        &mut self,
+        user: &UserId,
+        partition: i32,
+        stimulus: Option<Stimulus<P::Late>>,
+        batch: &mut Batch,
+    ) -> bool {
+        let was_late = matches!(stimulus, Some(Stimulus::Late(_)));
+        let done = match stimulus {
+            Some(stimulus) => self.stimulate(user, partition, stimulus, None, batch).await,
             None => self.session(user, partition, batch).await.map(drop),
         };
+        let went_well = done.is_ok();
         if let Err(refusal) = done {
             tracing::error!(partition, class = refusal.class, error = %refusal, "a session could not go on");
             self.failed(user, partition, &refusal);
@@ -180,6 +188,7 @@ impl<P: Processor> Worker<P> {
             }
         }
         batch.guard(self.positions.iter().filter(|((_, p), _)| *p == partition).map(|(place, next)| (*place, *next)));
+        went_well
     }
 
     async fn stimulate(
@@ -253,14 +262,14 @@ impl<P: Processor> Worker<P> {
     }
 
     /// Loads the state of a session that failed, which nobody expected to be needed again so soon.
-    async fn load_fallen(&mut self) -> Result<(), BusError> {
+    pub(super) async fn load_fallen(&mut self) -> Result<(), BusError> {
         let Some(user) = self.fallen.take() else { return Ok(()) };
         let partition = key_partition(user.as_str().as_bytes(), self.partitions);
         self.load(iter::once((user, partition))).await
     }
 
     /// Loads the states of those whose sessions are not in memory, where states are elsewhere.
-    async fn load(&mut self, users: impl Iterator<Item = (UserId, i32)>) -> Result<(), BusError> {
+    pub(super) async fn load(&mut self, users: impl Iterator<Item = (UserId, i32)>) -> Result<(), BusError> {
         if !self.states.are_mirrored() {
             return Ok(());
         }

@@ -59,7 +59,7 @@ impl Handler<Stimulus<()>> for Session {
                 assert!(!fails(&self.role.records_fail), "the test wants it");
                 input.payload.starts_with(b"wait")
             }
-            Stimulus::Resumed => true,
+            Stimulus::Resumed | Stimulus::Time(_) => true,
             Stimulus::Late(()) => {
                 assert!(!fails(&self.role.lates_fail), "the test wants it");
                 false
@@ -77,9 +77,10 @@ impl Handler<Stimulus<()>> for Session {
         let outputs = match stimulus {
             Stimulus::Record(_) => vec![keyed(Topic::Triggers, self.user.as_str(), "heard")],
             Stimulus::Late(()) => vec![keyed(Topic::Triggers, self.user.as_str(), "at last")],
-            Stimulus::Resumed => Vec::new(),
+            Stimulus::Resumed | Stimulus::Time(_) => Vec::new(),
         };
-        let effects = Effects { outputs, state: Some(Bytes::copy_from_slice(&[self.turns])), open, trace: None };
+        let effects =
+            Effects { outputs, state: Some(Bytes::copy_from_slice(&[self.turns])), open, wake: None, trace: None };
         AtomicResponse::new(Box::pin(actix::fut::ready(Ok(effects))))
     }
 }

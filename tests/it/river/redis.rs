@@ -26,17 +26,17 @@ fn without_redis(river: &mut River) -> Option<Secret> {
     river.config.redis.url.take()
 }
 
-async fn connect() -> MultiplexedConnection {
+pub(super) async fn connect() -> MultiplexedConnection {
     redis::Client::open(service("AUREN_TEST_REDIS")).unwrap().get_multiplexed_async_connection().await.unwrap()
 }
 
 /// The keys of this test's river.
-async fn keys(river: &River) -> Vec<String> {
+pub(super) async fn keys(river: &River) -> Vec<String> {
     connect().await.keys(format!("{}*", river.config.redis.prefix)).await.unwrap()
 }
 
 /// Removes all that a river has in Redis; says how many keys there were.
-async fn empty(river: &River) -> usize {
+pub(super) async fn empty(river: &River) -> usize {
     let keys = keys(river).await;
     if !keys.is_empty() {
         let _: () = connect().await.del(&keys).await.unwrap();
@@ -45,7 +45,7 @@ async fn empty(river: &River) -> usize {
 }
 
 /// Waits until Redis has all states, so that none is in memory.
-async fn mirrored(hub: &Running) {
+pub(super) async fn mirrored(hub: &Running) {
     until("all states are in Redis and none in memory", || async {
         Role::ON_LANES.iter().filter_map(|role| hub.stats(*role)).all(|stats| stats.totals().states == 0)
     })

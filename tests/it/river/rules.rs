@@ -10,7 +10,9 @@ use serde_json::json;
 
 use crate::support::{River, keyed, settled};
 
-const EVENTS: usize = 1200;
+const EVENTS: usize = 5000;
+/// So many are published at a time.
+const BATCH: usize = 250;
 
 /// A rule that speaks of every mood.
 pub fn every_mood(version: u32) -> String {
@@ -55,14 +57,18 @@ pub async fn a_rule_pushed_while_events_flow_judges_each_event_once_and_skips_no
     river.stage.publish(moods(0, 100)).await;
     // The first version is at work before the second comes.
     settled(&hub).await;
-    for step in 1..EVENTS / 100 {
-        river.stage.publish(moods(step * 100, step * 100 + 100)).await;
-        if step == 4 {
-            river.stage.publish(vec![pushing("every_mood", Some(&every_mood(2)), Mode::Live)]).await;
+    let began = std::time::Instant::now();
+    for begin in (100..EVENTS).step_by(BATCH) {
+        let mut records = moods(begin, EVENTS.min(begin + BATCH));
+        if begin == 100 + 4 * BATCH {
+            records.push(pushing("every_mood", Some(&every_mood(2)), Mode::Live));
         }
+        river.stage.publish(records).await;
     }
     // Whenever it was taken over, what comes from then on is judged by it.
     let mut sent = EVENTS;
+    settled(&hub).await;
+    eprintln!("{EVENTS} events in {:?}", began.elapsed());
     loop {
         settled(&hub).await;
         if judged(&river).await.last().is_some_and(|(_, version)| *version == 2) {
