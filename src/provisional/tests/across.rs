@@ -1,6 +1,9 @@
 //! What onlookers of one node are told of what another says, over a way that loses whatever it likes.
 
-use std::time::{Duration, Instant};
+use std::{
+    slice,
+    time::{Duration, Instant},
+};
 
 use auren_agents::UserId;
 
@@ -119,7 +122,7 @@ fn a_hole_is_asked_for_and_filled() {
     listens.hears(speaks.tells());
     assert_eq!(short(far.look()), ["1 coach thinking"], "what lies behind a hole is not told");
     assert_eq!(listens.asks(), [consult.user.clone()]);
-    speaks.board().asked(&[consult.user.clone()]);
+    speaks.board().asked(slice::from_ref(&consult.user));
     listens.hears(speaks.tells());
     assert_eq!(short(far.look()), ["1 coach answering", "1.1/0 coach: Rest today"]);
 }
@@ -136,7 +139,7 @@ fn who_is_listened_to_by_nobody_tells_nothing_until_somebody_asks() {
     voice.parts().tell("to");
     node.board().tend(Instant::now());
     assert!(node.tells().is_empty());
-    node.board().asked(&[user.clone()]);
+    node.board().asked(slice::from_ref(&user));
     voice.parts().tell("day");
     let told = node.tells();
     let other = Node::new(2);
