@@ -138,6 +138,7 @@ impl Past {
             past: memory.past(),
             panel: read.filter_map(|id| self.heard(id)).collect(),
             deadline,
+            trace: None,
             parts: Parts::default(),
         })
     }

@@ -1,7 +1,7 @@
 //! WebSockets with nothing around them, to measure what the chat costs: the same server and the same buffers, nobody signed
 //! in, no log and no place in it. Whatever is posted goes to every socket. No node has it.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -20,7 +20,8 @@ use tokio::{
     },
 };
 
-use super::{chat::READ_BYTES, server};
+use super::{chat::READ_BYTES, server::Server};
+use crate::config::HttpSection;
 
 /// Messages that a socket may be behind.
 const BEHIND_MAX: usize = 4096;
@@ -52,7 +53,13 @@ impl Yardstick {
         let (stop, stopped) = watch::channel(false);
         // It has no routes: those of a node stand in a document, and are all that this folder names.
         let all = Router::new().fallback(answer).with_state(broadcast::Sender::new(BEHIND_MAX));
-        tokio::spawn(server::serve(listener, all, CONNECTIONS_MAX, stopped));
+        let http = HttpSection {
+            max_connections: CONNECTIONS_MAX,
+            max_connections_per_address: CONNECTIONS_MAX,
+            ..HttpSection::default()
+        };
+        let server = Server::new(&http, all, Arc::default()).map_err(std::io::Error::other)?;
+        tokio::spawn(server.serve(listener, stopped));
         Ok(Self { address, _stop: stop })
     }
 

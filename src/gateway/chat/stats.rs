@@ -105,6 +105,7 @@ impl Default for Stats {
             log_reads: count(),
             handed: Default::default(),
             closed: Mutex::default(),
+            refused: Mutex::default(),
             told_since: times(),
             acknowledged: times(),
             resumed: times(),
