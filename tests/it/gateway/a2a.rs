@@ -22,6 +22,8 @@ async fn hub(kind: Kind, door: &Door) -> (River, Running, SocketAddr) {
         .with(Player::behind("slow", door))
         .with(Player::new("broken", |_| async { Err(AgentError::Refused("41.8".to_owned())) }));
     let mut river = River::open(kind).await.roles(&[Role::Converse]).agents(agents);
+    // Who waits behind the door is not late, however long other programs take to start.
+    river.config.converse.agent_deadline_ms = 120_000;
     let (hub, address) = river.served().await;
     (river, hub, address)
 }
@@ -232,7 +234,7 @@ fn a_task_is_taken_back_once_and_only_by_its_person() {
         let nobody = sdk(address, "", "", &["get", task]).await;
         assert!(nobody[0]["message"].as_str().unwrap().contains("401"), "{nobody:?}");
         let canceled = sdk(address, "", &own, &["cancel", task]).await.remove(0);
-        assert_eq!(canceled["status"]["state"], "TASK_STATE_CANCELED");
+        assert_eq!(canceled["status"]["state"], "TASK_STATE_CANCELED", "{canceled}");
         let again = sdk(address, "", &own, &["cancel", task]).await;
         assert_eq!(again[0]["error"], "TaskNotCancelableError");
         let all = river.said().await;
