@@ -51,7 +51,7 @@ pub struct Database(Box<dyn Store>);
 
 /// Which database an address names, how it is reached, and the database in words.
 enum Kind {
-    Server(PgConnectOptions, String),
+    Server(Box<PgConnectOptions>, String),
     File(PathBuf, String),
 }
 
@@ -61,7 +61,7 @@ impl Kind {
             Some(file) => Self::File(file.into(), format!("sqlite {file}")),
             None => {
                 let (options, at) = postgres::options(url)?;
-                Self::Server(options, at)
+                Self::Server(Box::new(options), at)
             }
         })
     }
@@ -74,7 +74,7 @@ impl Database {
     /// [`ProjectError::Database`] where it does not answer, [`ProjectError::Future`] where its tables are newer.
     pub async fn open(url: &str) -> Result<Self, ProjectError> {
         let mut database = Self(match Kind::of(url)? {
-            Kind::Server(options, at) => Box::new(postgres::Server::connect(options, at).await?),
+            Kind::Server(options, at) => Box::new(postgres::Server::connect(*options, at).await?),
             Kind::File(file, at) => Box::new(sqlite::File::connect(&file, at).await?),
         });
         database.make().await?;
@@ -88,7 +88,7 @@ impl Database {
     /// [`ProjectError::Future`] where they are newer.
     pub async fn look(url: &str) -> Result<Self, ProjectError> {
         let mut database = Self(match Kind::of(url)? {
-            Kind::Server(options, at) => Box::new(postgres::Server::connect(options, at).await?),
+            Kind::Server(options, at) => Box::new(postgres::Server::connect(*options, at).await?),
             Kind::File(file, at) => Box::new(sqlite::File::look(&file, at).await?),
         });
         database.check().await?;

@@ -299,6 +299,8 @@ pub struct Server {
     port: u16,
     /// Where it speaks TLS alone: the certificates' folder.
     certificates: Option<PathBuf>,
+    /// How long a file of its may get, in KiB.
+    longest: Option<u32>,
 }
 
 impl Server {
@@ -313,8 +315,8 @@ impl Server {
 
     fn of(certificates: Option<PathBuf>) -> Self {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
-        let child = launch(folder.path(), port, certificates.as_deref());
-        let mut server = Self { child, folder, port, certificates };
+        let child = launch(folder.path(), port, certificates.as_deref(), None);
+        let mut server = Self { child, folder, port, certificates, longest: None };
         server.answers();
         server
     }
@@ -332,11 +334,6 @@ impl Server {
         format!("postgres://auren:{password}@127.0.0.1:{port}/postgres?sslmode=verify-full&sslrootcert={authority}")
     }
 
-    /// The process that makes the others.
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// SIGKILL; nobody is told.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -345,8 +342,18 @@ impl Server {
 
     /// Runs it again on what it had written.
     pub fn again(&mut self) {
-        self.child = launch(self.folder.path(), self.port, self.certificates.as_deref());
+        self.again_with(None);
+    }
+
+    /// The same, and no file of its may get longer than so many KiB.
+    pub fn again_with(&mut self, longest: Option<u32>) {
+        self.longest = longest;
+        self.child = self.launch();
         self.answers();
+    }
+
+    fn launch(&self) -> Child {
+        launch(self.folder.path(), self.port, self.certificates.as_deref(), self.longest)
     }
 
     /// Waits until it answers. While processes of a killed one still end, it refuses to start.
@@ -364,7 +371,7 @@ impl Server {
         };
         while !answers() {
             if self.child.try_wait().unwrap().is_some() {
-                self.child = launch(self.folder.path(), self.port, self.certificates.as_deref());
+                self.child = self.launch();
             }
             assert!(std::time::Instant::now() < limit, "PostgreSQL does not start");
             std::thread::sleep(std::time::Duration::from_millis(50));
@@ -379,9 +386,10 @@ impl Drop for Server {
     }
 }
 
-fn launch(folder: &Path, port: u16, certificates: Option<&Path>) -> Child {
+fn launch(folder: &Path, port: u16, certificates: Option<&Path>, longest: Option<u32>) -> Child {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/postgres");
     let mut command = Command::new(script);
     command.arg(folder).arg(port.to_string()).args(certificates);
+    command.envs(longest.map(|longest| ("POSTGRES_LONGEST_FILE", longest.to_string())));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }

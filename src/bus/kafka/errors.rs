@@ -41,7 +41,8 @@ impl Quiet {
         match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some((code, reason)) => BusError::NotLetIn { what, why: plain(&reason), next: next(code, &reason) },
             None if answers(brokers) => {
-                let hint = "although something listens there; if it wants TLS, kafka.security_protocol must say so";
+                let hint = "although something listens there; if it wants TLS, kafka.security_protocol must say so, and if it \
+                            wants a certificate, kafka.certificate_file and kafka.key_file must name one";
                 BusError::Unreachable { what, why: format!("{}, {hint}", words(error)) }
             }
             None => unreachable(brokers, error),

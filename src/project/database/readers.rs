@@ -54,7 +54,7 @@ impl Readers {
     /// [`ProjectError::Database`] where this is no address of a database.
     pub fn new(url: &str, most: u32, limit: Duration) -> Result<Self, ProjectError> {
         let (pool, at) = match Kind::of(url)? {
-            Kind::Server(options, at) => (Lender::Server(postgres::lazy(options, most, limit)), at),
+            Kind::Server(options, at) => (Lender::Server(postgres::lazy(*options, most, limit)), at),
             Kind::File(file, at) => (Lender::File(sqlite::lazy(&file, most, limit), file), at),
         };
         Ok(Self { pool, at, most, limit, tables: Arc::default() })

@@ -29,7 +29,8 @@ fn a_trigger_is_answered_where_kafka_wants_a_certificate_and_nobody_without_is_l
     };
     on_system(async {
         let without = KafkaBus::new(section.settings()).unwrap().topics().await.unwrap_err();
-        assert!(matches!(without, BusError::NotLetIn { .. }), "{without}");
+        // With TLS 1.3 a broker ends the connection later, and without a word that the client would repeat.
+        assert!(matches!(without, BusError::NotLetIn { .. } | BusError::Unreachable { .. }), "{without}");
         assert!(without.to_string().contains("kafka.certificate_file"), "{without}");
 
         let settings = KafkaSection { certificate_file, key_file, ..section }.settings();
