@@ -191,7 +191,7 @@ impl Stage {
         let grown = served.bytes()?.saturating_sub(before);
         #[expect(clippy::cast_precision_loss, reason = "megabytes")]
         let each = grown as f64 / f64::from(self.args.sockets);
-        context.console.note(&format!("{} sockets are open", self.args.sockets));
+        context.console.note(format_args!("{} sockets are open", self.args.sockets));
         Ok((crowd, each))
     }
 
