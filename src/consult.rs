@@ -125,7 +125,7 @@ impl Agents {
     /// These and an actor that `start` starts: once on every arbiter that runs sessions, and again wherever it has ended.
     #[must_use]
     pub fn with_recipient_from(
-        self,
+        mut self,
         card: AgentCard,
         start: impl Fn() -> Recipient<Consult> + Send + Sync + 'static,
     ) -> Self {
@@ -156,7 +156,7 @@ impl Agents {
     ///
     /// # Errors
     /// [`ServiceError::Settings`] where no request can be made of the settings.
-    pub fn with_llm(self, settings: LlmAgentSettings) -> Result<Self, ServiceError> {
+    pub fn with_llm(mut self, settings: LlmAgentSettings) -> Result<Self, ServiceError> {
         let settings = Arc::new(settings);
         // Nothing is spent where a tape answers.
         let free = self.tape.as_ref().is_some_and(Tape::plays);

@@ -108,6 +108,7 @@ impl Noted {
             Err(Unanswered::Late) => ("late", None),
             Err(Unanswered::Failed) => ("failed", None),
             Err(Unanswered::Unavailable) => ("unavailable", None),
+            Err(Unanswered::Spent) => ("spent", None),
         };
         Compared {
             consult_id: answered.consult.as_str().to_owned(),

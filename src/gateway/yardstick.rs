@@ -55,7 +55,7 @@ impl Yardstick {
         let all = Router::new().fallback(answer).with_state(broadcast::Sender::new(BEHIND_MAX));
         let http = HttpSection {
             max_connections: CONNECTIONS_MAX,
-            max_connections_per_address: CONNECTIONS_MAX,
+            max_connections_per_address: CONNECTIONS_MAX as usize,
             ..HttpSection::default()
         };
         let server = Server::new(&http, all, Arc::default()).map_err(std::io::Error::other)?;

@@ -16,7 +16,9 @@ use auren::{
     config::{KafkaSection, Role, SaslMechanism, SecurityProtocol},
 };
 
-use crate::support::{Broker, River, Stage, free_port, mission_trigger, on_system, own_name, script, settled, speakers, until};
+use crate::support::{
+    Broker, River, Stage, free_port, mission_trigger, on_system, own_name, script, settled, speakers, until,
+};
 
 /// Certificates for services on 127.0.0.1.
 pub struct Certificates(tempfile::TempDir);

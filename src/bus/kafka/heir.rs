@@ -43,7 +43,9 @@ impl Heir {
             Ok(gone) => {
                 for member in gone {
                     match self.end(&member) {
-                        Ok(()) => tracing::info!(%group, gone = %member, "ended what a member that is gone had left open"),
+                        Ok(()) => {
+                            tracing::info!(%group, gone = %member, "ended what a member that is gone had left open")
+                        }
                         Err(error) => self.failed(&error),
                     }
                 }

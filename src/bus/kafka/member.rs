@@ -174,9 +174,10 @@ fn poll_loop(
                     let millis = settings.session_timeout.as_millis();
                     return Err(BusError::Refused {
                         what: format!("joining group {} with kafka.session_timeout_ms = {millis}", join.group),
-                        why: "the brokers take what is between their group.min.session.timeout.ms (6000 by default) and \
+                        why:
+                            "the brokers take what is between their group.min.session.timeout.ms (6000 by default) and \
                               group.max.session.timeout.ms"
-                            .to_owned(),
+                                .to_owned(),
                     });
                 }
                 _ => return Err(errors::refused(&format!("reading for group {}", join.group), &error)),

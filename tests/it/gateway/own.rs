@@ -9,12 +9,15 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::history::told;
-use crate::support::{
-    Kind, River,
-    chatter::{Chatter, token, token_for},
-    event,
-    http::{self, Answer},
-    on_system, settled,
+use crate::{
+    project::Kept,
+    support::{
+        Kind, River,
+        chatter::{Chatter, token, token_for},
+        event,
+        http::{self, Answer},
+        on_system, settled,
+    },
 };
 
 /// Ways in which a request may say who it is, which must mean nothing.
@@ -101,7 +104,7 @@ async fn ask(address: SocketAddr, line: &str, token: Option<&str>, body: &Value)
 #[test]
 fn nobody_reaches_another_person_by_any_route() {
     on_system(async {
-        let (river, hub, address, _url) = told(Kind::Embedded).await;
+        let (river, hub, address, _url) = told(Kind::Embedded, Kept::Server).await;
         let document = http::get(address, "/openapi.json").await.json();
         let (event_id, cursor) = theirs(&river).await;
         let before = records(&river, "u-2").await;
@@ -170,7 +173,7 @@ fn frames(document: &Value) -> Vec<(&str, &Map<String, Value>)> {
 #[test]
 fn nobody_reaches_another_person_by_any_frame() {
     on_system(async {
-        let (river, hub, address, _url) = told(Kind::Embedded).await;
+        let (river, hub, address, _url) = told(Kind::Embedded, Kept::Server).await;
         let document = http::get(address, "/asyncapi.json").await.json();
         let (_, cursor) = theirs(&river).await;
         let before = records(&river, "u-2").await;

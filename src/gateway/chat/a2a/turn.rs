@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use auren_agents::{
-    ConversationEvent, ConversationId, EventId, InboxAction, InboxRecord, MessageType, Timestamp, UserId, events::PanelSeat,
+    ConversationEvent, ConversationId, EventId, InboxAction, InboxRecord, MessageType, Timestamp, UserId,
+    events::PanelSeat,
 };
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
