@@ -84,7 +84,9 @@ impl Heir {
         let mut asked = TopicPartitionList::new();
         for topic in &self.join.topics {
             let name = self.settings.topic(*topic);
-            partitions.iter().for_each(|partition| drop(asked.add_partition(&name, *partition)));
+            for partition in partitions {
+                asked.add_partition(&name, *partition);
+            }
         }
         let offsets = consumer
             .committed_offsets(asked, ASK_LIMIT)

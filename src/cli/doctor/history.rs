@@ -28,6 +28,9 @@ async fn look(bus: &SharedBus, url: &str, clocks: &mut Clocks) -> Result<Finding
         Err(error @ ProjectError::NoTables { .. }) => return Ok(note("history", error.to_string())),
         database => database?,
     };
+    let asked = Instant::now();
+    let (server, time_ms) = database.server().await?;
+    clocks.told("PostgreSQL", asked, time_ms);
     let known = database.known_offsets().await?;
     let (mut rows, mut refused, mut waiting) = (0, 0, 0);
     for topic in TOPICS {
@@ -35,9 +38,6 @@ async fn look(bus: &SharedBus, url: &str, clocks: &mut Clocks) -> Result<Finding
         (rows, refused) = (rows + held.rows, refused + held.refused);
         waiting += behind(&**bus, topic, &known).await?;
     }
-    let asked = Instant::now();
-    let (server, time_ms) = database.server().await?;
-    clocks.told("PostgreSQL", asked, time_ms);
     let schema = database.version().await?;
     let extension = if database.has_timescale().await? { ", with TimescaleDB" } else { "" };
     let at = database.describe().to_owned();

@@ -323,7 +323,7 @@ mod tests {
             (json!([said("m", json!("x".repeat(5000)))]), Value::Null, "the message's content"),
             (json!([said("m", json!([{ "type": "image", "source": {} }]))]), Value::Null, "must be text"),
             (json!([said("m", json!([]))]), Value::Null, "must be text"),
-            (json!([said("m", json!("hi"))]), json!({ "to": "no agent!" }), "forwardedProps.to"),
+            (json!([said("m", json!("hi"))]), json!({ "to": 7 }), "forwardedProps.to"),
         ] {
             let said = of(messages, props).unwrap_err();
             assert!(said.contains(why), "{said}");

@@ -61,6 +61,12 @@ fn body(path: &str) -> Value {
         "/v1/agui" => {
             json!({ "threadId": "t", "runId": "r", "messages": [{ "id": "m", "role": "user", "content": "coach, hi" }] })
         }
+        "/a2a" | "/a2a/{agent}" => {
+            let message = json!({ "messageId": "m", "role": "ROLE_USER", "parts": [{ "text": "coach, hi" }] });
+            let mut params = json!({ "message": message, "configuration": { "returnImmediately": true } });
+            params.as_object_mut().unwrap().extend(NAMES.map(|name| (name.to_owned(), json!("u-2"))));
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params })
+        }
         // It takes no fields that it does not know.
         "/v1/detokenize" => {
             let token =
@@ -114,7 +120,8 @@ fn nobody_reaches_another_person_by_any_route() {
                 .replace("{user}", "u-2")
                 .replace("{event_id}", &event_id)
                 .replace("{topic}", "conversations.inbox")
-                .replace("{cursor}", &cursor);
+                .replace("{cursor}", &cursor)
+                .replace("{agent}", "coach");
             assert!(!filled.contains('{'), "{path}: say what is asked for here");
             let (line, body) = (format!("{} {filled}", method.to_uppercase()), body(path));
             let open = operation["security"] == json!([]);
