@@ -185,7 +185,7 @@ impl<P: Processor> Worker<P> {
             let next = tokio::select! {
                 biased;
                 () = stopped(stop) => Next::Stop,
-                done = self.in_flight.decided() => Next::Committed(done),
+                done = self.in_flight.decided(&self.settings.member) => Next::Committed(done),
                 turn = self.states.turn() => Next::States(turn),
                 Some((user, late)) = self.late.recv(), if free => Next::Late(user, late),
                 ring = self.alarm.ring(wake), if free => Next::Time(ring),
@@ -320,7 +320,7 @@ impl<P: Processor> Worker<P> {
 
     async fn land(&mut self) -> Result<(), BusError> {
         while self.in_flight.len() > 0 {
-            match tokio::time::timeout(HAND_OVER_LIMIT, self.in_flight.decided()).await {
+            match tokio::time::timeout(HAND_OVER_LIMIT, self.in_flight.decided(&self.settings.member)).await {
                 Ok(done) => self.committed(done)?,
                 Err(_) => {
                     let why = format!("it took longer than {} s", HAND_OVER_LIMIT.as_secs());

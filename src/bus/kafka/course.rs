@@ -1,11 +1,17 @@
 //! One pass over partitions of a topic: from where it begins to where each of them ends, or on and on.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{Message, Offset, TopicPartitionList, consumer::Consumer, error::KafkaError};
 
 use super::{errors, reader};
 use crate::bus::{BusError, Record, Topic};
+
+/// A pass to the end that hears nothing for so long is given up: whoever waits for it would wait for ever.
+const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What one partition is read of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub(super) struct Course<'a> {
     name: &'a str,
     /// What is not read to its end yet.
     open: BTreeMap<i32, Option<i64>>,
+    /// For how long it has been listened to and nothing came.
+    silent: Duration,
 }
 
 /// What a poll brought.
@@ -53,7 +61,7 @@ impl<'a> Course<'a> {
                 .map_err(|error| errors::refused(&format!("reading {name}[{partition}]"), &error))?;
         }
         consumer.assign(&begin).map_err(|error| errors::refused(&format!("reading {name}"), &error))?;
-        Ok(Self { consumer, topic, name, open })
+        Ok(Self { consumer, topic, name, open, silent: Duration::ZERO })
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -61,6 +69,26 @@ impl<'a> Course<'a> {
     }
 
     pub(super) fn step(&mut self, wait: Duration) -> Result<Step, BusError> {
+        let began = Instant::now();
+        let step = self.polled(wait)?;
+        if !matches!(step, Step::Quiet) {
+            self.silent = Duration::ZERO;
+            return Ok(step);
+        }
+        self.silent += began.elapsed();
+        if self.silent > SILENCE_LIMIT
+            && let Some((partition, Some(to))) = self.open.iter().next()
+        {
+            let silent = SILENCE_LIMIT.as_secs();
+            return Err(BusError::Refused {
+                what: format!("reading {}[{partition}] up to offset {to}", self.name),
+                why: format!("nothing has come for {silent} s; does the partition have a leader?"),
+            });
+        }
+        Ok(step)
+    }
+
+    fn polled(&mut self, wait: Duration) -> Result<Step, BusError> {
         match self.consumer.poll(wait) {
             None => Ok(Step::Quiet),
             Some(Ok(message)) => {

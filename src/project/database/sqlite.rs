@@ -38,6 +38,9 @@ use crate::{
 
 /// How long a statement waits for another process's lock.
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
+/// How often the tables are tried to be made, and the pause in between.
+const MAKE_ATTEMPTS: u32 = 10;
+const MAKE_PAUSE: Duration = Duration::from_millis(100);
 const HISTORY: &str = include_str!("../migrations/sqlite.sql");
 
 /// A connection to a file.
@@ -174,10 +177,19 @@ impl Store for File {
         let history = Migration::new(NEWEST, "history".into(), MigrationType::Simple, HISTORY.into_sql_str(), false);
         let mut migrator = Migrator::with_migrations(vec![history]);
         migrator.dangerous_set_table_name("auren_migrations");
-        migrator.run_direct(None, &mut *self.connection, false).await.map_err(|error| match error {
-            MigrateError::VersionMissing(version) => ProjectError::Future { at: self.at.clone(), version },
-            error => ProjectError::Database { at: self.at.clone(), why: error.to_string() },
-        })
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match migrator.run_direct(None, &mut *self.connection, false).await {
+                Ok(()) => return Ok(()),
+                Err(MigrateError::VersionMissing(version)) => {
+                    return Err(ProjectError::Future { at: self.at.clone(), version });
+                }
+                // Another process may be making the same tables: migrations of SQLite know no lock.
+                Err(_) if attempts < MAKE_ATTEMPTS => tokio::time::sleep(MAKE_PAUSE).await,
+                Err(error) => return Err(ProjectError::Database { at: self.at.clone(), why: error.to_string() }),
+            }
+        }
     }
 
     async fn claim(&mut self) -> Result<bool, ProjectError> {
