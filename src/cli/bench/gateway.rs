@@ -132,6 +132,7 @@ impl Stage {
                 &format!("tokens.secret={}", self.secret),
                 &format!("chat.max_sockets={room}"),
                 "chat.heartbeat_ms=600000",
+                "http.idle_ms=1200000",
                 "chat.slow_ms=600000",
                 "http.address=127.0.0.1:0",
                 "log.level=warn",
