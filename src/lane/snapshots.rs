@@ -82,7 +82,7 @@ fn next(error: &RedisError) -> &'static str {
     } else if error.kind() == ErrorKind::AuthenticationFailed || says(&["WRONGPASS", "NOAUTH"]) {
         "; look at user and password in redis.url"
     } else if says(&["NOPERM"]) {
-        "; its user must be allowed the commands and keys that README.md names"
+        "; its user must be allowed the commands and keys that docs/production.md names"
     } else {
         ""
     }

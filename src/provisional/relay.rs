@@ -130,7 +130,7 @@ async fn carry(board: &Arc<Board>, settings: &RelaySettings) {
 /// What to do where Redis is there and does not let this client.
 fn next(error: &RedisError) -> &'static str {
     if error.to_string().contains("NOPERM") {
-        "; its user must be allowed the commands and channels that README.md names"
+        "; its user must be allowed the commands and channels that docs/production.md names"
     } else {
         ""
     }
