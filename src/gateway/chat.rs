@@ -54,6 +54,8 @@ use crate::{bus::SharedBus, config::ChatSection, provisional::Provisional};
 
 /// What a socket reads at once. Most sockets are idle, and the usual 128 KiB are for others.
 pub(super) const READ_BYTES: usize = 4 * 1024;
+/// Frames that are written together, in bytes. A socket keeps that much once it has needed it.
+pub(super) const WRITE_BYTES: usize = 1024;
 
 /// Chat on a node.
 #[derive(Debug)]
@@ -193,7 +195,7 @@ async fn upgrade(
         .as_deref()
         .map_or(Ok(After::Now), |after| after.parse().map_err(|_| "a cursor is `partition:offset`, or `earliest`"));
     let most = chat.settings.max_frame_bytes;
-    let socket = socket.read_buffer_size(READ_BYTES).write_buffer_size(0).max_message_size(most).max_frame_size(most);
+    let socket = socket.read_buffer_size(READ_BYTES).write_buffer_size(WRITE_BYTES).max_message_size(most).max_frame_size(most);
     Ok(socket.on_upgrade(move |socket| async move {
         socket::serve(chat, person, after, socket).await;
         drop(seat);

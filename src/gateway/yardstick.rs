@@ -20,7 +20,7 @@ use tokio::{
     },
 };
 
-use super::{chat::READ_BYTES, server::Server};
+use super::{chat::{READ_BYTES, WRITE_BYTES}, server::Server};
 use crate::config::HttpSection;
 
 /// Messages that a socket may be behind.
@@ -78,7 +78,7 @@ async fn answer(
     text: String,
 ) -> Response {
     if let Ok(socket) = socket {
-        let socket = socket.read_buffer_size(READ_BYTES).write_buffer_size(0);
+        let socket = socket.read_buffer_size(READ_BYTES).write_buffer_size(WRITE_BYTES);
         let said = said.subscribe();
         return socket.on_upgrade(|socket| listen(socket, said));
     }

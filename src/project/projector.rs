@@ -15,9 +15,12 @@ use tokio::{
 use super::{
     Database, ProjectError, ProjectStats,
     database::{Offsets, behind, places},
-    row::TOPICS,
+    row::{Projected, TOPICS},
 };
 use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, SharedBus};
+
+/// Records, and what becomes of each.
+pub type Batch = Vec<(Record, Projected)>;
 
 /// The pause before a new life: from the shortest, doubled up to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -102,7 +105,7 @@ async fn live(
     database.keep(settings.compress_after_days, settings.keep_days).await?;
     let mut known = database.offsets(&places(bus.partitions().await?)).await?;
     check(bus, &database, &known).await?;
-    let (batches, mut inlet) = mpsc::channel(1);
+    let (batches, inlet) = mpsc::channel(1);
     // They end with this life.
     let mut readers = JoinSet::new();
     for topic in TOPICS {
@@ -120,26 +123,63 @@ async fn live(
         });
     }
     drop(batches);
+    let (made, mut batches) = mpsc::channel(1);
+    readers.spawn(make(inlet, made, settings.max_batch));
     let timescale = database.has_timescale().await?;
     stats.works(database.describe(), &known);
     tracing::info!(database = database.describe(), timescale, "the history goes on");
     loop {
-        let Ok(next) = tokio::time::timeout(LOOK, inlet.recv()).await else {
+        let Ok(next) = tokio::time::timeout(LOOK, batches.recv()).await else {
             // Nothing comes. A database that went away or was emptied meanwhile would not be noticed otherwise.
             database.still_at(&known).await?;
             continue;
         };
-        let mut records: Vec<Record> = next.ok_or(BusError::Closed)??;
-        while records.len() < settings.max_batch
-            && let Ok(more) = inlet.try_recv()
-        {
-            records.extend(more?);
-        }
-        for batch in records.chunks(settings.max_batch) {
-            let written = database.write(&mut known, batch).await?;
-            stats.wrote(&written, &known);
+        let written = database.write(&mut known, next.ok_or(BusError::Closed)??).await?;
+        stats.wrote(&written, &known);
+    }
+}
+
+/// Makes rows of records, while the database writes those before them: as many at once as have come meanwhile, up to `most`.
+pub async fn make(
+    mut records: mpsc::Receiver<Result<Vec<Record>, BusError>>,
+    batches: mpsc::Sender<Result<Batch, BusError>>,
+    most: usize,
+) {
+    let mut rest = Vec::new();
+    // Where nobody takes a batch any more, none is made.
+    while let Ok(room) = batches.reserve().await {
+        match take(&mut records, std::mem::take(&mut rest), most).await {
+            Ok(Some(mut batch)) => {
+                rest = batch.split_off(batch.len().min(most));
+                let project = |record: Record| {
+                    let projected = Projected::of(&record);
+                    (record, projected)
+                };
+                let made = move || batch.into_iter().map(project).collect();
+                room.send(tokio::task::spawn_blocking(made).await.map_err(|_| BusError::Closed));
+            }
+            Ok(None) => return,
+            Err(error) => return room.send(Err(error)),
         }
     }
+}
+
+/// The records that are there, up to about as many; none where no more come.
+async fn take(
+    records: &mut mpsc::Receiver<Result<Vec<Record>, BusError>>,
+    mut taken: Vec<Record>,
+    most: usize,
+) -> Result<Option<Vec<Record>>, BusError> {
+    if taken.is_empty() {
+        let Some(first) = records.recv().await else { return Ok(None) };
+        taken = first?;
+    }
+    while taken.len() < most
+        && let Ok(more) = records.try_recv()
+    {
+        taken.extend(more?);
+    }
+    Ok(Some(taken))
 }
 
 /// Offsets that the log has never had are another log's.

@@ -6,15 +6,21 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use auren::{
     bus::{Record, Topic},
-    project::database::{Order, Place, Wanted, Yardstick},
+    project::{
+        database::{Order, Place, Wanted, Yardstick},
+        projector::make,
+    },
 };
 use serde_json::json;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::pace::percentile;
 use crate::cli::{Context, Exit};
 
 /// Of five records one is a trigger, the others are measurements.
 const TRIGGERS: usize = 5;
+/// Records that a bus hands over at once.
+const READ: usize = 1000;
 /// Rows of a page, and pages that one person's past is asked for in a row.
 const PAGE: u16 = 100;
 const IN_A_ROW: u32 = 3;
@@ -69,8 +75,21 @@ async fn measure(args: &Args, context: &mut Context, yardstick: &mut Yardstick) 
         database.empty().await?;
         let mut offsets = database.offsets(&[(Topic::Biometrics, 0), (Topic::Triggers, 0)]).await?;
         let began = Instant::now();
-        for batch in records.chunks(max_batch) {
-            database.write(&mut offsets, batch).await?;
+        // As the role does it: rows are made while the database writes those before them.
+        let (read, inlet) = mpsc::channel(1);
+        let (made, mut batches) = mpsc::channel(1);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(make(inlet, made, max_batch));
+        let chunks: Vec<Vec<Record>> = records.chunks(READ).map(<[Record]>::to_vec).collect();
+        tasks.spawn(async move {
+            for chunk in chunks {
+                if read.send(Ok(chunk)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        while let Some(batch) = batches.recv().await {
+            database.write(&mut offsets, batch?).await?;
         }
         let ours = per_second(args.rows, began.elapsed());
         let rows = yardstick.copied().await?;

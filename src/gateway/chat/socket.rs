@@ -9,6 +9,7 @@ use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
 use auren_agents::{EventId, InboxAction, InboxRecord, Text, Timestamp};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures::SinkExt;
 use serde_json::Map;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
@@ -80,6 +81,8 @@ struct Session<'a> {
     bytes: Pace,
     heard: Instant,
     onlooker: Onlooker,
+    /// Whether frames wait for a flush.
+    unsent: bool,
     /// Whether it has been told all that was there before it.
     live: bool,
 }
@@ -98,6 +101,7 @@ pub(super) async fn serve(chat: Arc<Chat>, person: Person, after: Result<After, 
         bytes: Pace::new(chat.settings.bytes_per_second),
         heard: Instant::now(),
         onlooker: chat.provisional.look_on(&person.user),
+        unsent: false,
         live: false,
     };
     let Err(end) = session.live(after).await;
@@ -126,6 +130,7 @@ impl Session<'_> {
             if publishing.is_none() && !self.waiting.is_empty() {
                 publishing = Some(self.publish());
             }
+            self.flush().await?;
             tokio::select! {
                 () = told(&mut stopping) => return Err(End::Close(Close::GoingAway)),
                 () = &mut expiry => return Err(End::Close(Close::Expired)),
@@ -133,7 +138,7 @@ impl Session<'_> {
                     if self.heard.elapsed() > heartbeat * 2 {
                         return Err(End::Close(Close::Silent));
                     }
-                    self.send(Message::Ping(bytes::Bytes::new())).await?;
+                    self.put(Message::Ping(bytes::Bytes::new())).await?;
                 }
                 frame = self.socket.recv(), if self.waiting.len() < WAITING_MAX => self.hear(frame).await?,
                 answers = async { match &mut publishing {
@@ -336,12 +341,29 @@ impl Session<'_> {
     async fn say(&mut self, frame: &ServerFrame<'_>) -> Step {
         let text = serde_json::to_string(frame).expect("frames are plain data with text keys");
         self.chat.stats.sent(text.len());
-        self.send(Message::Text(text.into())).await
+        self.put(Message::Text(text.into())).await
     }
 
-    async fn send(&mut self, message: Message) -> Step {
+    /// Puts a frame behind those that are on their way. It goes with the next flush, or sooner where much is.
+    async fn put(&mut self, message: Message) -> Step {
+        self.unsent = true;
+        self.in_time(|socket| socket.feed(message)).await
+    }
+
+    /// Sends what is on its way: frames that were put one after the other leave together.
+    async fn flush(&mut self) -> Step {
+        if !std::mem::take(&mut self.unsent) {
+            return Ok(());
+        }
+        self.in_time(SinkExt::flush).await
+    }
+
+    async fn in_time<'s, F>(&'s mut self, work: impl FnOnce(&'s mut WebSocket) -> F) -> Step
+    where
+        F: Future<Output = Result<(), axum::Error>> + 's,
+    {
         let limit = Duration::from_millis(self.chat.settings.slow_ms);
-        match timeout(limit, self.socket.send(message)).await {
+        match timeout(limit, work(&mut self.socket)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Gone),
             Err(_) => Err(End::Close(Close::Slow)),

@@ -79,6 +79,11 @@ pub(super) static TABLES: [Table; 4] = [
 ];
 
 impl Table {
+    /// Whether it has a column for this field.
+    pub(super) fn has(&self, field: &str) -> bool {
+        SHARED.contains(&field) || self.columns.iter().any(|(name, _)| *name == field)
+    }
+
     /// The column that has what kind of event a row is.
     pub(super) fn kind(&self) -> &'static str {
         self.columns.iter().find(|(field, _)| *field == "kind").map_or("event_type", |(_, column)| column)

@@ -228,31 +228,34 @@ impl Writing for PgTransaction<'_> {
         fn all<'a, T>(rows: &[&'a Row], field: impl Fn(&'a Row) -> T) -> Vec<T> {
             rows.iter().map(|row| field(row)).collect()
         }
-        let typed = FIELDS.iter().enumerate().map(|(at, (_, kind))| format!("${}::{kind}[]", at + 1));
+        let fields: Vec<_> = FIELDS.iter().filter(|(name, _)| table.has(name)).collect();
+        let typed = fields.iter().enumerate().map(|(at, (_, kind))| format!("${}::{kind}[]", at + 1));
         let typed = typed.collect::<Vec<_>>().join(", ");
-        let source = format!("UNNEST({typed}) AS r({})", FIELDS.map(|(name, _)| name).join(", "));
-        let statement = insert::<Server>(table, &source);
-        sqlx::query(AssertSqlSafe(statement))
-            .bind(all(rows, |row| row.at.as_str()))
-            .bind(all(rows, |row| row.logged_at.as_str()))
-            .bind(all(rows, |row| row.partition))
-            .bind(all(rows, |row| row.offset))
-            .bind(all(rows, |row| row.event_id.as_str()))
-            .bind(all(rows, |row| row.user_id.as_deref()))
-            .bind(all(rows, |row| row.kind.as_str()))
-            .bind(all(rows, |row| row.name.as_deref()))
-            .bind(all(rows, |row| row.version.as_deref()))
-            .bind(all(rows, |row| row.severity))
-            .bind(all(rows, |row| row.rank))
-            .bind(all(rows, |row| row.cause.as_deref()))
-            .bind(all(rows, |row| row.cause_kind.as_deref()))
-            .bind(all(rows, |row| row.conversation.as_deref()))
-            .bind(all(rows, |row| row.turn))
-            .bind(all(rows, |row| row.text.as_deref()))
-            .bind(all(rows, |row| row.rest.to_string()))
-            .execute(&mut **self)
-            .await
-            .map(|done| done.rows_affected())
+        let names = fields.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let statement = insert::<Server>(table, &format!("UNNEST({typed}) AS r({names})"));
+        let mut asked = sqlx::query(AssertSqlSafe(statement));
+        for (name, _) in fields {
+            asked = match *name {
+                "at" => asked.bind(all(rows, |row| row.at.as_str())),
+                "logged_at" => asked.bind(all(rows, |row| row.logged_at.as_str())),
+                "log_partition" => asked.bind(all(rows, |row| row.partition)),
+                "log_offset" => asked.bind(all(rows, |row| row.offset)),
+                "event_id" => asked.bind(all(rows, |row| row.event_id.as_str())),
+                "user_id" => asked.bind(all(rows, |row| row.user_id.as_deref())),
+                "kind" => asked.bind(all(rows, |row| row.kind.as_str())),
+                "name" => asked.bind(all(rows, |row| row.name.as_deref())),
+                "version" => asked.bind(all(rows, |row| row.version.as_deref())),
+                "severity" => asked.bind(all(rows, |row| row.severity)),
+                "rank" => asked.bind(all(rows, |row| row.rank)),
+                "cause" => asked.bind(all(rows, |row| row.cause.as_deref())),
+                "cause_kind" => asked.bind(all(rows, |row| row.cause_kind.as_deref())),
+                "conversation" => asked.bind(all(rows, |row| row.conversation.as_deref())),
+                "turn" => asked.bind(all(rows, |row| row.turn)),
+                "body" => asked.bind(all(rows, |row| row.text.as_deref())),
+                _ => asked.bind(all(rows, |row| row.rest.to_string())),
+            };
+        }
+        asked.execute(&mut **self).await.map(|done| done.rows_affected())
     }
 
     async fn refuse(&mut self, refusal: &Refusal<'_>) -> Result<(), sqlx::Error> {

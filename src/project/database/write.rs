@@ -67,15 +67,18 @@ pub enum Put {
 }
 
 impl Database {
-    /// Writes what became of these records and moves the offsets behind them, all or nothing, and moves `known` with them.
+    /// Writes what becomes of these records and moves the offsets behind them, all or nothing, and moves `known` with them.
     /// Records of one partition are in order, and none before the last batch's.
     ///
     /// A row that the database refuses for what is in it is kept as refused; the others are written.
     ///
     /// # Errors
     /// [`ProjectError::Stale`] where the offsets are not those that are known; [`ProjectError::Database`].
-    pub async fn write(&mut self, known: &mut Offsets, records: &[Record]) -> Result<Written, ProjectError> {
-        let batch: Vec<_> = records.iter().map(|record| (record.clone(), Projected::of(record))).collect();
+    pub async fn write(
+        &mut self,
+        known: &mut Offsets,
+        batch: Vec<(Record, Projected)>,
+    ) -> Result<Written, ProjectError> {
         let mut all = Written::default();
         // Halves that are not written yet, the first at the end.
         let mut waiting = vec![batch];
