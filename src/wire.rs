@@ -20,8 +20,9 @@ pub const CAUSE_WRITTEN: &str = "auren-cause-ms";
 /// The header of a record without payload that asks every role to forget the person it is keyed by.
 pub const FORGET: &str = "auren-forget";
 
-/// A buffer that most records fit into.
+/// A buffer that most records fit into, and room for the headers that they have.
 const USUAL_BYTES: usize = 1536;
+const USUAL_HEADERS: usize = 8;
 
 /// A record that has a topic, an id and a key.
 pub trait Wire: Serialize {
@@ -87,14 +88,15 @@ impl Wire for SystemEvent {
 #[must_use]
 pub fn outgoing<E: Wire>(event: &E) -> Outgoing {
     let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
-    let headers: Headers = vec![
+    let mut headers = Headers::with_capacity(USUAL_HEADERS);
+    headers.extend([
         ("ce_specversion".into(), Bytes::from_static(b"1.0")),
         ("ce_id".into(), text(event.id())),
         ("ce_type".into(), Bytes::from_static(E::TYPE.as_bytes())),
         ("ce_source".into(), Bytes::from_static(b"/auren")),
         ("ce_time".into(), text(event.time().as_str())),
         ("content-type".into(), Bytes::from_static(b"application/json")),
-    ];
+    ]);
     let mut payload = Vec::with_capacity(USUAL_BYTES);
     serde_json::to_writer(&mut payload, event).expect("the public records are plain data with text keys");
     Outgoing { topic: E::TOPIC, partition: None, key: event.key().map(text), payload: Some(payload.into()), headers }
