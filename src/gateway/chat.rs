@@ -195,7 +195,8 @@ async fn upgrade(
         .as_deref()
         .map_or(Ok(After::Now), |after| after.parse().map_err(|_| "a cursor is `partition:offset`, or `earliest`"));
     let most = chat.settings.max_frame_bytes;
-    let socket = socket.read_buffer_size(READ_BYTES).write_buffer_size(WRITE_BYTES).max_message_size(most).max_frame_size(most);
+    let socket =
+        socket.read_buffer_size(READ_BYTES).write_buffer_size(WRITE_BYTES).max_message_size(most).max_frame_size(most);
     Ok(socket.on_upgrade(move |socket| async move {
         socket::serve(chat, person, after, socket).await;
         drop(seat);

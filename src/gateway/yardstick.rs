@@ -20,7 +20,10 @@ use tokio::{
     },
 };
 
-use super::{chat::{READ_BYTES, WRITE_BYTES}, server::Server};
+use super::{
+    chat::{READ_BYTES, WRITE_BYTES},
+    server::Server,
+};
 use crate::config::HttpSection;
 
 /// Messages that a socket may be behind.

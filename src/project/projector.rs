@@ -15,12 +15,9 @@ use tokio::{
 use super::{
     Database, ProjectError, ProjectStats,
     database::{Offsets, behind, places},
-    row::{Projected, TOPICS},
+    row::{Batch, TOPICS, projected},
 };
 use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, SharedBus};
-
-/// Records, and what becomes of each.
-pub type Batch = Vec<(Record, Projected)>;
 
 /// The pause before a new life: from the shortest, doubled up to the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -107,14 +104,14 @@ async fn live(
     check(bus, &database, &known).await?;
     let (batches, inlet) = mpsc::channel(1);
     // They end with this life.
-    let mut readers = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for topic in TOPICS {
         let of = known.iter().filter(|((of, _), _)| *of == topic);
         let offsets: BTreeMap<i32, i64> = of.map(|((_, partition), next)| (*partition, *next)).collect();
         let from = ReadFrom::Offsets(offsets);
         let mut reading = bus.read(Read { topic, partitions: Vec::new(), from, until: ReadUntil::Follow });
         let batches = batches.clone();
-        readers.spawn(async move {
+        tasks.spawn(async move {
             while let Some(batch) = reading.recv().await {
                 if batches.send(batch).await.is_err() {
                     return;
@@ -124,7 +121,7 @@ async fn live(
     }
     drop(batches);
     let (made, mut batches) = mpsc::channel(1);
-    readers.spawn(make(inlet, made, settings.max_batch));
+    tasks.spawn(make_rows(inlet, made, settings.max_batch));
     let timescale = database.has_timescale().await?;
     stats.works(database.describe(), &known);
     tracing::info!(database = database.describe(), timescale, "the history goes on");
@@ -140,7 +137,7 @@ async fn live(
 }
 
 /// Makes rows of records, while the database writes those before them: as many at once as have come meanwhile, up to `most`.
-pub async fn make(
+pub async fn make_rows(
     mut records: mpsc::Receiver<Result<Vec<Record>, BusError>>,
     batches: mpsc::Sender<Result<Batch, BusError>>,
     most: usize,
@@ -151,12 +148,8 @@ pub async fn make(
         match take(&mut records, std::mem::take(&mut rest), most).await {
             Ok(Some(mut batch)) => {
                 rest = batch.split_off(batch.len().min(most));
-                let project = |record: Record| {
-                    let projected = Projected::of(&record);
-                    (record, projected)
-                };
-                let made = move || batch.into_iter().map(project).collect();
-                room.send(tokio::task::spawn_blocking(made).await.map_err(|_| BusError::Closed));
+                let made = tokio::task::spawn_blocking(move || projected(batch)).await;
+                room.send(made.map_err(|_| BusError::Closed));
             }
             Ok(None) => return,
             Err(error) => return room.send(Err(error)),

@@ -12,6 +12,9 @@ use crate::{
 /// The topics that become rows.
 pub const TOPICS: [Topic; 4] = [Topic::Biometrics, Topic::Triggers, Topic::Events, Topic::System];
 
+/// Records, and what becomes of each.
+pub type Batch = Vec<(Record, Projected)>;
+
 /// What becomes of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Projected {
@@ -65,6 +68,16 @@ pub struct Row {
     pub text: Option<String>,
     /// All other fields of the event.
     pub rest: Value,
+}
+
+/// What becomes of these records.
+#[must_use]
+pub fn projected(records: Vec<Record>) -> Batch {
+    let with_row = |record: Record| {
+        let projected = Projected::of(&record);
+        (record, projected)
+    };
+    records.into_iter().map(with_row).collect()
 }
 
 impl Projected {

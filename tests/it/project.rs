@@ -21,6 +21,7 @@ use auren::{
     project::{
         self, Database, ProjectError, ProjectSettings,
         database::Written,
+        row::projected,
         verify::{Compared, verify},
     },
 };
@@ -234,7 +235,8 @@ async fn of_two_writers(kept: Kept) {
     let (mut one, mut other) = (Database::open(&url).await.unwrap(), Database::open(&url).await.unwrap());
     let places = [(Topic::Triggers, 0)];
     let (mut here, mut there) = (one.offsets(&places).await.unwrap(), other.offsets(&places).await.unwrap());
-    let ends = tokio::join!(one.write(&mut here, &records), other.write(&mut there, &records));
+    let batch = projected(records);
+    let ends = tokio::join!(one.write(&mut here, batch.clone()), other.write(&mut there, batch));
     let stale = |end: &Result<Written, ProjectError>| matches!(end, Err(ProjectError::Stale { .. }));
     assert!(stale(&ends.0) != stale(&ends.1), "{ends:?}");
     let rows = match kept {

@@ -1,8 +1,10 @@
 //! Where the records of an open transaction went, and how many of each partition are on their way.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
+    ops::Range,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use rdkafka::{ClientContext, error::KafkaError, message::DeliveryResult, producer::ProducerContext};
@@ -10,8 +12,11 @@ use rdkafka::{ClientContext, error::KafkaError, message::DeliveryResult, produce
 use super::errors;
 use crate::bus::{Cursor, Outgoing};
 
-/// Most records that go out as one request. They are sent at once when so many have come, and otherwise after `linger.ms`.
+/// Most records that go out as one request. They are sent at once when so many have come, and otherwise after [`LINGER`].
 pub(super) const REQUEST: usize = 2000;
+
+/// How long the client waits for more of a request.
+pub(super) const LINGER: Duration = Duration::from_millis(1);
 
 /// Most bytes of them: a little less than what the client itself takes for a request (`batch.size`).
 const REQUEST_BYTES: usize = 950_000;
@@ -32,27 +37,32 @@ struct Places {
     under_way: Vec<usize>,
 }
 
-/// The records of one partition, by their index: where the next request begins, and where each that is left ends.
+/// The records of one partition, by their index, and how many of them were handed over.
 struct Row {
     records: Vec<usize>,
     sent: usize,
-    ends: VecDeque<usize>,
 }
 
 impl Row {
-    fn of(records: Vec<usize>, outputs: &[Outgoing]) -> Self {
-        let (mut ends, mut begin, mut bytes) = (VecDeque::new(), 0, 0);
-        for (place, index) in records.iter().enumerate() {
-            let more = outputs[*index].bytes();
-            if place > begin && (place - begin == REQUEST || bytes + more > REQUEST_BYTES) {
-                ends.push_back(place);
-                (begin, bytes) = (place, 0);
-            }
-            bytes += more;
-        }
-        ends.push_back(records.len());
-        Self { records, sent: 0, ends }
+    fn is_sent(&self) -> bool {
+        self.sent == self.records.len()
     }
+
+    /// Where the request ends that begins at the next record.
+    fn end(&self, outputs: &[Outgoing]) -> usize {
+        let mut bytes = 0;
+        let fits = |(place, index): &(usize, &usize)| {
+            bytes += outputs[**index].bytes();
+            *place == 0 || (*place < REQUEST && bytes <= REQUEST_BYTES)
+        };
+        self.sent + self.records[self.sent..].iter().enumerate().take_while(fits).count()
+    }
+}
+
+/// Records to hand over as one request, by their index, and the row that they are of.
+pub(super) struct Request {
+    row: usize,
+    places: Range<usize>,
 }
 
 /// A transaction's records, in the order in which they are handed to the client.
@@ -73,7 +83,7 @@ impl Deliveries {
         for (index, output) in outputs.iter().enumerate() {
             partitions.entry((output.topic, output.partition)).or_default().push(index);
         }
-        let rows: Vec<Row> = partitions.into_values().map(|records| Row::of(records, outputs)).collect();
+        let rows: Vec<Row> = partitions.into_values().map(|records| Row { records, sent: 0 }).collect();
         let mut places = self.places();
         places.failure = None;
         places.cursors.clear();
@@ -116,21 +126,32 @@ impl Deliveries {
 
     /// The records to hand over next, which count as on their way from now on; none where all partitions that have more
     /// wait for an answer.
-    pub(super) fn next<'a>(&self, rows: &'a mut Rows) -> Option<&'a [usize]> {
+    pub(super) fn next(&self, rows: &mut Rows, outputs: &[Outgoing]) -> Option<Request> {
         let mut places = self.places();
-        let free = |(number, row): &(usize, &mut Row)| !row.ends.is_empty() && places.under_way[*number] == 0;
+        let free = |(number, row): &(usize, &mut Row)| !row.is_sent() && places.under_way[*number] == 0;
         let (number, row) = rows.0.iter_mut().enumerate().find(free)?;
-        let (start, end) = (row.sent, row.ends.pop_front()?);
-        places.under_way[number] = end - start;
-        row.sent = end;
-        Some(&row.records[start..end])
+        let request = Request { row: number, places: row.sent..row.end(outputs) };
+        places.under_way[number] = request.places.len();
+        row.sent = request.places.end;
+        Some(request)
+    }
+
+    /// The last of a request's records were not handed over, so many of them.
+    pub(super) fn back(&self, rows: &mut Rows, request: &Request, count: usize) {
+        self.places().under_way[request.row] -= count;
+        rows.0[request.row].sent -= count;
     }
 }
 
 impl Rows {
     /// Whether all have been handed over.
     pub(super) fn is_sent(&self) -> bool {
-        self.0.iter().all(|row| row.ends.is_empty())
+        self.0.iter().all(Row::is_sent)
+    }
+
+    /// The records of a request, by their index.
+    pub(super) fn of(&self, request: &Request) -> &[usize] {
+        &self.0[request.row].records[request.places.clone()]
     }
 }
 
@@ -173,7 +194,8 @@ mod tests {
         }
         let mut rows = deliveries.expect(&outputs);
         let mut sent = Vec::new();
-        while let Some(next) = deliveries.next(&mut rows) {
+        while let Some(next) = deliveries.next(&mut rows, &outputs) {
+            let next = rows.of(&next);
             assert!(next.len() == REQUEST && next.is_sorted(), "a partition's records keep their order");
             sent.extend_from_slice(next);
         }
@@ -181,10 +203,11 @@ mod tests {
         // The next one of a partition goes when the last of its first ones is answered for.
         let answered: Vec<usize> = sent.iter().copied().filter(|index| index % 3 == 1).collect();
         for (offset, index) in (0..).zip(&answered) {
-            assert_eq!(deliveries.next(&mut rows), None);
+            assert!(deliveries.next(&mut rows, &outputs).is_none());
             deliveries.answered(*index, Ok(Cursor { partition: 1, offset }));
         }
-        assert_eq!(deliveries.next(&mut rows), Some(&[3 * REQUEST + 1][..]));
+        let next = deliveries.next(&mut rows, &outputs).unwrap();
+        assert_eq!(rows.of(&next), [3 * REQUEST + 1]);
         let cursors = deliveries.taken().unwrap();
         assert_eq!(cursors[answered[7]], Cursor { partition: 1, offset: 7 });
     }
@@ -197,11 +220,28 @@ mod tests {
         let mut rows = deliveries.expect(&outputs);
         let mut requests = Vec::new();
         while !rows.is_sent() {
-            let next = deliveries.next(&mut rows).unwrap().to_vec();
+            let next = deliveries.next(&mut rows, &outputs).unwrap();
+            let next = rows.of(&next).to_vec();
             next.iter().for_each(|index| deliveries.answered(*index, Ok(Cursor { partition: 0, offset: 0 })));
             requests.push(next);
         }
         assert_eq!(requests, [vec![0, 1], vec![2], vec![3], vec![4]]);
+    }
+
+    #[test]
+    fn what_there_was_no_time_to_hand_over_is_the_beginning_of_the_next_request() {
+        let outputs = vec![record(Topic::Events, 0); 10];
+        let deliveries = Deliveries::default();
+        let mut rows = deliveries.expect(&outputs);
+        let request = deliveries.next(&mut rows, &outputs).unwrap();
+        deliveries.back(&mut rows, &request, 7);
+        for index in 0..3 {
+            assert!(!rows.is_sent() && deliveries.next(&mut rows, &outputs).is_none());
+            deliveries.answered(index, Ok(Cursor { partition: 0, offset: 0 }));
+        }
+        let request = deliveries.next(&mut rows, &outputs).unwrap();
+        assert_eq!(rows.of(&request), (3..10).collect::<Vec<_>>());
+        assert!(rows.is_sent());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use rdkafka::{
 
 use super::{
     ASK_LIMIT, KafkaSettings, MESSAGE_MAX,
-    deliveries::{Deliveries, REQUEST},
+    deliveries::{Deliveries, LINGER, REQUEST},
     errors,
     member::{GroupConsumer, Held},
     probe::Probe,
@@ -31,6 +31,11 @@ use crate::bus::{BusError, Cursor, Guarantee, Join, Outgoing, Topic, Transaction
 /// How long to wait where no delivery report is there. The client's own wait would burn the processor that the broker
 /// beside it needs: it counts in whole milliseconds, and none is too many.
 const DELIVERY_PAUSE: Duration = Duration::from_micros(100);
+
+/// How long a request is handed over, which is a little less than the client waits for more of it, and how many records are
+/// handed over between two looks at the clock.
+const HAND_OVER: Duration = Duration::from_micros(800);
+const BETWEEN_LOOKS: usize = 32;
 
 /// How long a failed transaction may take to be taken back. What is left open then, the brokers abort.
 const ABORT_LIMIT: Duration = Duration::from_secs(5);
@@ -175,7 +180,7 @@ pub(super) fn producer(
             ("transaction.timeout.ms", &timeout),
             ("partitioner", "murmur2_random"),
             ("compression.type", "lz4"),
-            ("linger.ms", "1"),
+            ("linger.ms", &LINGER.as_millis().to_string()),
             ("batch.num.messages", request),
             ("message.max.bytes", MESSAGE_MAX),
             ("queue.buffering.max.messages", "1000000"),
@@ -250,27 +255,39 @@ fn send(
     outputs: &[Outgoing],
     deadline: Instant,
 ) -> Result<(), KafkaError> {
-    let mut rows = producer.context().expect(outputs);
+    let deliveries = producer.context();
+    let mut rows = deliveries.expect(outputs);
     while !rows.is_sent() {
-        let Some(next) = producer.context().next(&mut rows) else {
+        let Some(request) = deliveries.next(&mut rows, outputs) else {
             if Instant::now() > deadline {
                 return Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut));
             }
             hear(producer);
             continue;
         };
-        for index in next {
-            let output = &outputs[*index];
-            let mut record = record(writer.topic(output.topic), output, *index);
-            while let Err((error, back)) = producer.send(record) {
-                let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-                if !full || Instant::now() > deadline {
-                    return Err(error);
+        let began = Instant::now();
+        let (indices, mut handed) = (rows.of(&request), 0);
+        for chunk in indices.chunks(BETWEEN_LOOKS) {
+            for index in chunk {
+                let output = &outputs[*index];
+                let mut record = record(writer.topic(output.topic), output, *index);
+                while let Err((error, back)) = producer.send(record) {
+                    let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                    if !full || Instant::now() > deadline {
+                        return Err(error);
+                    }
+                    record = back;
+                    hear(producer);
                 }
-                record = back;
-                hear(producer);
+            }
+            handed += chunk.len();
+            // What came after the client has sent the request would make its thread spin until that is answered.
+            if began.elapsed() > HAND_OVER {
+                break;
             }
         }
+        let left = indices.len() - handed;
+        deliveries.back(&mut rows, &request, left);
     }
     Ok(())
 }

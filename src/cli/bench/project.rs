@@ -8,7 +8,7 @@ use auren::{
     bus::{Record, Topic},
     project::{
         database::{Order, Place, Wanted, Yardstick},
-        projector::make,
+        projector::make_rows,
     },
 };
 use serde_json::json;
@@ -79,7 +79,7 @@ async fn measure(args: &Args, context: &mut Context, yardstick: &mut Yardstick) 
         let (read, inlet) = mpsc::channel(1);
         let (made, mut batches) = mpsc::channel(1);
         let mut tasks = JoinSet::new();
-        tasks.spawn(make(inlet, made, max_batch));
+        tasks.spawn(make_rows(inlet, made, max_batch));
         let chunks: Vec<Vec<Record>> = records.chunks(READ).map(<[Record]>::to_vec).collect();
         tasks.spawn(async move {
             for chunk in chunks {

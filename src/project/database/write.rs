@@ -12,7 +12,7 @@ use crate::{
     bus::{Record, Topic},
     project::{
         ProjectError,
-        row::{Projected, Row, logged_at},
+        row::{Batch, Projected, Row, logged_at},
     },
 };
 
@@ -74,11 +74,7 @@ impl Database {
     ///
     /// # Errors
     /// [`ProjectError::Stale`] where the offsets are not those that are known; [`ProjectError::Database`].
-    pub async fn write(
-        &mut self,
-        known: &mut Offsets,
-        batch: Vec<(Record, Projected)>,
-    ) -> Result<Written, ProjectError> {
+    pub async fn write(&mut self, known: &mut Offsets, batch: Batch) -> Result<Written, ProjectError> {
         let mut all = Written::default();
         // Halves that are not written yet, the first at the end.
         let mut waiting = vec![batch];
