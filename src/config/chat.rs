@@ -100,7 +100,6 @@ impl ChatSection {
     }
 }
 
-/// As a browser says it.
 /// An address below which there is more: an origin, and a path where a proxy has one.
 fn is_base(url: &str) -> bool {
     let path = url.splitn(4, '/').nth(3).unwrap_or_default();
@@ -108,6 +107,7 @@ fn is_base(url: &str) -> bool {
     is_origin(url[..url.len() - path.len()].trim_end_matches('/')) && plain
 }
 
+/// As a browser says it.
 fn is_origin(origin: &str) -> bool {
     let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
     host.is_some_and(|host| {
