@@ -38,7 +38,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-pub(crate) use self::stats::{Stats, Tier};
+pub(crate) use self::stats::{Count, Stats, Tier};
 use self::{
     feed::Feed,
     protocol::{After, SUBPROTOCOL},

@@ -1,16 +1,22 @@
-//! Every metric of the node: names, units and what they mean stand here and nowhere else. Figures are read when somebody
-//! asks for them, so that counting costs the river nothing. No label ever names a person.
+//! The metrics of the node, as Prometheus reads them; [`figures`] has all of them. They are read when somebody asks for them,
+//! so that counting costs the river nothing.
+
+mod figures;
 
 use std::{fmt, sync::Arc};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder, text},
+    encoding::{DescriptorEncoder, EncodeLabelValue, EncodeMetric as _, MetricEncoder, text},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::{Registry, Unit},
 };
 use tokio::sync::watch;
 
+use self::figures::{
+    AGENTS, BEHIND, CHAT, CHAT_CLOSED, CHAT_HANDED, CHAT_REFUSED, CHAT_TIMES, COPIES, Figure, GUARANTEE, HTTP_REFUSED,
+    KEYS, KEYS_AGE, KEYS_READ, LANES, PROJECTOR, RELAY, TOPICS, Times,
+};
 use super::{
     Refusals,
     chat::{Stats, Tier},
@@ -19,135 +25,14 @@ use super::{
 };
 use crate::{
     bus::{Copies, Facts},
-    consult::{AgentHealth, CircuitState, Hosted},
+    consult::Hosted,
     guarantee::Level,
-    lane::Totals,
-    project::{
-        ProjectStats, ProjectTotals,
-        stats::{Standing, TopicTotals},
-    },
-    provisional::{Provisional, RelayCount},
+    project::ProjectStats,
+    provisional::Provisional,
 };
 
 /// The media type of [`Metrics::text`].
 pub(super) const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// A figure of something that there are several of; a label says which.
-struct Figure<T> {
-    name: &'static str,
-    help: &'static str,
-    kind: MetricType,
-    of: fn(&T) -> u64,
-}
-
-const fn counter<T>(name: &'static str, help: &'static str, of: fn(&T) -> u64) -> Figure<T> {
-    Figure { name, help, kind: MetricType::Counter, of }
-}
-
-const fn gauge<T>(name: &'static str, help: &'static str, of: fn(&T) -> u64) -> Figure<T> {
-    Figure { name, help, kind: MetricType::Gauge, of }
-}
-
-/// What is known of each role, by the label `role`. Counters get `_total` behind their name; a node's restart begins them at zero.
-const LANES: &[Figure<Totals>] = &[
-    counter("auren_lane_records", "Input records worked and committed", |totals| totals.records),
-    counter("auren_lane_outputs", "Records written, states and dead letters not counted", |totals| totals.outputs),
-    counter("auren_lane_dead_letters", "Dead letters written", |totals| totals.dead_letters),
-    counter("auren_lane_moved", "Records moved into their user's own partition", |totals| totals.moved),
-    counter("auren_lane_commits", "Transactions committed", |totals| totals.commits),
-    counter("auren_lane_rejoins", "Times that a worker began again", |totals| totals.rejoins),
-    counter("auren_lane_stalls", "Times that nothing came to a worker although records waited", |totals| totals.stalls),
-    gauge("auren_lane_partitions", "Partitions held", |totals| totals.partitions),
-    gauge("auren_lane_sessions", "Session actors in memory", |totals| totals.sessions),
-    gauge("auren_lane_states", "Saved states in memory: all, or those that Redis lacks", |totals| totals.states),
-    gauge("auren_lane_partitions_mirrored", "Partitions whose states Redis holds", |totals| totals.mirrored),
-    gauge("auren_lane_partitions_unmirrored", "Partitions whose states Redis should hold and does not", |totals| {
-        totals.unmirrored
-    }),
-    gauge("auren_lane_parked_users", "Users parked because their turns kept failing", |totals| totals.parked),
-    gauge("auren_lane_open_consults", "Sessions that wait for an agent", |totals| totals.open),
-    gauge("auren_lane_unfinished", "Batches worked and not committed", |totals| totals.unfinished),
-    gauge("auren_lane_workers_restoring", "Workers that restore saved states", |totals| totals.restoring),
-    gauge("auren_lane_workers_working", "Workers that hold what they were assigned", |totals| totals.working),
-];
-
-/// What is known of each agent, by the label `agent`.
-const AGENTS: &[Figure<AgentHealth>] = &[
-    counter("auren_agent_asked", "Questions asked, further attempts not counted", |health| health.totals.asked),
-    counter("auren_agent_retried", "Further attempts", |health| health.totals.retried),
-    counter("auren_agent_answered", "Questions that ended with an answer", |health| health.totals.answered),
-    counter("auren_agent_refused", "Questions that the agent would not answer", |health| health.totals.refused),
-    counter("auren_agent_unavailable", "Questions that the agent could not answer", |health| health.totals.unavailable),
-    counter("auren_agent_failed", "Questions that ended with a panic of the agent", |health| health.totals.failed),
-    counter("auren_agent_late", "Questions that ended at their deadline", |health| health.totals.late),
-    counter("auren_agent_spent", "Questions not answered: the agent's budget was used up", |health| {
-        health.totals.spent
-    }),
-    counter("auren_agent_tokens_asked", "Tokens that the agent was asked", |health| health.costs.tokens_asked),
-    counter("auren_agent_tokens_answered", "Tokens that the agent answered", |health| health.costs.tokens_answered),
-    counter("auren_agent_cost_micros", "What they cost, in millionths of what its prices are in", |health| {
-        health.costs.cost_micros
-    }),
-    counter("auren_agent_abandoned", "Questions whose answer nobody awaits any more", |health| health.totals.abandoned),
-    counter("auren_agent_turned_away", "Questions not asked: the circuit was open", |health| health.totals.turned_away),
-    counter("auren_agent_busy", "Questions not asked: too many were open", |health| health.totals.busy),
-    counter("auren_agent_restarts", "Times that the agent was started again", |health| health.totals.restarts),
-    counter("auren_agent_dropped_duplicate", "Answers over topics to questions that had been answered", |health| {
-        health.dropped.unwrap_or_default().duplicate
-    }),
-    counter("auren_agent_dropped_late", "Answers over topics that nobody waited for any more", |health| {
-        health.dropped.unwrap_or_default().late
-    }),
-    counter(
-        "auren_agent_dropped_elsewhere",
-        "Answers over topics to questions that this node had not asked",
-        |health| health.dropped.unwrap_or_default().elsewhere,
-    ),
-    counter("auren_agent_dropped_nameless", "Answers over topics that name no question", |health| {
-        health.dropped.unwrap_or_default().nameless
-    }),
-    gauge("auren_agent_open", "Questions that are open", |health| health.open as u64),
-    gauge("auren_agent_circuit_open", "Whether questions do not reach the agent", |health| {
-        u64::from(health.circuit != CircuitState::Closed)
-    }),
-];
-
-/// What is known of the history where the node has the role `project`, by the label `topic`.
-const TOPICS: &[Figure<TopicTotals>] = &[
-    counter("auren_project_rows", "Rows written into the history", |topic| topic.rows),
-    counter("auren_project_refused", "Records that are no rows of the history", |topic| topic.refused),
-];
-
-/// Not there while it is not known, as on a node that stands by.
-const BEHIND: Figure<TopicTotals> =
-    gauge("auren_project_behind", "Offsets up to the newest record that is not in the history yet", |topic| {
-        topic.behind.unwrap_or_default()
-    });
-
-/// What is known of the projector.
-const PROJECTOR: &[Figure<ProjectTotals>] = &[
-    counter("auren_project_transactions", "Transactions committed into the history", |totals| totals.transactions),
-    counter("auren_project_failures", "Times that the projector had to begin again", |totals| totals.failures),
-    gauge("auren_project_working", "Whether this node writes the history", |totals| {
-        u64::from(totals.standing == Standing::Working)
-    }),
-    gauge("auren_project_standing_by", "Whether another node writes the history and this one stands by", |totals| {
-        u64::from(totals.standing == Standing::StandingBy)
-    }),
-];
-
-/// What nodes tell each other of what agents say before it is committed, where a Redis carries it.
-const RELAY: &[Figure<RelayCount>] = &[
-    counter("auren_relay_told", "Messages to other nodes with parts of answers", |count| count.told),
-    counter("auren_relay_heard", "Messages of other nodes with parts of answers", |count| count.heard),
-    counter("auren_relay_failures", "Times that Redis did not carry them any more", |count| count.failures),
-    gauge("auren_relay_people", "People of whom this node hears what other nodes say", |count| count.people),
-];
-
-/// 1 for the level that is in force for a role, 0 for the others; a role whose bus has not answered yet has `none`.
-const GUARANTEE: (&str, &str) = ("auren_guarantee", "Whether this guarantee is in force (1) or not (0)");
-/// Not there while it is not known.
-const COPIES: (&str, &str) = ("auren_durable_copies", "Disks that have a record at least when it is acknowledged");
 
 /// Everything that `/metrics` shows.
 #[derive(Debug)]
@@ -243,7 +128,7 @@ fn encode<T>(
 fn alone<T>(figures: &[Figure<T>], subject: &T, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
     figures.iter().try_for_each(|figure| {
         let metric = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind)?;
-        value(figure, subject, metric)
+        value(figure.kind, (figure.of)(subject), metric)
     })
 }
 
@@ -254,16 +139,27 @@ fn family<T>(
     subjects: &[(&str, T)],
     encoder: &mut DescriptorEncoder<'_>,
 ) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(figure.name, figure.help, None, figure.kind)?;
-    for (name, subject) in subjects {
-        value(figure, subject, family.encode_family(&[(label, *name)])?)?;
+    let values = subjects.iter().map(|(name, subject)| (*name, (figure.of)(subject)));
+    labelled((figure.name, figure.help), figure.kind, label, values, encoder)
+}
+
+/// Values of one figure, by what its label says.
+fn labelled(
+    (name, help): (&str, &str),
+    kind: MetricType,
+    label: &str,
+    values: impl IntoIterator<Item = (impl EncodeLabelValue, u64)>,
+    encoder: &mut DescriptorEncoder<'_>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+    for (said, figure) in values {
+        value(kind, figure, family.encode_family(&[(label, said)])?)?;
     }
     Ok(())
 }
 
-fn value<T>(figure: &Figure<T>, subject: &T, metric: MetricEncoder<'_>) -> fmt::Result {
-    let value = (figure.of)(subject);
-    match figure.kind {
+fn value(kind: MetricType, value: u64, metric: MetricEncoder<'_>) -> fmt::Result {
+    match kind {
         MetricType::Counter => ConstCounter::new(value).encode(metric),
         _ => ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric),
     }
@@ -308,52 +204,16 @@ struct Chatting(Arc<Stats>);
 impl Collector for Chatting {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let count = self.0.count();
-        let (name, help) = ("auren_chat_open", "Sockets and event streams that are open");
-        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(i64::try_from(count.open).unwrap_or(i64::MAX)).encode(metric)?;
-        for (name, help, value) in [
-            ("auren_chat_frames_received", "Frames that clients sent", count.received),
-            ("auren_chat_events_sent", "Events sent over WebSockets", count.events),
-            ("auren_chat_deltas_sent", "Parts of answers sent before they were committed", count.deltas),
-            ("auren_chat_log_reads", "Reads of the log for clients whose place memory did not reach", count.log_reads),
-            ("auren_chat_received_bytes", "Bytes of the frames that clients sent", count.received_bytes),
-            ("auren_chat_sent_bytes", "Bytes of the frames that clients were sent", count.sent_bytes),
-        ] {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(metric)?;
+        alone(CHAT, &count, &mut encoder)?;
+        let handed = Tier::ALL.iter().map(|tier| tier.name()).zip(count.handed);
+        labelled(CHAT_HANDED, MetricType::Counter, "tier", handed, &mut encoder)?;
+        for Times { name, help, of } in CHAT_TIMES {
+            let metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+            of(&self.0).encode(metric)?;
         }
-        let help = "Events handed to sockets and streams, by where they came from: memory of the person, of the partition, or the log";
-        let mut family = encoder.encode_descriptor("auren_chat_events_handed", help, None, MetricType::Counter)?;
-        for (tier, events) in Tier::ALL.iter().zip(count.handed) {
-            ConstCounter::new(events).encode(family.encode_family(&[("tier", tier.name())])?)?;
-        }
-        for (name, help, times) in [
-            (
-                "auren_chat_cause_to_frame",
-                "From the log's having a cause to a frame of its event, on sockets that had all before it",
-                &self.0.told_since,
-            ),
-            ("auren_chat_send_to_ack", "From a message of a client to its acknowledgement", &self.0.acknowledged),
-            (
-                "auren_chat_resume",
-                "From the handshake of a client that comes back to its having all that it missed",
-                &self.0.resumed,
-            ),
-        ] {
-            times.encode(encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?)?;
-        }
-        let (name, help) = ("auren_chat_closed", "WebSockets that the node closed, by code");
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (code, times) in count.closed {
-            let labels = [("code", code.to_string())];
-            ConstCounter::new(times).encode(family.encode_family(&labels)?)?;
-        }
-        let (name, help) = ("auren_chat_refused", "Frames and sockets that were answered with an error, by its code");
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (code, times) in count.refused {
-            ConstCounter::new(times).encode(family.encode_family(&[("code", code)])?)?;
-        }
-        Ok(())
+        let closed = count.closed.into_iter().map(|(code, times)| (code.to_string(), times));
+        labelled(CHAT_CLOSED, MetricType::Counter, "code", closed, &mut encoder)?;
+        labelled(CHAT_REFUSED, MetricType::Counter, "code", count.refused, &mut encoder)
     }
 }
 
@@ -363,12 +223,7 @@ struct Refused(Arc<Refusals>);
 
 impl Collector for Refused {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let (name, help) = ("auren_http_refused", "Connections and requests that were ended at a limit, by its name");
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (limit, times) in self.0.all() {
-            ConstCounter::new(times).encode(family.encode_family(&[("limit", limit)])?)?;
-        }
-        Ok(())
+        labelled(HTTP_REFUSED, MetricType::Counter, "limit", self.0.all(), &mut encoder)
     }
 }
 
@@ -379,23 +234,11 @@ struct Keys(Arc<Published>);
 impl Collector for Keys {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let seen = self.0.seen();
-        // How old they are is not there before they have been read.
-        let ages =
-            seen.age_s.map(|age| ("auren_token_keys_age_seconds", "Seconds since published keys were read", age));
-        for (name, help, value) in
-            [("auren_token_keys", "Published keys that tokens are believed by", seen.keys)].into_iter().chain(ages)
-        {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric)?;
+        alone(KEYS, &seen, &mut encoder)?;
+        if seen.age_s.is_some() {
+            alone(KEYS_AGE, &seen, &mut encoder)?;
         }
-        for (name, help, value) in [
-            ("auren_token_keys_read", "Times that published keys were read", seen.reads),
-            ("auren_token_keys_failed", "Times that published keys could not be read", seen.failures),
-        ] {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(metric)?;
-        }
-        Ok(())
+        alone(KEYS_READ, &seen, &mut encoder)
     }
 }
 

@@ -16,7 +16,7 @@ use jsonwebtoken::{
 };
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::published::Published;
+pub(crate) use self::published::{Published, Seen};
 use super::{GatewayError, Problem};
 use crate::{
     config::{NodeProfile, Scope, SignatureKind, TokensSection},
