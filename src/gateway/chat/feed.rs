@@ -12,6 +12,7 @@ use std::{
 };
 
 use auren_agents::{ConversationEvent, UserId, events};
+use futures::future::join;
 use tokio::sync::{OnceCell, Semaphore, watch};
 
 use super::{Stats, stats::Tier, tail::Tail};
@@ -29,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long it is believed where a partition begins.
 const FIRSTS_LIFE: Duration = Duration::from_secs(1);
 
-/// Records of all partitions that are read before the newest ones are followed, and how long that may take.
+/// Records of all partitions that are read back when the follower begins, and how long that may take.
 const WARM: i64 = 4_000;
 const WARM_LIMIT: Duration = Duration::from_secs(5);
 
@@ -148,27 +149,32 @@ impl Feed {
         firsts.as_ref().and_then(|(_, firsts)| firsts.get(&partition).copied()).ok_or(BusError::Closed)
     }
 
-    /// Follows the log until the node ends.
+    /// Follows the log until the node ends. What was there before is read meanwhile, so that nobody who is here waits for it.
     async fn follow(self: Arc<Self>) {
         let mut stopping = self.stopping.clone();
+        // Each tail begins where its partition is followed from.
+        let begun = self.memory().places.clone();
+        let warm = async {
+            if tokio::time::timeout(WARM_LIMIT, self.warm(&begun)).await.is_err() {
+                tracing::warn!("conversations.events took too long; who comes back reads the log");
+            }
+        };
+        let follow = async {
+            loop {
+                let Err(error) = self.follow_once().await;
+                tracing::warn!(%error, "conversations.events cannot be followed; it is tried again");
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
         tokio::select! {
             () = told_to_end(&mut stopping) => {}
-            () = async {
-                if tokio::time::timeout(WARM_LIMIT, self.warm()).await.is_err() {
-                    tracing::warn!("conversations.events took too long; who comes back reads the log");
-                }
-                loop {
-                    let Err(error) = self.follow_once().await;
-                    tracing::warn!(%error, "conversations.events cannot be followed; it is tried again");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            } => {}
+            _ = join(warm, follow) => {}
         }
     }
 
-    /// Reads the newest records that were there before, for those who come back now.
-    async fn warm(&self) {
-        let partitions = self.memory().places.len();
+    /// Reads the newest records before these places, for those who come back now.
+    async fn warm(&self, begun: &[i64]) {
+        let partitions = begun.len();
         let Some(each) = i64::try_from(partitions).ok().and_then(|count| WARM.checked_div(count)) else { return };
         if self.tail_bytes == 0 {
             return;
@@ -184,8 +190,8 @@ impl Feed {
                 }
             }
         }
-        for (tail, before) in self.memory().tails.iter_mut().zip(before) {
-            tail.prepend(&before);
+        for ((tail, before), begun) in self.memory().tails.iter_mut().zip(before).zip(begun) {
+            tail.prepend(&before, *begun);
         }
     }
 
