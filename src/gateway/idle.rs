@@ -1,7 +1,7 @@
-//! When something came or went last on a connection.
+//! When something came or went last on a connection, and which of both it was.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -11,16 +11,33 @@ pub(super) struct Activity {
     begun: Instant,
     /// Milliseconds since then.
     last: AtomicU64,
+    /// Whether it came.
+    came: AtomicBool,
 }
 
 impl Activity {
     pub(super) fn new() -> Self {
-        Self { begun: Instant::now(), last: AtomicU64::new(0) }
+        Self { begun: Instant::now(), last: AtomicU64::new(0), came: AtomicBool::new(false) }
     }
 
-    /// Something came or went.
-    pub(super) fn note(&self) {
+    /// Something came.
+    pub(super) fn came(&self) {
+        self.note(true);
+    }
+
+    /// Something went.
+    pub(super) fn went(&self) {
+        self.note(false);
+    }
+
+    fn note(&self, came: bool) {
         self.last.store(self.now(), Relaxed);
+        self.came.store(came, Relaxed);
+    }
+
+    /// Whether something has come that nothing has gone behind yet.
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.came.load(Relaxed)
     }
 
     /// Waits until nothing has come or gone for so long.

@@ -16,7 +16,7 @@ pub(crate) enum Limit {
     ConnectionsOfAddress,
     /// The time for TLS's handshake, or one that fails.
     TlsHandshake,
-    /// The time for a request's head.
+    /// The time for a request's head that has begun.
     Head,
     /// The time in which nothing came or went.
     Idle,

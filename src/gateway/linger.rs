@@ -36,7 +36,7 @@ impl Lingering {
 
     fn wrote(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if matches!(polled, Poll::Ready(Ok(1..))) {
-            self.activity.note();
+            self.activity.went();
         }
         polled
     }
@@ -63,7 +63,7 @@ impl AsyncRead for Lingering {
         let before = into.filled().len();
         let polled = self.as_mut().stream().poll_read(context, into);
         if into.filled().len() > before {
-            self.activity.note();
+            self.activity.came();
         }
         polled
     }

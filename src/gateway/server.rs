@@ -163,7 +163,8 @@ impl Server {
             }
         };
         if let Err(error) = end {
-            if error.is_timeout() {
+            // One that has been answered, or says nothing, and waits for a request is let go of like that, too.
+            if error.is_timeout() && activity.is_unanswered() {
                 self.refusals.count(Limit::Head);
             }
             tracing::debug!(%error, "http connection");

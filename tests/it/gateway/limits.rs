@@ -126,6 +126,11 @@ fn who_is_slow_with_a_request_or_idle_is_let_go_of() {
         slow.write_all(b"GET /livez HTTP/1.1\r\nHost:").await.unwrap();
         assert!(ends(slow).await);
         refused(address, "head", 1).await;
+        // One that has been answered and waits for no more is let go of, too, and nobody refused.
+        let mut kept = TcpStream::connect(address).await.unwrap();
+        kept.write_all(b"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n").await.unwrap();
+        assert!(ends(kept).await);
+        refused(address, "head", 1).await;
         hub.stop().await;
 
         (river.config.http.handshake_ms, river.config.http.idle_ms) = (600_000, 300);
