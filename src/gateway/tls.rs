@@ -3,7 +3,10 @@
 
 use std::{
     fs, io,
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -28,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct Certificate {
     files: TlsSection,
+    /// How often in a row they could not be read.
+    unread: AtomicU32,
     held: RwLock<Held>,
 }
 
@@ -57,7 +62,7 @@ impl Certificate {
     fn read(files: &TlsSection) -> Result<Self, String> {
         let text = text(files)?;
         let pair = Arc::new(pair(&text)?);
-        Ok(Self { files: files.clone(), held: RwLock::new(Held { text, pair }) })
+        Ok(Self { files: files.clone(), unread: AtomicU32::new(0), held: RwLock::new(Held { text, pair }) })
     }
 
     /// Looks at the files until nobody needs the certificate any more.
@@ -76,10 +81,23 @@ impl Certificate {
     /// they do not fit each other, and the old ones stay.
     fn renew(&self) {
         let text = match text(&self.files) {
-            Ok(text) if text != self.held().text => text,
-            // A file that is being replaced may be away for a moment.
-            _ => return,
+            Ok(text) => text,
+            Err(why) => {
+                // A file that is being replaced may be away for a moment.
+                if self.unread.fetch_add(1, Relaxed) == 1 {
+                    tracing::warn!(
+                        why,
+                        "a file of the http server's certificate cannot be read, and the old one stays until it expires: let the \
+                         node's user read the file"
+                    );
+                }
+                return;
+            }
         };
+        self.unread.store(0, Relaxed);
+        if text == self.held().text {
+            return;
+        }
         let renewed = pair(&text);
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let file = self.files.certificate.display();

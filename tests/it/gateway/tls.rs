@@ -184,7 +184,13 @@ fn a_node_with_a_certificate_is_asked_over_tls_and_one_without_is_no_node_in_ear
         let said = program.run(&[&with[..], more].concat());
         (said.status.code(), String::from_utf8([said.stdout, said.stderr].concat()).unwrap())
     };
-    let mut node = program.command(&[&with[..], &["serve"]].concat()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut node = program
+        .command(&[&with[..], &["serve"]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let warned = BufReader::new(node.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut said = BufReader::new(node.stdout.take().unwrap()).lines();
     let line = said.next().unwrap().unwrap();
     let address = line.strip_prefix("https://").unwrap().split('/').next().unwrap().to_owned();
@@ -204,6 +210,11 @@ fn a_node_with_a_certificate_is_asked_over_tls_and_one_without_is_no_node_in_ear
     let (code, words) = run(&["--set", &another, "--set", &at, "doctor", "--ready"]);
     assert_eq!(code, Some(1), "{words}");
     assert!(run(&["--set", &another, "doctor"]).1.contains("bad   certificate"));
+    // A file that stays away is named before the certificate expires.
+    fs::rename(file("server.key"), file("away.key")).unwrap();
+    let mut warned = warned.filter(|line| line.contains("cannot be read"));
+    assert!(warned.next().is_some_and(|line| line.contains("server.key")));
+    fs::rename(file("away.key"), file("server.key")).unwrap();
     signal(node.id(), "TERM");
     assert!(node.wait().unwrap().success());
     let (code, words) = run(&["--set", &another, "serve"]);
