@@ -1,16 +1,18 @@
 //! Chat for frontends: a WebSocket (`auren.v1`), the same events as a page and as a stream, tickets for browsers, and the
 //! chat page itself.
 //!
-//! [`feed`] follows the log once for the node and keeps its [`tail`], [`listener`] is one client's place in it, [`protocol`] the frames and
-//! [`asyncapi`] the document of them, [`socket`] one WebSocket, [`pages`] HTTP without one, [`agui`] and [`a2a`] the same for
-//! frontends that speak AG-UI and agents that speak A2A, [`sse`] a stream on its way, [`tickets`] what a browser connects
-//! with, [`seen`] how far a person has seen them, [`web`] the page. The person is the token's `sub` everywhere.
+//! [`feed`] follows the log once for the node and keeps its [`tail`], [`listener`] is one client's place in it, [`protocol`]
+//! the frames and [`asyncapi`] the document of them, [`socket`] one WebSocket and [`pace`] how much may come on it, [`pages`]
+//! HTTP without one, [`agui`] and [`a2a`] the same for frontends that speak AG-UI and agents that speak A2A, [`sse`] a stream
+//! on its way, [`tickets`] what a browser connects with, [`seen`] how far a person has seen them, [`web`] the page. The person
+//! is the token's `sub` everywhere.
 
 mod a2a;
 pub(super) mod agui;
 mod asyncapi;
 mod feed;
 mod listener;
+mod pace;
 pub(super) mod pages;
 mod protocol;
 pub(super) mod seen;
@@ -41,6 +43,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 pub(crate) use self::stats::{Count, Stats, Tier};
 use self::{
     feed::Feed,
+    listener::{Listener, NoListener},
     protocol::{After, SUBPROTOCOL},
     tickets::{TICKET_LIFE, Tickets},
 };
@@ -154,6 +157,11 @@ impl Chat {
             return Ok(());
         }
         Err(Problem::new(StatusCode::FORBIDDEN, "pages of this origin may not connect; chat.origins lists who may"))
+    }
+
+    /// Listens to a person's events behind this place.
+    async fn listen(&self, person: &Person, after: After) -> Result<Listener, NoListener> {
+        Listener::open(&self.feed, &person.user, after, self.settings.max_sockets_per_user).await
     }
 
     /// A place among the sockets and streams.

@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use super::{
     Chat,
     listener::{Listener, Next, NoListener, TELL_LIMIT},
+    pace::Pace,
     protocol::{self, After, Behind, ClientFrame, Close, ServerFrame, Unfit},
 };
 use crate::{
@@ -59,13 +60,6 @@ enum Name {
     Mark(Text<48>),
     /// A stop is seen by what it stops.
     Stop,
-}
-
-/// How much may come.
-struct Pace {
-    per_second: f64,
-    left: f64,
-    at: Instant,
 }
 
 struct Session<'a> {
@@ -172,7 +166,7 @@ impl Session<'_> {
     async fn begin(&mut self, after: Result<After, &'static str>) -> Result<Listener, End> {
         let most = self.chat.settings.max_sockets_per_user;
         let opened = match after {
-            Ok(after) => Listener::open(&self.chat.feed, &self.person.user, after, most).await,
+            Ok(after) => self.chat.listen(self.person, after).await,
             Err(why) => Err(NoListener::BadCursor(why)),
         };
         match opened {
@@ -388,26 +382,6 @@ impl Session<'_> {
         let heard = async { while let Some(Ok(_)) = self.socket.recv().await {} };
         // Who does not answer is left all the same.
         let _ = timeout(CLOSE_LIMIT, heard).await;
-    }
-}
-
-impl Pace {
-    fn new(per_second: u32) -> Self {
-        let per_second = f64::from(per_second);
-        Self { per_second, left: per_second * 2.0, at: Instant::now() }
-    }
-
-    /// Whether so much may pass.
-    fn take(&mut self, much: u32) -> bool {
-        let gained = self.at.elapsed().as_secs_f64() * self.per_second;
-        self.at = Instant::now();
-        self.left = (self.left + gained).min(self.per_second * 2.0);
-        let much = f64::from(much);
-        if self.left < much {
-            return false;
-        }
-        self.left -= much;
-        true
     }
 }
 
