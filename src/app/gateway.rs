@@ -43,9 +43,9 @@ fn parts(config: &Config, access: Access, inside: Inside<'_>) -> Result<Vec<Part
     let Inside { bus, keys, mut watches, cards, provisional, stopping } = inside;
     let (node, refusals) = (&config.node.id, Arc::clone(&watches.refusals));
     watches.published = access.published().cloned();
-    let chat = access.has_people().then(|| {
-        Chat::new(access.clone(), Arc::clone(bus), provisional, &config.chat, refusals, cards, stopping.clone())
-    });
+    let chat = access
+        .has_people()
+        .then(|| Chat::new(access.clone(), Arc::clone(bus), provisional, config, refusals, cards, stopping.clone()));
     if chat.is_none() {
         tracing::warn!("there is no chat: in earnest it needs tokens.secret, tokens.public_key_file or tokens.jwks");
     }

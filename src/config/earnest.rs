@@ -55,7 +55,7 @@ pub fn faults(config: &Config) -> Vec<(String, String)> {
         must("tokens.jwks", "must be https://: whoever can change it on its way decides who anybody is");
     }
     let http = &config.http;
-    if !http.address.is_empty() && !http.is_local() && !http.tls.is_on() && !http.tls.by_proxy {
+    if !http.address.is_empty() && !http.is_local() && !http.tls.is_outside() {
         must(
             "http.address",
             "must be of this machine alone without http.tls.certificate and http.tls.key: tokens and words of people travel \

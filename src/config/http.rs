@@ -59,6 +59,11 @@ impl TlsSection {
     pub fn is_on(&self) -> bool {
         !self.certificate.as_os_str().is_empty()
     }
+
+    /// Whether everybody outside speaks TLS, with the node or with a proxy in front of it.
+    pub(crate) fn is_outside(&self) -> bool {
+        self.is_on() || self.by_proxy
+    }
 }
 
 impl Default for HttpSection {
@@ -77,7 +82,7 @@ impl Default for HttpSection {
 }
 
 impl HttpSection {
-    /// How the node's addresses begin.
+    /// How the node's own addresses begin; those of a proxy in front of it may begin otherwise.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_on() { "https" } else { "http" }

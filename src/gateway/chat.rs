@@ -53,7 +53,11 @@ use super::{
     limits::{Limit, Place, Places},
     tokens::Person,
 };
-use crate::{bus::SharedBus, config::ChatSection, provisional::Provisional};
+use crate::{
+    bus::SharedBus,
+    config::{ChatSection, Config},
+    provisional::Provisional,
+};
 
 /// What a socket reads at once. Most sockets are idle, and the usual 128 KiB are for others.
 pub(super) const READ_BYTES: usize = 4 * 1024;
@@ -66,6 +70,8 @@ pub struct Chat {
     access: Access,
     tickets: Tickets,
     settings: ChatSection,
+    /// Whether everybody outside speaks TLS.
+    tls: bool,
     /// Who can be spoken to.
     cards: Arc<[AgentCard]>,
     feed: Arc<Feed>,
@@ -100,18 +106,33 @@ impl Chat {
         access: Access,
         bus: SharedBus,
         provisional: Provisional,
-        settings: &ChatSection,
+        config: &Config,
         refusals: Arc<Refusals>,
         cards: Vec<AgentCard>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
+        let (settings, http) = (&config.chat, &config.http);
+        let tls = http.tls.is_outside();
         let stats = Arc::new(Stats::default());
         let feed = Feed::new(bus, settings, Arc::clone(&stats), stopping.clone());
         let seats = Arc::new(Semaphore::new(settings.max_sockets));
         let places = Places::new(settings.max_sockets_per_address);
         let (tickets, settings) = (Tickets::default(), settings.clone());
         let cards = cards.into();
-        Self { access, tickets, settings, cards, feed, provisional, stats, seats, places, refusals, stopping }
+        Self {
+            access,
+            tickets,
+            settings,
+            tls,
+            cards,
+            feed,
+            provisional,
+            stats,
+            seats,
+            places,
+            refusals,
+            stopping,
+        }
     }
 
     /// What it counts.

@@ -54,7 +54,7 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 
 /// `GET /.well-known/agent-card.json`: the hub, whose router finds who answers.
 pub(super) async fn hub_card(State(chat): State<Arc<Chat>>, headers: HeaderMap) -> Json<Value> {
-    Json(card::of_hub(&chat.cards, &card::base(&chat.settings, &headers)))
+    Json(card::of_hub(&chat.cards, &card::base(&chat, &headers)))
 }
 
 /// `GET /a2a/{agent}/.well-known/agent-card.json`: one agent.
@@ -64,7 +64,7 @@ pub(super) async fn agent_card(
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
     let known = chat.cards.iter().find(|card| card.id.as_str() == agent).ok_or_else(no_agent)?;
-    Ok(Json(card::of_agent(known, &card::base(&chat.settings, &headers))))
+    Ok(Json(card::of_agent(known, &card::base(&chat, &headers))))
 }
 
 /// `POST /a2a`: to whom it concerns.

@@ -1,22 +1,29 @@
 //! `auren.v1` as an AsyncAPI 3 document, made from the types of its frames, so that the two cannot differ.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use axum::http::header::CONTENT_TYPE;
+use axum::{
+    extract::State,
+    http::{HeaderName, header::CONTENT_TYPE},
+};
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::protocol::{ClientFrame, Close, SUBPROTOCOL, ServerFrame};
+use super::{
+    Chat,
+    protocol::{ClientFrame, Close, SUBPROTOCOL, ServerFrame},
+};
 use crate::schema::as_prose;
 
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document()));
+static PLAIN: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document("ws")));
+static OVER_TLS: LazyLock<String> = LazyLock::new(|| format!("{:#}\n", document("wss")));
 
 /// `GET /asyncapi.json`.
-pub(super) async fn show() -> ([(axum::http::HeaderName, &'static str); 1], &'static str) {
-    ([(CONTENT_TYPE, "application/json")], &DOCUMENT)
+pub(super) async fn show(State(chat): State<Arc<Chat>>) -> ([(HeaderName, &'static str); 1], &'static str) {
+    ([(CONTENT_TYPE, "application/json")], if chat.tls { &OVER_TLS } else { &PLAIN })
 }
 
-fn document() -> Value {
+fn document(protocol: &str) -> Value {
     let settings = SchemaSettings::draft07().with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut schemas = settings.into_generator();
     let says = messages::<ServerFrame<'_>>(&mut schemas);
@@ -45,7 +52,7 @@ fn document() -> Value {
         },
         "defaultContentType": "application/json",
         "servers": { "node": {
-            "host": "127.0.0.1:8420", "protocol": "ws", "description": "A node, at its `http.address`.",
+            "host": "127.0.0.1:8420", "protocol": protocol, "description": "A node, at its `http.address`, or a proxy in front of it.",
             "security": [{ "$ref": "#/components/securitySchemes/token" }, { "$ref": "#/components/securitySchemes/ticket" }],
         } },
         "channels": { "chat": {
@@ -105,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_frame_is_described_and_every_reference_leads_somewhere() {
-        let document = document();
+        let document = document("ws");
         let names: Vec<_> =
             document["components"]["messages"].as_object().unwrap().keys().map(String::as_str).collect();
         let frames = [

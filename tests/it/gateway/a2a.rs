@@ -245,6 +245,24 @@ fn a_task_is_taken_back_once_and_only_by_its_person() {
 }
 
 #[test]
+fn addresses_and_protocols_are_those_that_clients_outside_know() {
+    on_system(async {
+        let (mut river, hub, address) = hub(Kind::Embedded, &Door::closed()).await;
+        let told = async |address: SocketAddr| {
+            let card = http::get(address, "/.well-known/agent-card.json").await.json();
+            let chat = http::get(address, "/asyncapi.json").await.json();
+            (card["supportedInterfaces"][0]["url"].clone(), chat["servers"]["node"]["protocol"].clone())
+        };
+        assert_eq!(told(address).await, (json!(format!("http://{address}/a2a")), json!("ws")));
+        hub.stop().await;
+        river.config.http.tls.by_proxy = true;
+        let (hub, address) = river.served().await;
+        assert_eq!(told(address).await, (json!(format!("https://{address}/a2a")), json!("wss")));
+        hub.stop().await;
+    });
+}
+
+#[test]
 fn what_is_no_call_of_a2a_is_answered_with_the_code_of_its_fault_and_changes_nothing() {
     on_system(async {
         let (river, hub, address) = hub(Kind::Embedded, &Door::closed()).await;

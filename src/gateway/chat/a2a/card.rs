@@ -4,15 +4,16 @@ use auren_agents::AgentCard;
 use axum::http::{HeaderMap, header::HOST};
 use serde_json::{Value, json};
 
-use super::super::ChatSection;
+use super::super::Chat;
 
 /// Where clients reach this node: as it is configured, or as the request called it.
-pub(super) fn base(settings: &ChatSection, headers: &HeaderMap) -> String {
-    if !settings.public_url.is_empty() {
-        return settings.public_url.trim_end_matches('/').to_owned();
+pub(super) fn base(chat: &Chat, headers: &HeaderMap) -> String {
+    let public_url = &chat.settings.public_url;
+    if !public_url.is_empty() {
+        return public_url.trim_end_matches('/').to_owned();
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    format!("http://{host}")
+    format!("{}://{host}", if chat.tls { "https" } else { "http" })
 }
 
 /// The hub: a message goes to whom it concerns.
