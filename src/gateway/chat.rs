@@ -3,9 +3,9 @@
 //!
 //! [`feed`] follows the log once for the node and keeps its [`tail`], [`listener`] is one client's place in it, [`protocol`]
 //! the frames and [`asyncapi`] the document of them, [`socket`] one WebSocket and [`pace`] how much may come on it, [`pages`]
-//! HTTP without one, [`agui`] and [`a2a`] the same for frontends that speak AG-UI and agents that speak A2A, [`sse`] a stream
-//! on its way, [`tickets`] what a browser connects with, [`seen`] how far a person has seen them, [`web`] the page. The person
-//! is the token's `sub` everywhere.
+//! HTTP without one, [`agui`] and [`a2a`] the same for frontends that speak AG-UI and agents that speak A2A, [`turns`] what both
+//! know of turns, [`sse`] a stream on its way, [`tickets`] what a browser connects with, [`seen`] how far a person has seen
+//! them, [`web`] the page. The person is the token's `sub` everywhere.
 
 mod a2a;
 pub(super) mod agui;
@@ -21,9 +21,10 @@ mod sse;
 mod stats;
 mod tail;
 mod tickets;
+mod turns;
 pub(super) mod web;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use auren_agents::AgentCard;
 use axum::{
@@ -72,6 +73,8 @@ pub struct Chat {
     settings: ChatSection,
     /// Whether everybody outside speaks TLS.
     tls: bool,
+    /// How long a connection on which nothing comes or goes is kept.
+    idle: Duration,
     /// Who can be spoken to.
     cards: Arc<[AgentCard]>,
     feed: Arc<Feed>,
@@ -112,7 +115,7 @@ impl Chat {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (settings, http) = (&config.chat, &config.http);
-        let tls = http.tls.is_outside();
+        let (tls, idle) = (http.tls.is_outside(), Duration::from_millis(http.idle_ms));
         let stats = Arc::new(Stats::default());
         let feed = Feed::new(bus, settings, Arc::clone(&stats), stopping.clone());
         let seats = Arc::new(Semaphore::new(settings.max_sockets));
@@ -124,6 +127,7 @@ impl Chat {
             tickets,
             settings,
             tls,
+            idle,
             cards,
             feed,
             provisional,

@@ -13,7 +13,7 @@ mod follow;
 mod rpc;
 mod turn;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use auren_agents::{AgentId, EventId, InboxAction, InboxRecord, Timestamp};
 use axum::{
@@ -21,17 +21,10 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
-    response::{
-        IntoResponse as _, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::{IntoResponse as _, Response, sse::Event},
 };
-use futures::stream;
 use serde_json::{Map, Value, json};
-use tokio::{
-    sync::mpsc,
-    time::{sleep, timeout},
-};
+use tokio::time::{Instant, sleep};
 
 use self::{
     asked::Message,
@@ -39,7 +32,12 @@ use self::{
     rpc::{Call, Fault},
     turn::{State as TaskState, Turn},
 };
-use super::{Chat, listener::Listener, protocol::After};
+use super::{
+    Chat, Seat,
+    listener::Listener,
+    protocol::After,
+    sse::{self, Gone, Way},
+};
 use crate::{
     bus::{Cursor, Topic},
     gateway::{Problem, address::Asker, server, tokens::Person},
@@ -47,9 +45,9 @@ use crate::{
     wire,
 };
 
-/// How long an answer waits for a turn to end; what is asked later is told how it stands.
+/// How long an answer waits for a turn to end, at most; then it says how the turn stands.
 const WAIT_LIMIT: Duration = Duration::from_secs(120);
-/// How long it may take until a turn that is taken back has ended.
+/// How long it may take until a turn that is taken back has begun and ended.
 const CANCEL_LIMIT: Duration = Duration::from_secs(10);
 
 /// `GET /.well-known/agent-card.json`: the hub, whose router finds who answers.
@@ -171,7 +169,7 @@ impl Chat {
         let mut following = self.begin(person, to, Message::of(params)?).await?;
         let at_once = params.get("configuration").is_some_and(|asked| asked["returnImmediately"] == true);
         if !at_once {
-            following.ended(WAIT_LIMIT.min(person.left())).await?;
+            following.ended(self.until(WAIT_LIMIT.min(person.left()))).await?;
         }
         Ok(json!({ "task": following.turn.task(asked::history(params.get("configuration"))) }))
     }
@@ -183,8 +181,10 @@ impl Chat {
         params: &Map<String, Value>,
         id: &Value,
     ) -> Result<Response, Fault> {
+        // Who gets no place has said nothing.
+        let seat = self.seat(asker).map_err(Fault::busy)?;
         let following = self.begin(&person, to, Message::of(params)?).await?;
-        self.stream((person, asker), following, true, id)
+        Ok(self.stream(&person, seat, following, true, id))
     }
 
     async fn get(self: &Arc<Self>, person: &Person, params: &Map<String, Value>) -> Result<Value, Fault> {
@@ -201,8 +201,9 @@ impl Chat {
             return Err(over(&turn));
         }
         let mut following = self.follow(person, turn).await?;
+        let until = self.until(CANCEL_LIMIT);
         // Which turn it is the session says with its first event.
-        let Some(number) = following.begun(CANCEL_LIMIT).await? else {
+        let Some(number) = following.begun(until).await? else {
             return Err(Fault::new(rpc::TASK_NOT_CANCELABLE, "the task has not begun yet; ask again"));
         };
         let user = person.user.clone();
@@ -211,7 +212,7 @@ impl Chat {
         let stop = InboxRecord { event_id, user_id: user, action, client_id: None, timestamp: Timestamp::now() };
         let words = "it is not known whether the task is taken back; ask again";
         self.feed.bus.publish_all(vec![wire::outgoing(&stop)]).await.map_err(|error| Fault::away(&error, words))?;
-        following.ended(CANCEL_LIMIT).await?;
+        following.ended(until).await?;
         let turn = following.turn;
         if turn.is_over() && turn.state != TaskState::Canceled { Err(over(&turn)) } else { Ok(turn.task(None)) }
     }
@@ -224,6 +225,7 @@ impl Chat {
         id: &Value,
     ) -> Result<Response, Fault> {
         let named = asked::task(params)?;
+        let seat = self.seat(asker).map_err(Fault::busy)?;
         if let Some(last) = last {
             let turn = self.found(&person, &named).await?;
             let last = last.parse().ok().filter(|last: &Cursor| last.partition == turn.id.partition);
@@ -231,7 +233,7 @@ impl Chat {
             let last = last.ok_or_else(|| Fault::new(rpc::INVALID_PARAMS, words))?;
             let mut following = self.follow(&person, turn).await?;
             following.silent_to(last);
-            return self.stream((person, asker), following, false, id);
+            return Ok(self.stream(&person, seat, following, false, id));
         }
         let turn = self.read(&person, &named).await?;
         if turn.is_over() {
@@ -239,7 +241,7 @@ impl Chat {
             return Err(Fault::new(rpc::UNSUPPORTED_OPERATION, words));
         }
         let following = self.follow(&person, turn).await?;
-        self.stream((person, asker), following, true, id)
+        Ok(self.stream(&person, seat, following, true, id))
     }
 
     /// Goes on where a turn is.
@@ -253,8 +255,13 @@ impl Chat {
     }
 
     async fn listener(self: &Arc<Self>, person: &Person, after: After) -> Result<Listener, Fault> {
-        let most = self.settings.max_sockets_per_user;
-        Listener::open(&self.feed, &person.user, after, most).await.map_err(|why| Fault::busy(why.problem()))
+        self.listen(person, after).await.map_err(|why| Fault::busy(why.problem()))
+    }
+
+    /// Until when an answer may wait: so long, and well below the time after which its connection counts as idle, because
+    /// nothing comes or goes on it meanwhile.
+    fn until(&self, limit: Duration) -> Instant {
+        Instant::now() + limit.min(self.idle / 2)
     }
 
     /// The turn of a task of this person, of whose events nothing has been read yet. Somebody else's is not there.
@@ -290,52 +297,58 @@ impl Chat {
     /// A task's events as they come, until it has ended: first how it stands, where that is wanted.
     fn stream(
         self: Arc<Self>,
-        (person, asker): (Person, Asker),
+        person: &Person,
+        seat: Seat,
         mut following: Following,
         stands: bool,
         id: &Value,
-    ) -> Result<Response, Fault> {
-        let seat = self.seat(asker).map_err(Fault::busy)?;
-        let (give, take) = mpsc::channel(1);
-        let (id, left, slow) = (id.clone(), person.left(), Duration::from_millis(self.settings.slow_ms));
-        let heartbeat = Duration::from_millis(self.settings.heartbeat_ms);
+    ) -> Response {
+        let (way, take) = Way::open(&self, seat);
+        let (id, left, heartbeat_ms) = (id.clone(), person.left(), self.settings.heartbeat_ms);
         let mut stopping = self.stopping.clone();
         tokio::spawn(async move {
-            let _open = self.stats.open();
-            let told = async {
-                let first = stands.then(|| (following.turn.at(), json!({ "task": following.turn.task(None) })));
-                let mut frames: Vec<_> = first.into_iter().collect();
-                loop {
-                    for (cursor, result) in frames {
-                        let data = rpc::result(&id, &result).to_string();
-                        let frame = Event::default().data(data);
-                        let frame = cursor.map_or(frame.clone(), |cursor| frame.id(cursor.to_string()));
-                        if !matches!(timeout(slow, give.send(frame)).await, Ok(Ok(()))) {
-                            return;
-                        }
-                    }
-                    if following.turn.is_over() {
-                        return;
-                    }
-                    frames = match following.next().await {
-                        Ok(frames) => frames,
-                        Err(fault) => {
-                            // Who is gone need not hear why.
-                            let _ = give.send(Event::default().data(fault.response(&id).to_string())).await;
-                            return;
-                        }
-                    };
-                }
-            };
             tokio::select! {
                 () = server::told(&mut stopping) => {}
                 () = sleep(left) => {}
-                () = give.closed() => {}
-                () = told => {}
+                _ = flow(&way, &mut following, stands, &id) => {}
             }
-            drop(seat);
         });
-        let events = stream::unfold(take, async |mut take| Some((Ok::<_, Infallible>(take.recv().await?), take)));
-        Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(heartbeat)).into_response())
+        sse::answer(take, heartbeat_ms).into_response()
+    }
+}
+
+/// Hands over how a task stands, where that is wanted, and what changes until it is over.
+async fn flow(way: &Way, following: &mut Following, stands: bool, id: &Value) -> Result<(), Gone> {
+    if stands {
+        let task = json!({ "task": following.turn.task(None) });
+        way.hand(frame(id, following.turn.at(), &task), &mut following.listener).await?;
+    }
+    while !following.turn.is_over() {
+        let frames = match way.unless_gone(following.next()).await.ok_or(Gone)? {
+            Ok(frames) => frames,
+            Err(fault) => {
+                if fault.is_of_log() {
+                    way.cut();
+                }
+                let why = Event::default().data(fault.response(id).to_string());
+                return way.hand(why, &mut following.listener).await;
+            }
+        };
+        for (cursor, update) in frames {
+            way.hand(frame(id, cursor, &update), &mut following.listener).await?;
+            if cursor.is_some() {
+                way.told();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A result of a stream, with its place where it has one.
+fn frame(id: &Value, cursor: Option<Cursor>, result: &Value) -> Event {
+    let frame = Event::default().data(rpc::result(id, result).to_string());
+    match cursor {
+        Some(cursor) => frame.id(cursor.to_string()),
+        None => frame,
     }
 }

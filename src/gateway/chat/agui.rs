@@ -7,10 +7,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use auren_agents::{
-    AgentId, ConversationEvent, EventId, MessageType, Text, Timestamp,
-    events::{self, PanelSeat},
-};
+use auren_agents::{AgentId, ConversationEvent, EventId, MessageType, Text, Timestamp, events};
 use axum::{
     Extension,
     body::Bytes,
@@ -26,10 +23,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Chat,
-    listener::Next,
-    pages::{self, SCAN_MAX, away, place},
+    listener::{Listener, Next, NoListener},
+    pages::{self, away, place},
     protocol::After,
     sse::{self, Gone, Way},
+    turns::{self, LOOK_BACK, LOOK_BACK_MAX},
 };
 use crate::{
     bus::{Cursor, Topic},
@@ -39,12 +37,8 @@ use crate::{
     wire,
 };
 
-/// A message of which nothing is heard for so long may have been answered before, so that is looked for.
-const LOOK_BACK: Duration = Duration::from_secs(2);
 /// How long a run may wait for what comes next.
 const SILENCE: Duration = Duration::from_secs(300);
-/// How the hub says that a turn is over, whoever is left on its panel.
-const OVER: [&str; 2] = ["stopped", "busy"];
 
 /// What a run's address says.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -129,7 +123,9 @@ pub(super) async fn run(
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(asked.after.as_deref());
     let after = place(last)?.unwrap_or(After::Now);
     // It listens before the message is written, so that nothing of what follows is missed.
-    let (way, take) = Way::open(&chat, &person, asker, after).await?;
+    let seat = chat.seat(asker)?;
+    let listener = chat.listen(&person, after).await.map_err(NoListener::problem)?;
+    let (way, take) = Way::open(&chat, seat);
     let message = client::message(person.user.clone(), text, to, Some(client_id), Timestamp::now());
     let cause = message.event_id.clone();
     let trace = trace::step(None, Kind::Server, || "agui run".into()).map(|step| step.place().header());
@@ -139,7 +135,7 @@ pub(super) async fn run(
     }
     let told = if let After::Place(cursor) = after { cursor.offset } else { -1 };
     let heartbeat_ms = chat.settings.heartbeat_ms;
-    tokio::spawn(Run { chat, person, way, input, cause, told }.go());
+    tokio::spawn(Run { chat, person, way, listener, input, cause, told }.go());
     Ok(sse::answer(take, heartbeat_ms))
 }
 
@@ -161,6 +157,7 @@ struct Run {
     chat: Arc<Chat>,
     person: Person,
     way: Way,
+    listener: Listener,
     input: RunAgentInput,
     /// What it is about: the message's id in the inbox.
     cause: EventId,
@@ -183,16 +180,16 @@ impl Run {
             Err(End::Gone) => return,
         };
         // Nobody may be there any more.
-        let _ = self.way.hand(written(&last)).await;
+        let _ = self.hand(written(&last)).await;
     }
 
     async fn live(&mut self) -> Result<(), End> {
         let (thread, run) = (&self.input.thread_id, &self.input.run_id);
         let begins = json!({ "type": "RUN_STARTED", "threadId": thread, "runId": run });
-        self.way.hand(written(&begins)).await?;
+        self.hand(written(&begins)).await?;
         let (mut until, mut looked) = (Instant::now() + LOOK_BACK, false);
         loop {
-            let Ok(next) = timeout_at(until, self.way.next()).await else {
+            let Ok(next) = timeout_at(until, self.way.next(&mut self.listener)).await else {
                 if looked {
                     return Err(End::Error("silence", "nothing is heard of the answer; go on with after="));
                 }
@@ -207,7 +204,7 @@ impl Run {
                 Next::CaughtUp => {}
                 Next::Gap(after, resumes_at) => {
                     let value = json!({ "after": after.to_string(), "resumes_at": resumes_at.to_string() });
-                    self.way.hand(written(&custom("auren.gap", &value))).await?;
+                    self.hand(written(&custom("auren.gap", &value))).await?;
                 }
                 Next::Events(events) => {
                     let cause = self.cause.clone();
@@ -216,7 +213,7 @@ impl Run {
                         if told.cursor.offset > self.told {
                             self.tell(told.cursor, &told.event).await?;
                         }
-                        if is_last(&told.event) {
+                        if turns::End::of(&told.event).is_some() {
                             return Ok(());
                         }
                     }
@@ -231,7 +228,7 @@ impl Run {
         let partition = self.chat.feed.partition(&self.person.user).await.map_err(|_| away())?;
         let marks = self.chat.feed.bus.watermarks(Topic::Events).await.map_err(|_| away())?;
         let (first, end) = marks.get(&partition).copied().unwrap_or_default();
-        let from = first.max(end.saturating_sub(SCAN_MAX));
+        let from = first.max(end.saturating_sub(LOOK_BACK_MAX));
         let said = {
             let _permit = self.chat.feed.reads.acquire().await.map_err(|_| away())?;
             self.chat.own(&self.person, partition, from, end, None).await.map_err(|_| away())?.0
@@ -243,7 +240,7 @@ impl Run {
             if offset > self.told {
                 self.tell(Cursor { partition, offset }, &event).await?;
             }
-            if is_last(&event) {
+            if turns::End::of(&event).is_some() {
                 return Ok(true);
             }
         }
@@ -262,26 +259,30 @@ impl Run {
         let role = match event.message_type {
             // The frontend has it.
             MessageType::UserInput => {
-                self.way.hand(written(&about).id(cursor.to_string())).await?;
+                self.hand(written(&about).id(cursor.to_string())).await?;
                 self.way.told();
                 return Ok(());
             }
             MessageType::SpecialistResponse => "assistant",
             MessageType::SystemMessage => "system",
         };
-        self.way.hand(written(&about)).await?;
+        self.hand(written(&about)).await?;
         let name = event.specialist_id.as_str();
         let start = json!({ "type": "TEXT_MESSAGE_START", "messageId": id, "role": role, "name": name });
-        self.way.hand(written(&start)).await?;
+        self.hand(written(&start)).await?;
         if !event.content.is_empty() {
             let text = json!({ "type": "TEXT_MESSAGE_CONTENT", "messageId": id, "delta": event.content });
-            self.way.hand(written(&text)).await?;
+            self.hand(written(&text)).await?;
         }
         let metadata = json!({ "cursor": cursor.to_string() });
         let end = json!({ "type": "TEXT_MESSAGE_END", "messageId": id, "metadata": metadata });
-        self.way.hand(written(&end).id(cursor.to_string())).await?;
+        self.hand(written(&end).id(cursor.to_string())).await?;
         self.way.told();
         Ok(())
+    }
+
+    async fn hand(&mut self, event: Event) -> Result<(), Gone> {
+        self.way.hand(event, &mut self.listener).await
     }
 }
 
@@ -291,12 +292,6 @@ fn custom(name: &str, value: &Value) -> Value {
 
 fn written(event: &Value) -> Event {
     Event::default().data(event.to_string())
-}
-
-/// Whether nobody else speaks to the message.
-fn is_last(event: &ConversationEvent) -> bool {
-    let over = event.metadata.code.as_deref().is_some_and(|code| OVER.contains(&code));
-    over || event.metadata.panel.as_ref().is_some_and(PanelSeat::is_last)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::{
     Chat,
     feed::{Told, told},
-    listener::{Next, NoListener},
+    listener::{Listener, Next, NoListener},
     protocol::{After, Behind},
     sse::{self, Gone, Way},
 };
@@ -30,7 +30,7 @@ use crate::{
 /// Most events of one page.
 const PAGE_MAX: usize = 500;
 /// Most records of the log that one page looks through.
-pub(super) const SCAN_MAX: i64 = 50_000;
+const SCAN_MAX: i64 = 50_000;
 /// How many of them a page that goes back looks through first; each further step is twice as long.
 const STEP_BACK: i64 = 1_000;
 
@@ -109,29 +109,31 @@ pub(super) async fn stream_of(
     // What a browser comes back with wins over the address that it came with first.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(asked.after.as_deref());
     let after = place(last)?.unwrap_or(After::Now);
-    let (mut way, take) = Way::open(&chat, &person, asker, after).await?;
+    let seat = chat.seat(asker)?;
+    let mut listener = chat.listen(&person, after).await.map_err(NoListener::problem)?;
+    let (way, take) = Way::open(&chat, seat);
     let (heartbeat_ms, mut stopping, left) = (chat.settings.heartbeat_ms, chat.stopping.clone(), person.left());
     tokio::spawn(async move {
         tokio::select! {
             () = server::told(&mut stopping) => {}
             () = sleep(left) => {}
-            _ = flow(&mut way) => {}
+            _ = flow(&way, &mut listener) => {}
         }
     });
     Ok(sse::answer(take, heartbeat_ms))
 }
 
-async fn flow(way: &mut Way) -> Result<(), Gone> {
-    while let Some(Ok(next)) = way.next().await {
+async fn flow(way: &Way, listener: &mut Listener) -> Result<(), Gone> {
+    while let Some(Ok(next)) = way.next(listener).await {
         match next {
             Next::CaughtUp => {}
             Next::Events(events) => {
                 for told in events {
-                    way.hand(written(&told)).await?;
+                    way.hand(written(&told), listener).await?;
                     way.told();
                 }
             }
-            Next::Gap(after, resumes_at) => way.hand(gap(after, resumes_at)).await?,
+            Next::Gap(after, resumes_at) => way.hand(gap(after, resumes_at), listener).await?,
         }
     }
     Ok(())

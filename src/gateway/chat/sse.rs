@@ -1,5 +1,5 @@
-//! A stream of server-sent events on its way to a client: what its listener hears is handed over one by one, and a client
-//! that takes nothing holds nobody up.
+//! A stream of server-sent events on its way to a client: what a listener hears is handed over one by one, and a client that
+//! takes nothing holds nobody up.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -9,21 +9,17 @@ use tokio::sync::mpsc::{self, error::SendTimeoutError};
 
 use super::{
     Chat, Seat,
-    listener::{Listener, Next, NoListener, TELL_LIMIT},
-    protocol::{After, Close},
+    listener::{Listener, Next, TELL_LIMIT},
+    protocol::Close,
     stats::{Open, Stats},
 };
-use crate::{
-    bus::BusError,
-    gateway::{Problem, address::Asker, tokens::Person},
-};
+use crate::bus::BusError;
 
 /// Nobody takes what is handed over any more.
 pub(super) struct Gone;
 
 /// A stream's events on their way. It belongs to a task of its own, so that one that nobody reads ends all the same.
 pub(super) struct Way {
-    listener: Listener,
     give: mpsc::Sender<Event>,
     /// How long an event may wait to be taken.
     limit: Duration,
@@ -33,38 +29,36 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// Takes a place among the streams and listens behind this place; what is handed over comes out of the other end.
-    pub(super) async fn open(
-        chat: &Chat,
-        person: &Person,
-        asker: Asker,
-        after: After,
-    ) -> Result<(Self, mpsc::Receiver<Event>), Problem> {
-        let seat = chat.seat(asker)?;
-        let most = chat.settings.max_sockets_per_user;
-        let listener = Listener::open(&chat.feed, &person.user, after, most).await.map_err(NoListener::problem)?;
+    /// The way of a stream that has this seat; what is handed over comes out of the other end.
+    pub(super) fn open(chat: &Chat, seat: Seat) -> (Self, mpsc::Receiver<Event>) {
         let (give, take) = mpsc::channel(1);
         let (limit, stats) = (Duration::from_millis(chat.settings.slow_ms), Arc::clone(&chat.stats));
-        let open = chat.stats.open();
-        Ok((Self { listener, give, limit, stats, _seat: seat, _open: open }, take))
+        (Self { give, limit, stats, _seat: seat, _open: chat.stats.open() }, take)
     }
 
-    /// What comes next. None where nobody listens any more.
-    pub(super) async fn next(&mut self) -> Option<Result<Next, BusError>> {
-        tokio::select! {
-            next = self.listener.next() => Some(next.inspect_err(|error| {
+    /// What its listener hears next. None where nobody takes it any more.
+    pub(super) async fn next(&self, listener: &mut Listener) -> Option<Result<Next, BusError>> {
+        self.unless_gone(listener.next()).await.map(|next| {
+            next.inspect_err(|error| {
                 tracing::warn!(%error, "an event stream cannot go on");
-                self.stats.closed(Close::LogAway);
-            })),
+                self.cut();
+            })
+        })
+    }
+
+    /// What a wait brings. None where nobody takes it any more.
+    pub(super) async fn unless_gone<T>(&self, wait: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            brought = wait => Some(brought),
             () = self.give.closed() => None,
         }
     }
 
-    /// Hands an event over.
-    pub(super) async fn hand(&mut self, event: Event) -> Result<(), Gone> {
+    /// Hands an event over. While it is not taken others may read the log before this listener.
+    pub(super) async fn hand(&self, event: Event, listener: &mut Listener) -> Result<(), Gone> {
         let sent = match self.give.send_timeout(event, TELL_LIMIT).await {
             Err(SendTimeoutError::Timeout(event)) => {
-                self.listener.give_way();
+                listener.give_way();
                 self.give.send_timeout(event, self.limit).await
             }
             sent => sent,
@@ -75,6 +69,11 @@ impl Way {
             }
             Gone
         })
+    }
+
+    /// It ends because the log cannot be read.
+    pub(super) fn cut(&self) {
+        self.stats.closed(Close::LogAway);
     }
 
     /// An event of the person has been handed over.

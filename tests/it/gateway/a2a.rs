@@ -12,7 +12,11 @@ use auren_agents::AgentError;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Door, Kind, Player, River, chatter::token, event, far::python, http, on_system, settled, speakers, within,
+    Door, Kind, Player, River,
+    chatter::{Chatter, token},
+    event,
+    far::python,
+    http, on_system, placed, settled, speakers, within,
 };
 
 /// A hub with a coach, one who waits behind a door, and one who fails.
@@ -240,6 +244,59 @@ fn a_task_is_taken_back_once_and_only_by_its_person() {
         let all = river.said().await;
         let own: Vec<_> = all.into_iter().filter(|event| event.user_id.as_str() == "u-1").collect();
         assert_eq!(speakers(&own), ["user", "slow: stopped"]);
+        hub.stop().await;
+    });
+}
+
+#[test]
+fn an_answer_comes_before_its_connection_counts_as_idle() {
+    on_system(async {
+        let door = Door::closed();
+        let (mut river, hub, _) = hub(Kind::Embedded, &door).await;
+        hub.stop().await;
+        river.config.http.idle_ms = 4_000;
+        let (hub, address) = river.served().await;
+        let token = token(&river.config, "u-1");
+        let answer = call(address, &token, None, &rpc("SendMessage", &says("m-1", "@slow?"))).await;
+        assert_eq!(short(&answer[0].1["result"]), "task WORKING");
+        hub.stop().await;
+    });
+}
+
+#[test]
+fn who_gets_no_place_for_a_stream_has_said_nothing() {
+    on_system(async {
+        let (mut river, hub, _) = hub(Kind::Embedded, &Door::closed()).await;
+        hub.stop().await;
+        river.config.chat.max_sockets = 1;
+        let (hub, address) = river.served().await;
+        let token = token(&river.config, "u-1");
+        let _only = Chatter::open(address, &token, None).await;
+        let refused = call(address, &token, None, &rpc("SendStreamingMessage", &says("m-1", "Hello"))).await;
+        assert_eq!(refused[0].1["error"]["message"], "all sockets of this node are taken");
+        assert!(river.stage.all(Topic::Inbox).await.is_empty());
+        hub.stop().await;
+    });
+}
+
+#[test]
+fn a_task_is_found_however_much_of_others_lies_between_its_events() {
+    on_system(async {
+        let door = Door::closed();
+        let (river, hub, address) = hub(Kind::Embedded, &door).await;
+        let token = token(&river.config, "u-1");
+        let mut message = says("m-1", "@slow?");
+        message["configuration"] = json!({ "returnImmediately": true });
+        let sent = call(address, &token, None, &rpc("SendMessage", &message)).await;
+        let task = json!({ "id": sent[0].1["result"]["task"]["id"] });
+        door.asked_times(1).await;
+        let partition = key_partition(b"u-1", 2);
+        let other = || placed(Topic::Events, partition, "of others");
+        river.stage.publish(std::iter::repeat_with(other).take(50_100).collect()).await;
+        door.lets(1);
+        settled(&hub).await;
+        let got = call(address, &token, None, &rpc("GetTask", &task)).await;
+        assert_eq!(got[0].1["result"]["status"]["state"], "TASK_STATE_COMPLETED");
         hub.stop().await;
     });
 }

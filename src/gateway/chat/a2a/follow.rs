@@ -1,27 +1,22 @@
 //! Reads a turn from the log: what there is of it, and what comes.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use auren_agents::UserId;
+use auren_agents::{Timestamp, UserId};
 use serde_json::Value;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     super::{
         Chat,
         feed::told,
         listener::{Listener, Next},
+        turns::{LOOK_BACK, LOOK_BACK_MAX},
     },
     rpc::Fault,
     turn::Turn,
 };
 use crate::bus::{BusError, Cursor, Read, ReadFrom, ReadUntil, Record, Topic};
-
-/// A message whose turn has not begun after this time may have been sent before.
-const SENT_BEFORE: Duration = Duration::from_secs(2);
-/// So many records behind a message's place are looked at for its turn; and before it, for a turn that it began when it was
-/// first sent.
-const LOOK_MAX: i64 = 50_000;
 
 type Frames = Vec<(Option<Cursor>, Value)>;
 
@@ -29,7 +24,7 @@ type Frames = Vec<(Option<Cursor>, Value)>;
 pub(super) struct Following {
     chat: Arc<Chat>,
     user: UserId,
-    listener: Listener,
+    pub(super) listener: Listener,
     pub(super) turn: Turn,
     /// Up to where nothing need be told.
     silent: Option<Cursor>,
@@ -64,7 +59,7 @@ impl Following {
         let next = if self.looked_back {
             self.listener.next().await
         } else {
-            match timeout_at(self.since + SENT_BEFORE, self.listener.next()).await {
+            match timeout_at(self.since + LOOK_BACK, self.listener.next()).await {
                 Ok(next) => next,
                 Err(_) => {
                     self.looked_back = true;
@@ -94,36 +89,41 @@ impl Following {
         frames.into_iter().skip(known.map_or(0, |index| index + 1)).collect()
     }
 
-    /// Waits until the turn is over, for so long at most.
-    pub(super) async fn ended(&mut self, limit: Duration) -> Result<(), Fault> {
+    /// Waits until the turn is over, until then at most.
+    pub(super) async fn ended(&mut self, until: Instant) -> Result<(), Fault> {
         let over = async {
             while !self.turn.is_over() {
                 self.hear().await?;
             }
             Ok(())
         };
-        timeout(limit, over).await.unwrap_or(Ok(()))
+        timeout_at(until, over).await.unwrap_or(Ok(()))
     }
 
-    /// The turn's number, once it has one, for so long at most.
-    pub(super) async fn begun(&mut self, limit: Duration) -> Result<Option<u64>, Fault> {
+    /// The turn's number, once it has one, until then at most.
+    pub(super) async fn begun(&mut self, until: Instant) -> Result<Option<u64>, Fault> {
         let begun = async {
             while self.turn.number.is_none() {
                 self.hear().await?;
             }
             Ok(())
         };
-        timeout(limit, begun).await.unwrap_or(Ok(()))?;
+        timeout_at(until, begun).await.unwrap_or(Ok(()))?;
         Ok(self.turn.number)
     }
 }
 
-/// What the log has of a turn.
+/// What the log has of a turn. One that does not lie near behind its message began when that was first sent, or so much of
+/// others lies between that the rest of the log is read.
 pub(super) async fn catch_up(chat: &Chat, user: &str, turn: &mut Turn) -> Result<(), Fault> {
     let from = turn.next();
-    read(chat, user, turn, from, from.saturating_add(LOOK_MAX), &mut Frames::new()).await?;
-    if turn.number.is_none() {
+    let near = from.saturating_add(LOOK_BACK_MAX);
+    let goes_on = read(chat, user, turn, from, near, &mut Frames::new()).await?;
+    if turn.is_missed(&Timestamp::now()) {
         look_back(chat, user, turn, &mut Frames::new()).await?;
+    }
+    if goes_on && !turn.is_over() {
+        read(chat, user, turn, near, i64::MAX, &mut Frames::new()).await?;
     }
     Ok(())
 }
@@ -134,11 +134,20 @@ async fn look_back(chat: &Chat, user: &str, turn: &mut Turn, frames: &mut Frames
     if to == 0 {
         return Ok(());
     }
-    read(chat, user, turn, to.saturating_sub(LOOK_MAX).max(0), to, frames).await
+    read(chat, user, turn, to.saturating_sub(LOOK_BACK_MAX).max(0), to, frames).await?;
+    Ok(())
 }
 
-/// Reads the events of a partition from one offset to before another, or to the end, until the turn is over.
-async fn read(chat: &Chat, user: &str, turn: &mut Turn, from: i64, to: i64, frames: &mut Frames) -> Result<(), Fault> {
+/// Reads the events of a partition from one offset to before another, or to the end, until the turn is over. Whether the log
+/// goes on there.
+async fn read(
+    chat: &Chat,
+    user: &str,
+    turn: &mut Turn,
+    from: i64,
+    to: i64,
+    frames: &mut Frames,
+) -> Result<bool, Fault> {
     let away = |error: &BusError| Fault::away(error, "ask again");
     let _permit = chat.feed.reads.acquire().await.map_err(|_| away(&BusError::Closed))?;
     let (topic, partitions) = (Topic::Events, vec![turn.id.partition]);
@@ -148,14 +157,14 @@ async fn read(chat: &Chat, user: &str, turn: &mut Turn, from: i64, to: i64, fram
     while let Some(batch) = batches.recv().await {
         for record in batch.map_err(|error| away(&error))? {
             if record.offset >= to || turn.is_over() {
-                return Ok(());
+                return Ok(true);
             }
             if let Some(told) = told(&record, user) {
                 frames.extend(turn.hear(told.cursor, &told.event));
             }
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// The record at a place; none where none is, or not any more.

@@ -40,11 +40,12 @@ struct Written {
 pub(super) struct Fault {
     code: i64,
     message: String,
+    of_log: bool,
 }
 
 impl Fault {
     pub(super) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), of_log: false }
     }
 
     pub(super) fn internal(message: impl Into<String>) -> Self {
@@ -54,7 +55,12 @@ impl Fault {
     /// The log does not answer.
     pub(super) fn away(error: &BusError, then: &str) -> Self {
         tracing::warn!(%error, "the log does not answer a caller over A2A");
-        Self::internal(format!("the log does not answer now; {then}"))
+        Self { of_log: true, ..Self::internal(format!("the log does not answer now; {then}")) }
+    }
+
+    /// Whether it is that the log does not answer.
+    pub(super) fn is_of_log(&self) -> bool {
+        self.of_log
     }
 
     /// There is no place for another one.

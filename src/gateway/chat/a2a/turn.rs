@@ -4,11 +4,11 @@ use std::{fmt, str::FromStr};
 
 use auren_agents::{
     ConversationEvent, ConversationId, EventId, InboxAction, InboxRecord, MessageType, Timestamp, UserId,
-    events::PanelSeat,
 };
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
+use super::super::turns::{End, LOOK_BACK};
 use crate::{bus::Cursor, consult::ADVICE};
 
 /// A task's id: where its message stands in `conversations.inbox`, and the offset in the same partition of
@@ -74,6 +74,7 @@ pub(super) struct Turn {
     pub(super) id: TaskId,
     context: String,
     cause: EventId,
+    sent: Timestamp,
     message: Value,
     pub(super) state: State,
     /// What was said with the state, and when.
@@ -102,6 +103,7 @@ impl Turn {
             id,
             context,
             cause: said.event_id.clone(),
+            sent: said.timestamp.clone(),
             message,
             state: State::Submitted,
             status,
@@ -119,6 +121,13 @@ impl Turn {
     /// The place of its last event that was read.
     pub(super) fn at(&self) -> Option<Cursor> {
         self.at
+    }
+
+    /// Whether it is to be looked for before its message, which may have been sent before: nothing of it has been read, and the
+    /// message was not sent just now. A clock by which it was not sent yet says nothing about that.
+    pub(super) fn is_missed(&self, now: &Timestamp) -> bool {
+        let age = (now.at() - self.sent.at()).to_std();
+        self.number.is_none() && !age.is_ok_and(|age| age < LOOK_BACK)
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -144,7 +153,7 @@ impl Turn {
             return Vec::new();
         }
         (self.at, self.number) = (Some(cursor), Some(metadata.turn));
-        let last = metadata.panel.as_ref().is_some_and(PanelSeat::is_last);
+        let end = End::of(event);
         let mut updates = Vec::new();
         let state = match event.message_type {
             MessageType::UserInput => Some((State::Working, None)),
@@ -154,15 +163,15 @@ impl Turn {
                     "taskId": self.id.to_string(), "contextId": self.context, "artifact": artifact, "lastChunk": true,
                 } }));
                 self.artifacts.push(artifact);
-                last.then_some((State::Completed, None))
+                end.map(|_| (State::Completed, None))
             }
             MessageType::SystemMessage => {
-                let state = match metadata.code.as_deref() {
-                    Some("stopped") => State::Canceled,
-                    Some("busy") => State::Rejected,
-                    _ if last && self.artifacts.is_empty() => State::Failed,
-                    _ if last => State::Completed,
-                    _ => State::Working,
+                let state = match end {
+                    Some(End::Stopped) => State::Canceled,
+                    Some(End::Busy) => State::Rejected,
+                    Some(End::Said) if self.artifacts.is_empty() => State::Failed,
+                    Some(End::Said) => State::Completed,
+                    None => State::Working,
                 };
                 Some((state, Some(event)))
             }
@@ -277,6 +286,16 @@ mod tests {
         hears(&mut turn, 6, "specialist_response", None, (1, 2));
         hears(&mut turn, 7, "system_message", Some("agent_late"), (2, 2));
         assert_eq!(turn.state, State::Completed, "somebody has answered");
+    }
+
+    #[test]
+    fn a_turn_is_missed_once_its_message_is_old_enough() {
+        let mut turn = turn();
+        let after = |ms: i64| Timestamp::from(turn.sent.at().to_utc() + chrono::Duration::milliseconds(ms));
+        let late = after(2000);
+        assert_eq!([0, 1999, 2000, -1].map(|ms| turn.is_missed(&after(ms))), [false, false, true, true]);
+        hears(&mut turn, 6, "user_input", None, (1, 1));
+        assert!(!turn.is_missed(&late), "it has begun");
     }
 
     #[test]
