@@ -184,13 +184,13 @@ fn a_node_with_a_certificate_is_asked_over_tls_and_one_without_is_no_node_in_ear
         let said = program.run(&[&with[..], more].concat());
         (said.status.code(), String::from_utf8([said.stdout, said.stderr].concat()).unwrap())
     };
+    let log = program.folder().join("log");
     let mut node = program
         .command(&[&with[..], &["serve"]].concat())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
-    let warned = BufReader::new(node.stderr.take().unwrap()).lines().map(Result::unwrap);
     let mut said = BufReader::new(node.stdout.take().unwrap()).lines();
     let line = said.next().unwrap().unwrap();
     let address = line.strip_prefix("https://").unwrap().split('/').next().unwrap().to_owned();
@@ -212,8 +212,10 @@ fn a_node_with_a_certificate_is_asked_over_tls_and_one_without_is_no_node_in_ear
     assert!(run(&["--set", &another, "doctor"]).1.contains("bad   certificate"));
     // A file that stays away is named before the certificate expires.
     fs::rename(file("server.key"), file("away.key")).unwrap();
-    let mut warned = warned.filter(|line| line.contains("cannot be read"));
-    assert!(warned.next().is_some_and(|line| line.contains("server.key")));
+    let named = |line: &str| line.contains("cannot be read") && line.contains("server.key");
+    on_system(async {
+        until("the file is named", || async { fs::read_to_string(&log).unwrap().lines().any(named) }).await;
+    });
     fs::rename(file("away.key"), file("server.key")).unwrap();
     signal(node.id(), "TERM");
     assert!(node.wait().unwrap().success());
