@@ -86,7 +86,8 @@ impl Alarm {
                     Ok(Ok(look)) => self.state = State::Looked(look),
                     Ok(Err(error)) => {
                         tracing::debug!(%error, "the log could not be looked at; who waits for a time waits on");
-                        self.rest();
+                        // Brokers that refuse at once are asked no more often than others.
+                        self.rest_for(LOOK);
                     }
                     Err(_) => self.rest(),
                 }
@@ -121,8 +122,12 @@ impl Alarm {
 
     /// It has rung for all; the next look is another one.
     pub(super) fn rest(&mut self) {
+        self.rest_for(AGAIN);
+    }
+
+    fn rest_for(&mut self, pause: Duration) {
         self.state = State::Resting;
-        self.not_before = Instant::now() + AGAIN;
+        self.not_before = Instant::now() + pause;
     }
 }
 
@@ -153,5 +158,16 @@ mod tests {
         assert!(worked(1, 0) && !worked(3, 9) && worked(3, 10));
         assert!(!look.is_worked(3, &Positions::new()), "nothing of it has been worked");
         assert!(!worked(2, 99), "it was not looked at");
+    }
+
+    #[tokio::test]
+    async fn a_look_that_fails_is_not_taken_again_at_once() {
+        let mut alarm = Alarm::new();
+        let (looked, look) = oneshot::channel();
+        alarm.state = State::Looking(look);
+        looked.send(Err(BusError::Closed)).unwrap();
+        let failed = Instant::now();
+        assert!(matches!(alarm.ring(Some(0)).await, Ring::Wake));
+        assert!(alarm.looked().is_none() && alarm.not_before >= failed + LOOK);
     }
 }

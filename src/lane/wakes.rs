@@ -114,8 +114,10 @@ impl Wakes {
         let come = self.by_time.iter().take_while(|(at, _)| *at <= now).map(|(_, user)| user);
         let come = come.filter(|user| !self.anew.contains(*user));
         let waiting = self.anew.iter().chain(come);
-        let of = waiting.filter_map(|user| Some((user.clone(), self.users.get(user)?.1)));
-        of.filter(|(_, partition)| ready(*partition)).take(most).collect()
+        // Many may wait behind a backlog, and are looked through again and again.
+        let of = waiting.filter_map(|user| Some((user, self.users.get(user)?.1)));
+        let ready = of.filter(|(_, partition)| ready(*partition)).take(most);
+        ready.map(|(user, partition)| (user.clone(), partition)).collect()
     }
 
     /// What times follow from may have changed: those who asked under something else are asked anew.

@@ -106,6 +106,7 @@ macro_rules! behaviours {
                 a_parked_user_is_tried_now_and_then_and_goes_on_once_a_turn_succeeds,
                 what_a_user_waits_for_comes_although_a_turn_behind_it_fails,
                 what_fails_whenever_it_comes_is_not_waited_for_for_ever,
+                who_waits_for_a_time_and_is_parked_is_told_it_later_without_a_record,
                 a_user_whose_state_cannot_be_read_is_parked_alone_and_comes_back;
             parking: a_parked_answer_has_a_commit_of_its_own,
                 what_was_open_when_its_hub_died_is_asked_again_and_answered_once,

@@ -1,7 +1,7 @@
 //! What a worker does when a session's time has come: the session is told, and what it makes of it goes into the next
 //! commit.
 
-use std::mem;
+use std::{mem, time::Instant};
 
 use super::Worker;
 use crate::{
@@ -42,11 +42,13 @@ impl<P: Processor> Worker<P> {
         let mut batch = mem::take(&mut self.next);
         for (user, partition) in users {
             batch.stimuli += 1;
-            let tried = !self.parked.holds(&user);
-            let went_well = tried && self.without_record(&user, partition, Some(Stimulus::Time(now)), &mut batch).await;
-            if !went_well {
+            let tried = self.parked.refuses(&user, Instant::now).is_none();
+            if tried && self.without_record(&user, partition, Some(Stimulus::Time(now)), &mut batch).await {
+                self.went_well(&user, partition);
+            } else {
+                // Not before a parked user is tried again.
                 let pause = i64::try_from(self.settings.parking.pause.as_millis()).unwrap_or(i64::MAX);
-                self.states.wakes.postpone(&user, partition, now.saturating_add(pause));
+                self.states.wakes.postpone(&user, partition, now_ms().saturating_add(pause).saturating_add(1));
             }
             self.load_fallen().await?;
             self.pulse.beat();

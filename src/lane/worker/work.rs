@@ -105,9 +105,7 @@ impl<P: Processor> Worker<P> {
             step.failed(refusal.class);
         }
         match &end {
-            Ok(()) if self.parked.went_well(user) => {
-                tracing::info!(role = self.role().name(), partition = record.partition, "a user is no longer parked");
-            }
+            Ok(()) => self.went_well(user, record.partition),
             Err(refusal) if !refusal.is_of_record() => {
                 self.failed(user, record.partition, refusal);
                 self.await_again(user, record.partition, batch).await;
@@ -203,6 +201,13 @@ impl<P: Processor> Worker<P> {
         let effects = self.send(user, &addr, stimulus).await?;
         batch.take(user, partition, trace, effects, &mut self.states);
         Ok(())
+    }
+
+    /// A turn succeeded, and ends the parking of its user.
+    pub(super) fn went_well(&mut self, user: &UserId, partition: i32) {
+        if self.parked.went_well(user) {
+            tracing::info!(role = self.role().name(), partition, "a user is no longer parked");
+        }
     }
 
     /// Counts a turn that failed, and says where it parks its user.

@@ -14,7 +14,9 @@ use actix::{Actor, AtomicResponse, Context, Handler, WrapFuture};
 use auren::{
     bus::{BusError, Topic},
     config::Role,
-    lane::{DeadLetter, Effects, LaneStats, Lates, Parking, Processor, Refusal, Stimulus, Worker, WorkerSettings},
+    lane::{
+        DeadLetter, Effects, LaneStats, Lates, Parking, Processor, Refusal, Stimulus, Wake, Worker, WorkerSettings,
+    },
 };
 use auren_agents::UserId;
 use bytes::Bytes;
@@ -30,6 +32,7 @@ use crate::support::{DEADLINE, River, keyed, placed, settled, trigger, until, wi
 struct Fragile {
     records_fail: Arc<AtomicBool>,
     lates_fail: Arc<AtomicBool>,
+    times_fail: Arc<AtomicBool>,
     /// Lets so much through that comes late.
     gate: Arc<Semaphore>,
     turns: Arc<AtomicUsize>,
@@ -47,24 +50,24 @@ impl Actor for Session {
     type Context = Context<Self>;
 }
 
-/// Sent by the worker. A record that says so leaves something open, which comes late.
+/// Sent by the worker. A record that says so leaves something open, which comes late, or waits for a time, which has come.
 impl Handler<Stimulus<()>> for Session {
     type Result = AtomicResponse<Self, Result<Effects, Refusal>>;
 
     fn handle(&mut self, stimulus: Stimulus<()>, ctx: &mut Self::Context) -> Self::Result {
         self.role.turns.fetch_add(1, Relaxed);
         let fails = |told: &AtomicBool| self.user.as_str() == "u-1" && told.load(Relaxed);
-        let open = match &stimulus {
+        let (mut open, mut wake) = (false, None);
+        match &stimulus {
             Stimulus::Record(input) => {
                 assert!(!fails(&self.role.records_fail), "the test wants it");
-                input.payload.starts_with(b"wait")
+                open = input.payload.starts_with(b"wait");
+                wake = input.payload.starts_with(b"wake").then_some(Wake { at: input.written_ms, timing: 0 });
             }
-            Stimulus::Resumed | Stimulus::Time(_) => true,
-            Stimulus::Late(()) => {
-                assert!(!fails(&self.role.lates_fail), "the test wants it");
-                false
-            }
-        };
+            Stimulus::Resumed => open = true,
+            Stimulus::Time(_) => assert!(!fails(&self.role.times_fail), "the test wants it"),
+            Stimulus::Late(()) => assert!(!fails(&self.role.lates_fail), "the test wants it"),
+        }
         if open {
             let (lates, user, gate) = (self.lates.clone(), self.user.clone(), Arc::clone(&self.role.gate));
             let late = async move {
@@ -77,10 +80,10 @@ impl Handler<Stimulus<()>> for Session {
         let outputs = match stimulus {
             Stimulus::Record(_) => vec![keyed(Topic::Triggers, self.user.as_str(), "heard")],
             Stimulus::Late(()) => vec![keyed(Topic::Triggers, self.user.as_str(), "at last")],
-            Stimulus::Resumed | Stimulus::Time(_) => Vec::new(),
+            Stimulus::Time(_) => vec![keyed(Topic::Triggers, self.user.as_str(), "in time")],
+            Stimulus::Resumed => Vec::new(),
         };
-        let effects =
-            Effects { outputs, state: Some(Bytes::copy_from_slice(&[self.turns])), open, wake: None, trace: None };
+        let effects = Effects { outputs, state: Some(Bytes::copy_from_slice(&[self.turns])), open, wake, trace: None };
         AtomicResponse::new(Box::pin(actix::fut::ready(Ok(effects))))
     }
 }
@@ -113,6 +116,7 @@ impl Working {
         let role = Fragile {
             records_fail: Arc::new(AtomicBool::new(true)),
             lates_fail: Arc::default(),
+            times_fail: Arc::default(),
             gate: Arc::new(Semaphore::new(0)),
             turns: Arc::default(),
         };
@@ -240,6 +244,18 @@ pub async fn what_fails_whenever_it_comes_is_not_waited_for_for_ever(river: Rive
     until("the others go on", || async { working.stats.totals().records == 3 }).await;
     assert_eq!((heard(&river, "u-1").await, heard(&river, "u-2").await), (1, 1));
     assert_eq!(working.role.turns.load(Relaxed), 1 + 3 + 2 + 1, "the wait, its failures, its new beginnings, and u-2");
+    working.stop().await;
+}
+
+pub async fn who_waits_for_a_time_and_is_parked_is_told_it_later_without_a_record(river: River) {
+    let working = Working::on(&river, Duration::from_millis(50));
+    working.role.records_fail.store(false, Relaxed);
+    working.role.times_fail.store(true, Relaxed);
+    river.stage.publish(vec![word("u-1", "wake")]).await;
+    until("the user is parked", || async { working.stats.totals().parked == 1 }).await;
+    working.role.times_fail.store(false, Relaxed);
+    until("the user is told the time", || async { heard(&river, "u-1").await == 2 }).await;
+    until("the user is not parked any more", || async { working.stats.totals().parked == 0 }).await;
     working.stop().await;
 }
 
