@@ -67,7 +67,7 @@ impl File {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
-            // Rows of people who were erased are overwritten.
+            // Rows of people who were erased are overwritten; in the log beside the file by `empty_log`.
             .pragma("secure_delete", "on");
         Self::of(options, file, at).await
     }
@@ -92,6 +92,22 @@ impl File {
 
     fn failed(&self, error: &sqlx::Error) -> ProjectError {
         failed(&self.at, error)
+    }
+
+    /// Carries everything into the file and empties the log beside it, where rows stand until then that were deleted.
+    async fn empty_log(&mut self) {
+        // Where another connection still reads what is in the log, SQLite says so in its answer and does not fail.
+        let answer = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *self.connection).await;
+        let why = match answer.and_then(|row| row.try_get::<i64, _>(0)) {
+            Ok(0) => return,
+            Ok(_) => "another process reads it".to_owned(),
+            Err(error) => embedded::words(&error),
+        };
+        tracing::warn!(
+            database = self.at,
+            why,
+            "rows of somebody who was erased stay in the log of the history's file until it is emptied; erase again"
+        );
     }
 
     /// The file whose lock says who projects.
@@ -236,6 +252,9 @@ impl Store for File {
             Ok(written)
         };
         let written = done.await.map_err(|error| self.failed(&error))?;
+        if written.is_some() && batch.iter().any(|(_, projected)| matches!(projected, Projected::Forget(_))) {
+            self.empty_log().await;
+        }
         Ok(written.map_or(Put::Stale, Put::Written))
     }
 

@@ -4,7 +4,7 @@ use auren::{bus::Topic, erase::erase, phi::Keys, project::Database};
 use auren_agents::UserId;
 
 use super::{Kept, count, projector, publish, reaches};
-use crate::support::{Kind, Stage, keyed, run, trigger};
+use crate::support::{Kind, Stage, keyed, run, trigger, until};
 
 const TABLES: [&str; 4] = ["auren_biometrics", "auren_triggers", "auren_conversation_events", "auren_system_events"];
 
@@ -22,6 +22,13 @@ async fn named(url: &str, user: &str) -> i64 {
     rows
 }
 
+/// Whether words stand anywhere in the history's file or in the log beside it.
+fn stands_in_files(url: &str, words: &str) -> bool {
+    let file = url.strip_prefix("sqlite:").unwrap();
+    let files = [file.to_owned(), format!("{file}-wal")].map(|file| std::fs::read(file).unwrap_or_default());
+    files.iter().any(|bytes| bytes.windows(words.len()).any(|window| window == words.as_bytes()))
+}
+
 async fn who_is_erased_has_no_rows_and_gets_none(kind: Kind, kept: Kept) {
     let stage = Stage::open(kind).await;
     stage.create(Topic::ALL, 3).await;
@@ -35,6 +42,9 @@ async fn who_is_erased_has_no_rows_and_gets_none(kind: Kind, kept: Kept) {
     };
     reaches(&stage.bus, &url, 44).await;
     assert_eq!(named(&url, "u-2").await, 8);
+    if matches!(kept, Kept::File) {
+        assert!(stands_in_files(&url, "t-17"), "a trigger of u-2");
+    }
 
     let keys = Keys::ephemeral("tests");
     erase(&keys, &*stage.bus, "node-1", "test", &UserId::new("u-2").unwrap()).await.unwrap();
@@ -45,6 +55,10 @@ async fn who_is_erased_has_no_rows_and_gets_none(kind: Kind, kept: Kept) {
     assert_eq!((all.equal, all.refused, all.forgotten, all.differences()), (equal, refused, 14, 0), "{:?}", all.faults);
     assert_eq!(named(&url, "u-2").await, 0);
     assert_eq!(count(&url, "SELECT count(*) FROM auren_erased WHERE user_id = 'u-2'").await, 1);
+    if matches!(kept, Kept::File) {
+        until("nothing of u-2 is left in the files", || async { !stands_in_files(&url, "t-17") }).await;
+        assert!(stands_in_files(&url, "t-18"), "the others are");
+    }
 
     Database::open(&url).await.unwrap().empty().await.unwrap();
     let all = reaches(&stage.bus, &url, 50).await;
