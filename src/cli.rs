@@ -41,7 +41,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::{
     console::Console,
     context::{Context, open_bus, open_topic},
-    exit::{Exit, exit, misconfigured, usage},
+    exit::{Exit, exit, let_clients_end, misconfigured, usage},
     interrupt::Interrupt,
     telemetry::telemetry,
 };

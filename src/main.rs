@@ -24,5 +24,8 @@ fn main() -> ExitCode {
     let system = actix::System::new();
     let end = system.block_on(cli::run(args, config));
     // The system still lives here: an interrupted command does not wait for what it had asked the bus.
-    cli::exit(end)
+    let code = cli::exit(end);
+    drop(system);
+    cli::let_clients_end();
+    code
 }

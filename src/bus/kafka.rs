@@ -36,8 +36,8 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-pub use self::passthrough::Passthrough;
 use self::{aside::Aside, probe::Probe, publisher::Publisher};
+pub use self::{aside::clients_ended, passthrough::Passthrough};
 use super::{
     Bus, BusError, Cleanup, Cursor, Facts, Holder, Join, Member, Outgoing, Read, Record, Topic, TopicInfo, TopicSpec,
 };
@@ -108,6 +108,11 @@ impl KafkaSettings {
         config
     }
 
+    fn speaks_tls(&self) -> bool {
+        let protocol = self.properties.get("security.protocol");
+        protocol.is_some_and(|protocol| protocol.to_ascii_lowercase().contains("ssl"))
+    }
+
     fn topic(&self, topic: Topic) -> String {
         format!("{}{}", self.prefix, topic.name())
     }
@@ -142,8 +147,7 @@ impl KafkaBus {
                     .to_owned(),
             });
         }
-        let secure = settings.properties.get("security.protocol").is_some_and(|protocol| protocol.contains("ssl"));
-        if secure && !cfg!(feature = "kafka-tls") {
+        if settings.speaks_tls() && !cfg!(feature = "kafka-tls") {
             return Err(BusError::Refused {
                 what: "TLS to Kafka".to_owned(),
                 why: "this program was built without it; build it with `--features kafka-tls`, which needs OpenSSL's \
@@ -232,7 +236,7 @@ impl Bus for KafkaBus {
                 .client(&[("group.id", &group)])
                 .create_with_context(errors::Quiet::default())
                 .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
-            let consumer = Aside::new(consumer);
+            let consumer = Aside::new(&settings, consumer);
             let mut asked = TopicPartitionList::new();
             for partition in probe.partitions(topic, &[])? {
                 asked.add_partition(&name, partition);

@@ -3,9 +3,10 @@
 use std::{
     io::{self, Write as _},
     process::{self, ExitCode},
+    time::Duration,
 };
 
-use auren::config::ConfigError;
+use auren::{bus::kafka::clients_ended, config::ConfigError};
 
 use super::console::Closed;
 
@@ -13,6 +14,9 @@ use super::console::Closed;
 const USAGE: u8 = 64;
 /// What a shell reports for a process that Ctrl-C ended.
 pub(super) const INTERRUPTED: i32 = 130;
+
+/// How long the process waits for clients of Kafka that are ending. Where the brokers are away, they may take longer.
+const CLIENTS_END: Duration = Duration::from_secs(1);
 
 /// How a command ended that could say so itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +35,10 @@ pub(crate) fn exit(end: anyhow::Result<Exit>) -> ExitCode {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Failed) => ExitCode::FAILURE,
         // Whoever interrupts does not want to wait until a bus that is away has been given up.
-        Ok(Exit::Interrupted) => process::exit(INTERRUPTED),
+        Ok(Exit::Interrupted) => {
+            let_clients_end();
+            process::exit(INTERRUPTED)
+        }
         // `auren tail … | head` has what it wanted.
         Err(error) if error.is::<Closed>() => ExitCode::SUCCESS,
         Err(error) => {
@@ -39,6 +46,12 @@ pub(crate) fn exit(end: anyhow::Result<Exit>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Waits a little for clients of Kafka that end on threads of their own, while OpenSSL is still there.
+pub(crate) fn let_clients_end() {
+    // Where it takes too long, the process ends all the same.
+    let _ = clients_ended(CLIENTS_END);
 }
 
 /// Ends for arguments that cannot be: also how `--help` and `--version` end.

@@ -23,7 +23,9 @@ use rdkafka::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    ASK_LIMIT, BATCH_BYTES, KafkaSettings, errors,
+    ASK_LIMIT, BATCH_BYTES, KafkaSettings,
+    aside::Living,
+    errors,
     heir::Heir,
     probe::Probe,
     reader,
@@ -45,10 +47,11 @@ const LOOK: Duration = Duration::from_millis(1);
 pub(super) fn spawn(settings: Arc<KafkaSettings>, probe: Arc<Probe>, join: Join) -> Result<Member, BusError> {
     let (events, inlet) = mpsc::channel(2);
     let (outlet, commits) = mpsc::channel(1);
-    let name = format!("auren-poll-{}", join.member);
+    let (name, living) = (format!("auren-poll-{}", join.member), Living::of(&settings));
     thread::Builder::new()
         .name(name)
         .spawn(move || {
+            let _living = living;
             if let Err(error) = live(&settings, &probe, &join, &events, commits) {
                 // A member that was dropped needs no error.
                 let _ = events.blocking_send(Inlet::Failed(error));
@@ -66,7 +69,7 @@ fn live(
     commits: mpsc::Receiver<Commit>,
 ) -> Result<(), BusError> {
     co_partitioned(&probe.topics()?, &join.topics)?;
-    let mut committer = match join.guarantee {
+    let committer = match join.guarantee {
         Guarantee::ExactlyOnce => Committer::transactional(settings, join)?,
         Guarantee::AtLeastOnce => Committer::offsets_only(),
     };
@@ -79,10 +82,14 @@ fn live(
     let topics: Vec<_> = topics.iter().map(String::as_str).collect();
     consumer.subscribe(&topics).map_err(|error| errors::refused(&format!("joining group {}", join.group), &error))?;
 
-    let mut writer = Writer::new(Arc::clone(settings), Arc::clone(probe), Arc::clone(&consumer), join);
+    let writer = Writer::new(Arc::clone(settings), Arc::clone(probe), Arc::clone(&consumer), join);
+    let living = Living::of(settings);
     let commit_thread = thread::Builder::new()
         .name(format!("auren-commit-{}", join.member))
-        .spawn(move || commit_loop(&mut committer, &mut writer, commits))
+        .spawn(move || {
+            let _living = living;
+            commit_loop(committer, writer, commits);
+        })
         .map_err(|error| BusError::Refused { what: "a commit thread".to_owned(), why: error.to_string() })?;
 
     let end = poll_loop(settings, join, &consumer, events);
@@ -103,9 +110,9 @@ fn live(
 }
 
 /// Commits strictly one after the other. The first failure ends it, and with the channel every commit behind it.
-fn commit_loop(committer: &mut Committer, writer: &mut Writer, mut commits: mpsc::Receiver<Commit>) {
+fn commit_loop(mut committer: Committer, writer: Writer, mut commits: mpsc::Receiver<Commit>) {
     while let Some(Commit { transaction, done }) = commits.blocking_recv() {
-        let answer = committer.commit(writer, &transaction);
+        let answer = committer.commit(&writer, &transaction);
         let failed = answer.is_err();
         // The role may be gone; what is committed stays committed.
         let _ = done.send(answer);

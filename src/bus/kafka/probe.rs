@@ -43,7 +43,8 @@ impl Probe {
             .client(&[("group.id", &group), ("isolation.level", "read_uncommitted")])
             .create_with_context(Quiet::default())
             .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
-        Ok(Self { settings, consumer: Aside::new(consumer), seen: Mutex::default() })
+        let consumer = Aside::new(&settings, consumer);
+        Ok(Self { settings, consumer, seen: Mutex::default() })
     }
 
     fn metadata(&self) -> Result<Metadata, BusError> {

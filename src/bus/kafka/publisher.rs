@@ -70,7 +70,8 @@ impl Publisher {
             ])
             .create_with_context(Deliveries)
             .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
-        Ok(Self { settings, probe, producer: Aside::new(producer) })
+        let producer = Aside::new(&settings, producer);
+        Ok(Self { settings, probe, producer })
     }
 
     pub(super) async fn publish(&self, records: Vec<Outgoing>) -> Vec<Result<Cursor, BusError>> {

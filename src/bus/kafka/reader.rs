@@ -76,7 +76,7 @@ fn run(settings: &KafkaSettings, probe: &Probe, read: &Read, batches: &Batches) 
         .create_with_context(errors::Quiet::default())
         .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
     // The reader hears of the end at once, and not after the client has closed.
-    let consumer = Aside::new(consumer);
+    let consumer = Aside::new(settings, consumer);
     // Without the topic's leaders at hand the client looks for them once a second.
     consumer.fetch_metadata(Some(&topic), ASK_LIMIT).map_err(|error| errors::unreachable(&settings.brokers, &error))?;
     let reading = Reading { settings, probe, read, batches, consumer: &consumer, topic: &topic };
