@@ -6,7 +6,12 @@
 //! the group has nobody of that name any more, it opens that one's producers, which fences them and aborts what is open.
 //! Somebody who is not in the group can commit nothing anyway: all its commits carry offsets.
 
-use std::{collections::BTreeSet, sync::Arc, thread};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     TopicPartitionList,
@@ -20,6 +25,9 @@ use super::{
     transaction,
 };
 use crate::bus::{BusError, Guarantee, Join};
+
+/// How long all of it may take: the thread that does it is the one by which the group sees that this member lives.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Takes over what others had.
 pub(super) struct Heir {
@@ -38,11 +46,11 @@ impl Heir {
         if self.join.guarantee == Guarantee::AtLeastOnce || partitions.is_empty() {
             return;
         }
-        let group = &self.join.group;
+        let (group, until) = (&self.join.group, Instant::now() + LIMIT);
         match self.gone(partitions) {
             Ok(gone) => {
                 for member in gone {
-                    match self.end(&member) {
+                    match self.end(&member, until) {
                         Ok(()) => {
                             tracing::info!(%group, gone = %member, "ended what a member that is gone had left open")
                         }
@@ -96,9 +104,14 @@ impl Heir {
     }
 
     /// Fences the producers of a member and aborts what they have open.
-    fn end(&self, member: &str) -> Result<(), BusError> {
+    fn end(&self, member: &str, until: Instant) -> Result<(), BusError> {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let why = format!("it took longer than {} s", LIMIT.as_secs());
+            return Err(BusError::Refused { what: format!("ending what {member} left open"), why });
+        }
         let join = Join { member: member.to_owned(), ..self.join.clone() };
-        let open = |turn| transaction::producer(&self.settings, &join, turn, "1").map(drop);
+        let open = |turn| transaction::producer(&self.settings, &join, turn, "1", left).map(drop);
         thread::scope(|scope| {
             let other = scope.spawn(|| open(1));
             let one = open(0);

@@ -56,7 +56,8 @@ impl Passthrough {
             let what = what.to_owned();
             move |error: rdkafka::error::KafkaError| errors::refused(&what, &error)
         };
-        let producer = |turn| transaction::producer(&settings, &join, turn, REQUEST);
+        let limit = settings.transaction_timeout * 2;
+        let producer = |turn| transaction::producer(&settings, &join, turn, REQUEST, limit);
         let producers = [producer(0)?, producer(1)?];
         let consumer: BaseConsumer = super::member::config(&settings, &join).create().map_err(refused("a consumer"))?;
         let topic = settings.topic(self.topic);

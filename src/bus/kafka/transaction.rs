@@ -129,8 +129,8 @@ impl Writer {
 impl Committer {
     pub(super) fn transactional(settings: &KafkaSettings, join: &Join) -> Result<Self, BusError> {
         let request = REQUEST.to_string();
-        let producers = [producer(settings, join, 0, &request)?, producer(settings, join, 1, &request)?];
-        Ok(Self::Transactional { producers, turn: 0 })
+        let open = |turn| producer(settings, join, turn, &request, settings.transaction_timeout * 2);
+        Ok(Self::Transactional { producers: [open(0)?, open(1)?], turn: 0 })
     }
 
     pub(super) fn offsets_only() -> Self {
@@ -165,12 +165,14 @@ impl Committer {
     }
 }
 
-/// A producer of one transaction after the other, whose requests take so many records.
+/// A producer of one transaction after the other, whose requests take so many records. What its name has open is aborted
+/// first, which may take so long.
 pub(super) fn producer(
     settings: &KafkaSettings,
     join: &Join,
     turn: usize,
     request: &str,
+    limit: Duration,
 ) -> Result<BaseProducer<Deliveries>, BusError> {
     let id = format!("{}{}-{}-{turn}", settings.prefix, join.group, join.member);
     let timeout = settings.transaction_timeout.as_millis().to_string();
@@ -193,7 +195,7 @@ pub(super) fn producer(
         .client()
         .fetch_metadata(Some(&settings.topic(Topic::Events)), ASK_LIMIT)
         .map_err(|error| errors::unreachable(&settings.brokers, &error))?;
-    producer.init_transactions(settings.transaction_timeout * 2).map_err(|error| {
+    producer.init_transactions(limit).map_err(|error| {
         if errors::is_fenced(&error) {
             BusError::Fenced { member: join.member.clone() }
         } else {
