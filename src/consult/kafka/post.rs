@@ -25,8 +25,8 @@ use crate::{
     wire::TRACEPARENT,
 };
 
-/// So many of a partition's newest answers are looked at by a node that begins to read.
-const BACKLOG: i64 = 64;
+/// So many of a partition's newest offsets are looked at by a node that begins to read: one to two for each answer.
+const BACKLOG: i64 = 128;
 /// Most answers that are kept although nobody asks for them, and most bytes of them all.
 const KEPT_MAX: usize = 1024;
 const KEPT_BYTES: usize = 4 * 1024 * 1024;
@@ -182,32 +182,40 @@ impl Post {
 /// Reads the reply topic until the post is gone.
 async fn follow(post: Weak<Post>, bus: SharedBus, topic: Topic) {
     let began = chrono::Utc::now().timestamp_millis();
-    let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-    loop {
-        let from = ReadFrom::Last(BACKLOG);
-        let mut batches = bus.read(Read { topic, partitions: Vec::new(), from, until: ReadUntil::Follow });
-        let error = loop {
-            let batch = match batches.recv().await {
-                Some(Ok(batch)) => batch,
-                Some(Err(error)) => break error,
-                None => break BusError::Closed,
-            };
-            let Some(post) = post.upgrade() else { return };
-            for record in batch {
-                let next = next.entry(record.partition).or_default();
-                // A read that begins again has some of it once more.
-                if record.offset >= *next {
-                    *next = record.offset + 1;
-                    post.take(record, began);
-                }
-            }
-        };
+    let mut next = BTreeMap::new();
+    while let Err(error) = take_all(&post, &bus, topic, began, &mut next).await {
         if post.strong_count() == 0 {
             return;
         }
         tracing::warn!(%topic, %error, "answers of an agent cannot be read; it is tried again");
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Reads on behind what was read until the post is gone. What was not read before it begins with its newest answers.
+async fn take_all(
+    post: &Weak<Post>,
+    bus: &SharedBus,
+    topic: Topic,
+    began: i64,
+    next: &mut BTreeMap<i32, i64>,
+) -> Result<(), BusError> {
+    if next.is_empty() {
+        let marks = bus.watermarks(topic).await?;
+        next.extend(marks.into_iter().map(|(partition, (_, high))| (partition, high.saturating_sub(BACKLOG))));
+    }
+    // A partition that was not there yet is read from its beginning.
+    let from = ReadFrom::Offsets(next.clone());
+    let mut batches = bus.read(Read { topic, partitions: Vec::new(), from, until: ReadUntil::Follow });
+    while let Some(batch) = batches.recv().await {
+        let batch = batch?;
+        let Some(post) = post.upgrade() else { return Ok(()) };
+        for record in batch {
+            next.insert(record.partition, record.offset + 1);
+            post.take(record, began);
+        }
+    }
+    Err(BusError::Closed)
 }
 
 fn bytes(text: &str) -> Bytes {
@@ -305,7 +313,10 @@ impl Letters {
 
 #[cfg(test)]
 mod tests {
+    use auren_agents::AgentCard;
+
     use super::*;
+    use crate::bus::{TopicSpec, embedded::EmbeddedBus};
 
     fn id(name: &str) -> ConsultId {
         ConsultId::new(name).unwrap()
@@ -316,6 +327,19 @@ mod tests {
             Opened::Waits(answer) => answer,
             Opened::Here(answer) => panic!("nobody has answered, and not {answer:?}"),
         }
+    }
+
+    /// Reads until an answer has come, and breaks off.
+    async fn reads_until(post: &Arc<Post>, next: &mut BTreeMap<i32, i64>, answer: oneshot::Receiver<Bytes>) -> Bytes {
+        let weak = Arc::downgrade(post);
+        let reading = take_all(&weak, &post.bus, post.answers, 0, next);
+        let come = async {
+            tokio::select! {
+                answer = answer => answer.unwrap(),
+                end = reading => panic!("{end:?}"),
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), come).await.unwrap()
     }
 
     #[test]
@@ -342,6 +366,38 @@ mod tests {
         assert!(matches!(letters.open(&id("c-1")), Opened::Here(answer) if answer == "early"));
         assert_eq!(letters.answer(&id("c-1"), Bytes::new()), Some(Stray::Duplicate));
         assert_eq!(letters.kept_bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_begins_again_goes_on_where_it_was_however_much_has_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let bus: SharedBus = Arc::new(EmbeddedBus::open(folder.path().join("auren.db")).await.unwrap());
+        let [requests, answers] = ["agents.post.requests", "agents.post.answers"].map(Topic::configured);
+        let spec = TopicSpec { topic: answers, partitions: 2, replication: 1 };
+        bus.create_topics(&[spec]).await.unwrap();
+        let answer = |partition: i32, consult: &str| Outgoing {
+            topic: answers,
+            partition: Some(partition),
+            key: None,
+            payload: Some(Bytes::from_static(b"yes")),
+            headers: vec![(CONSULT.into(), bytes(consult))],
+        };
+        let many =
+            |partition, name: &str| (0..300).map(|n| answer(partition, &format!("{name}-{n}"))).collect::<Vec<_>>();
+        bus.publish_all(many(0, "old")).await.unwrap();
+        let card = AgentCard::new("post", "1", "Tests.");
+        let settings = KafkaAgentSettings { card, requests, answers, guarded: true, max_answer_bytes: 1024 };
+        let post = Post::new(Arc::clone(&bus), &settings);
+        let mut next = BTreeMap::new();
+        let asked = waits(&mut post.letters(), "old-299");
+        assert_eq!(reads_until(&post, &mut next, asked).await, "yes");
+        assert_eq!((next[&0], post.letters().kept.len()), (300, 127), "its newest only");
+        // A partition of which something was read, and one of which nothing was.
+        for partition in [0, 1] {
+            let asked = waits(&mut post.letters(), &format!("new-{partition}-0"));
+            bus.publish_all(many(partition, &format!("new-{partition}"))).await.unwrap();
+            assert_eq!(reads_until(&post, &mut next, asked).await, "yes");
+        }
     }
 
     #[test]
