@@ -113,11 +113,8 @@ async fn examine(config: &Config) -> Vec<Finding> {
         let file = config.embedded.file.display();
         findings
             .push(note("bus", format!("embedded {file} does not exist yet; the first command that writes makes it")));
-        return findings;
-    }
-    match bus(config, answers, &mut findings, &mut clocks).await {
-        Ok(()) => {}
-        Err(error) => findings.push(bad("bus", error.to_string())),
+    } else if let Err(error) = bus(config, answers, &mut findings, &mut clocks).await {
+        findings.push(bad("bus", error.to_string()));
     }
     findings.extend(clocks.findings());
     findings

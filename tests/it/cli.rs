@@ -118,6 +118,15 @@ fn a_node_on_the_embedded_bus_answers_a_trigger_and_ends_in_order_when_it_is_tol
 }
 
 #[test]
+fn doctor_tells_the_time_of_redis_before_there_is_a_bus() {
+    let program = Program::new();
+    let redis = format!("redis.url={}", service("AUREN_TEST_REDIS"));
+    let doctor = program.run(&["--set", &redis, "doctor"]);
+    let said = text(&doctor.stdout);
+    assert!(said.contains("auren.db does not exist yet") && said.contains("Redis's is"), "{said}");
+}
+
+#[test]
 fn a_node_on_kafka_answers_a_trigger_and_ends_in_order_when_it_is_told_to() {
     let program = Program::new();
     let flags = program.kafka_flags(&service("AUREN_TEST_KAFKA"));

@@ -12,8 +12,11 @@ use super::{Finding, bad, good};
 /// Reads a little of each.
 pub(super) async fn rights(config: &Config, bus: &SharedBus) -> Finding {
     let roles = config.node.roles.iter().filter(|role| **role != Role::Project || config.history().is_some());
-    let topics: BTreeSet<Topic> =
+    let mut topics: BTreeSet<Topic> =
         roles.flat_map(|role| role.inputs().iter().copied().chain(role.state_topic())).collect();
+    if config.node.roles.contains(&Role::Converse) {
+        topics.extend(config.agents.kafka.iter().map(|(name, agent)| agent.settings(name).answers));
+    }
     let mut refused = Vec::new();
     for topic in &topics {
         let read = Read { topic: *topic, partitions: Vec::new(), from: ReadFrom::Last(1), until: ReadUntil::End };

@@ -141,19 +141,23 @@ fn in_earnest_each_role_does_its_work_over_tls_with_no_right_to_spare() {
         }
 
         // Who looks is told what the clocks say, and which rights a role's user lacks.
-        let doctor = |user: &str| {
+        let agent = "agents.kafka.far.purpose=Far.";
+        let (code, said) = out(&["--set", agent, "topics", "create"]);
+        assert_eq!(code, Some(0), "{said}");
+        let doctor = |user: &str, flags: &[&str]| {
             let user = format!("kafka.username={user}");
-            out(&["--set", &user, "--set", "node.roles=[\"converse\"]", "doctor"]).1
+            out(&[flags, &["--set", &user, "--set", "node.roles=[\"converse\"]", "doctor"]].concat()).1
         };
-        let said = doctor("converse");
+        let said = doctor("converse", &["--set", agent]);
         for line in [
-            "good  rights",
+            // Three that it hears, its states, and the answers of its agent.
+            "good  rights                   its 5 topics",
             "good  clock                    Redis's is",
             "good  clock                    PostgreSQL's is",
         ] {
             assert!(said.contains(line), "{line:?} is not in: {said}");
         }
-        let said = doctor("detect");
+        let said = doctor("detect", &[]);
         assert!(said.contains("bad   rights") && said.contains("docker/kafka/acls.txt"), "{said}");
 
         // Nobody may do another's work.
