@@ -77,6 +77,9 @@ impl Tool {
     /// A tool whose arguments are of a type, from which their JSON Schema is derived: what stands above its fields is what a
     /// model is told of them. What it says must be JSON.
     ///
+    /// `run` must not block: it is called on the thread of the sessions, which all wait for it, as often as a model may call
+    /// tools for one answer. What has to be asked elsewhere is an agent's business, and not a tool's.
+    ///
     /// # Panics
     /// Where `name` is not 1 to 64 letters, digits, dashes and underscores: a programming error, met at the first start.
     #[must_use]

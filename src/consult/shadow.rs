@@ -35,7 +35,7 @@ pub struct Compared {
     pub shadow_of: Option<String>,
     /// The agent's version.
     pub version: Text<32>,
-    /// `answered`, `late`, `failed` or `unavailable`.
+    /// `answered`, `late`, `failed`, `unavailable`, or `spent` where its day's budget is used up.
     pub outcome: String,
     /// How long it took.
     pub took_ms: u64,
