@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use auren::{
     app::snapshots,
-    bus::{Bus as _, BusError, Topic, kafka::KafkaBus},
-    config::{Config, KafkaSection, Role, SecurityProtocol},
+    bus::{Bus as _, BusError, kafka::KafkaBus},
+    config::{Config, KafkaSection, SecurityProtocol},
     project::Database,
 };
 
-use super::{Certificates, SafeRedis};
+use super::{Certificates, SafeRedis, a_trigger_is_answered};
 use crate::{
     project::{Server, sql},
-    support::{Broker, River, Stage, mission_trigger, on_system, own_name, run, settled, speakers, until},
+    support::{Broker, on_system, own_name, run, until},
 };
 
 #[test]
@@ -33,15 +33,7 @@ fn a_trigger_is_answered_where_kafka_wants_a_certificate_and_nobody_without_is_l
         assert!(matches!(without, BusError::NotLetIn { .. } | BusError::Unreachable { .. }), "{without}");
         assert!(without.to_string().contains("kafka.certificate_file"), "{without}");
 
-        let settings = KafkaSection { certificate_file, key_file, ..section }.settings();
-        let bus = std::sync::Arc::new(KafkaBus::new(settings.clone()).unwrap());
-        let river = River::on(Stage::of(bus, settings), &[]).await.roles(&[Role::Converse]);
-        let hub = river.hub().await;
-        let mut ear = river.listen();
-        river.json(Topic::Triggers, "user_hash", &mission_trigger()).await;
-        assert_eq!(speakers(ear.hears(2).await), ["neuroscientist", "coach"]);
-        settled(&hub).await;
-        hub.stop().await;
+        a_trigger_is_answered(&KafkaSection { certificate_file, key_file, ..section }).await;
     });
 }
 
