@@ -71,6 +71,12 @@ pub trait Bus: std::fmt::Debug + Send + Sync + 'static {
     /// The first offset still held and the next to be written, for each partition of a topic, committed or not.
     async fn watermarks(&self, topic: Topic) -> Result<BTreeMap<i32, (i64, i64)>, BusError>;
 
+    /// The offset in each partition of a topic before which everything is decided. Behind it a transaction may be open, whose
+    /// records a reader that begins at the end would miss.
+    async fn decided(&self, topic: Topic) -> Result<BTreeMap<i32, i64>, BusError> {
+        Ok(self.watermarks(topic).await?.into_iter().map(|(partition, (_, end))| (partition, end)).collect())
+    }
+
     /// The offset each partition of a topic is committed up to, for a consumer group.
     async fn committed(&self, group: &str, topic: Topic) -> Result<BTreeMap<i32, i64>, BusError>;
 

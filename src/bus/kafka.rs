@@ -227,6 +227,31 @@ impl Bus for KafkaBus {
         .await
     }
 
+    async fn decided(&self, topic: Topic) -> Result<BTreeMap<i32, i64>, BusError> {
+        let settings = Arc::clone(&self.settings);
+        self.ask(move |probe| {
+            // Of a client that sees no open transaction the end is where the first of them begins.
+            let group = format!("{}auren-reader", settings.prefix);
+            let consumer = settings
+                .client(&[("group.id", &group), ("isolation.level", "read_committed")])
+                .create_with_context(errors::Quiet::default())
+                .map_err(|error| errors::refused("the Kafka client's configuration", &error))?;
+            let consumer: Aside<BaseConsumer<errors::Quiet>> = Aside::new(&settings, consumer);
+            let name = settings.topic(topic);
+            // Without the topic's leaders at hand the client looks for them once a second.
+            consumer
+                .fetch_metadata(Some(&name), ASK_LIMIT)
+                .map_err(|error| errors::unreachable(&settings.brokers, &error))?;
+            let end = |partition: i32| {
+                errors::insist(|| consumer.fetch_watermarks(&name, partition, ASK_LIMIT))
+                    .map(|(_, end)| (partition, end))
+                    .map_err(|error| errors::refused(&format!("the end of {name}[{partition}]"), &error))
+            };
+            probe.partitions(topic, &[])?.into_iter().map(end).collect()
+        })
+        .await
+    }
+
     async fn committed(&self, group: &str, topic: Topic) -> Result<BTreeMap<i32, i64>, BusError> {
         let settings = Arc::clone(&self.settings);
         let group = format!("{}{group}", settings.prefix);

@@ -41,8 +41,10 @@ class Place:
         self.port = kit.free_port()
         self.redis = self.start_redis()
         self.cluster.call(PREFIX, "topics", "create")
-        # As on a cluster that has run for long: a segment is compacted soon after it was written.
-        soon = {"segment.ms": "30000", "min.cleanable.dirty.ratio": "0.1", "segment.bytes": "4194304"}
+        # As on a cluster that has run for long: a segment is compacted soon after it was written, and what commits leave behind
+        # (a marker in every partition, kept for delete.retention.ms, a day) goes as fast as it comes.
+        soon = {"segment.ms": "30000", "min.cleanable.dirty.ratio": "0.1", "segment.bytes": "4194304",
+                "delete.retention.ms": "60000"}
         topics = [
             ConfigResource(ConfigResource.Type.TOPIC, PREFIX + name, incremental_configs=[
                 ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET) for key, value in soon.items()

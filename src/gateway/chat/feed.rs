@@ -127,15 +127,17 @@ impl Feed {
     }
 
     async fn begin(self: &Arc<Self>) -> Result<i32, BusError> {
-        let marks = self.bus.watermarks(Topic::Events).await?;
+        // What is being committed at this moment is news to whoever listens from now on.
+        let places: Vec<i64> = self.bus.decided(Topic::Events).await?.into_values().collect();
+        let count = places.len();
         {
             let mut memory = self.memory();
-            memory.places = marks.values().map(|(_, end)| *end).collect();
-            let most = self.tail_bytes / marks.len().max(1);
-            memory.tails = memory.places.iter().map(|end| Tail::new(*end, most)).collect();
+            let most = self.tail_bytes / count.max(1);
+            memory.tails = places.iter().map(|place| Tail::new(*place, most)).collect();
+            memory.places = places;
         }
         tokio::spawn(Arc::clone(self).follow());
-        i32::try_from(marks.len()).map_err(|_| BusError::Closed)
+        i32::try_from(count).map_err(|_| BusError::Closed)
     }
 
     /// The first offset of a partition that was kept a moment ago.

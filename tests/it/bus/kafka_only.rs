@@ -42,6 +42,7 @@ pub async fn an_open_transaction_is_invisible_and_a_bounded_read_waits_for_it(st
         let producer = tokio::task::block_in_place(|| open_transaction(&stage, "outside", TOPIC, payload));
         stage.publish(vec![placed(TOPIC, 0, "behind")]).await;
         assert_eq!(stage.bus.watermarks(TOPIC).await.unwrap()[&0].1, if commits { 3 } else { 6 });
+        assert_eq!(stage.bus.decided(TOPIC).await.unwrap()[&0], if commits { 1 } else { 4 });
         let bounded = tokio::spawn(drain(stage.bus.read(read(ReadUntil::End))));
         // A reader of another topic that begins and ends later: the bounded one has had its time.
         stage.create(&[Topic::Inbox], 1).await;
