@@ -1,4 +1,4 @@
-"""Scale: the hub alone, with more users and with more partitions, and how long it takes to come back with their states.
+"""Scale: the hub alone, with more users, partitions and nodes, and how long it takes to come back with their states.
 
 Not a comparison: these are the figures that CAPACITY.md counts with. One round.
 """
@@ -14,6 +14,8 @@ from kit import number, say, table
 # Users, partitions.
 CASES = ((1_000, 12), (1_000_000, 12), (100_000, 12), (100_000, 48), (100_000, 192))
 TINY = ((100, 2), (1_000, 2), (1_000, 4))
+# Nodes that share the work of the third case.
+NODES = (1, 2, 3)
 
 
 def build(options):
@@ -44,6 +46,34 @@ def comes_back(cluster, command, prefix, users):
     return took
 
 
+def together(cluster, triggers, users, nodes):
+    """Nodes of one group, started at once: what they make together."""
+    prefix = f"s{nodes}."
+    cluster.prepare(prefix, triggers, users)
+    command = [str(part).replace("{prefix}", prefix) for part in river.ours(cluster, "hub", users)]
+    processes = [
+        kit.Process(f"{nodes}-{place}", [command[0], "--set", f"node.id=n{place}", *command[1:]], cluster.folder)
+        for place in range(nodes)
+    ]
+    looking = cluster.group(f"{prefix}auren-converse")
+    at_end = lambda: river.worked(looking, f"{prefix}triggers.detected", cluster.partitions) >= triggers
+    kit.wait_for(f"{nodes} nodes at the end of their triggers", at_end, 240, processes[0])
+    looking.close()
+    warm, last, events = river.count(cluster, f"{nodes} nodes", f"{prefix}conversations.events", triggers)
+    done = max(events, 1) / 2
+    figures = {
+        "nodes": nodes,
+        "rate": done / max(last - warm, 1e-3),
+        "cpu_own": sum(process.cpu(warm, last) for process in processes) / done * 1e6,
+        "cpu_broker": cluster.broker.cpu(warm, last) / done * 1e6,
+        "rss": sum(process.rss() for process in processes) / 2**20,
+    }
+    for process in processes:
+        process.end()
+    cluster.forget(prefix)
+    return figures
+
+
 def run(options, folder):
     rows, cases = [], TINY if options.quick else CASES
     # As many triggers whatever the users: one each of the most.
@@ -62,7 +92,15 @@ def run(options, folder):
         rows.append({"users": users, "partitions": partitions, "triggers": triggers, **figures})
         say(f"scale: {rows[-1]}")
         cluster.broker.end(signal.SIGKILL)
-    return {"rows": rows}
+    users, partitions = cases[2]
+    place = folder / "nodes"
+    place.mkdir()
+    cluster, nodes = river.Cluster(place, options.auren, partitions), []
+    for count in NODES:
+        nodes.append(together(cluster, triggers, users, count))
+        say(f"scale: {nodes[-1]}")
+    cluster.broker.end(signal.SIGKILL)
+    return {"rows": rows, "nodes": nodes, "of": {"users": users, "partitions": partitions, "triggers": triggers}}
 
 
 def markdown(result):
@@ -72,7 +110,13 @@ def markdown(result):
          number(row["cpu_broker"], 1), number(row["rss"]), number(row["back"], 1)]
         for row in result["rows"]
     ]
-    return table(head, rows)
+    of, share = result["of"], ["nodes", "triggers/s together", "CPU µs per trigger, their own", "the broker's", "RSS MiB together"]
+    nodes = [
+        [str(one["nodes"]), number(one["rate"]), number(one["cpu_own"], 1), number(one["cpu_broker"], 1), number(one["rss"])]
+        for one in result["nodes"]
+    ]
+    what = f"Nodes that share {of['partitions']} partitions, {number(of['users'])} users and {number(of['triggers'])} triggers:"
+    return f"{table(head, rows)}\n\n{what}\n\n{table(share, nodes)}"
 
 
 def goals(result):
