@@ -1,5 +1,7 @@
 //! What cannot be had or is not taken: a past that the log keeps no more is told as a gap, on every way on which events come;
-//! and a frame of any size ends with a word about it.
+//! what is on its way is told; and a frame of any size ends with a word about it.
+
+use std::time::Duration;
 
 use auren::{
     bus::{Topic, key_partition},
@@ -9,6 +11,7 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
+    producer::{BaseProducer, BaseRecord, Producer as _},
 };
 use serde_json::{Value, json};
 
@@ -66,7 +69,7 @@ fn a_place_in_a_past_that_is_gone_is_a_gap() {
         };
         assert_eq!((&page["gap"], cursors(&page["events"]).len()), (&json!(resumes_at), kept.len()), "{page}");
 
-        let short = token_for(&river.config, "u-1", "chat", std::time::Duration::from_secs(4));
+        let short = token_for(&river.config, "u-1", "chat", Duration::from_secs(4));
         let line = format!("GET /v1/conversations/events/stream?after={after}");
         let stream = http::send(address, &line, &[("Authorization", &format!("Bearer {short}"))], "").await.body;
         let mut ids = stream.lines().filter_map(|line| line.strip_prefix("id: "));
@@ -75,6 +78,49 @@ fn a_place_in_a_past_that_is_gone_is_a_gap() {
         assert!(stream.contains("event: gap"), "{stream}");
         hub.stop().await;
     });
+}
+
+/// An event in a transaction of somebody's that is not committed yet.
+fn uncommitted(river: &River, user: &str, id: &str) -> BaseProducer {
+    let (settings, limit) = (river.stage.settings(), Duration::from_secs(10));
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &settings.brokers)
+        .set("transactional.id", format!("{}outside", settings.prefix))
+        .create()
+        .unwrap();
+    producer.init_transactions(limit).unwrap();
+    producer.begin_transaction().unwrap();
+    let event = json!({
+        "event_id": id, "conversation_id": "c-1", "user_id": user, "specialist_id": "coach",
+        "message_type": "specialist_response", "content": "Sleep well.",
+        "metadata": { "cause": "t-1", "cause_type": "trigger", "turn": 1 }, "timestamp": "2024-01-01T10:00:00Z",
+    });
+    let (topic, payload) = (format!("{}{}", settings.prefix, Topic::Events), event.to_string());
+    let record = BaseRecord::to(&topic).partition(key_partition(user.as_bytes(), 2)).key(user).payload(&payload);
+    producer.send(record).map_err(|(error, _)| error).unwrap();
+    producer.flush(limit).unwrap();
+    producer
+}
+
+#[test]
+fn what_is_being_committed_when_somebody_first_listens_is_told() {
+    on_system(async {
+        let river = open(Kind::Kafka).await.roles(&[Role::Detect]);
+        let hub = river.hub().await;
+        let (river, producer) = blocking(move || {
+            let producer = uncommitted(&river, "u-1", "e-1");
+            (river, producer)
+        })
+        .await;
+        let mut chatter = Chatter::open(hub.http_address().unwrap(), &token(&river.config, "u-1"), None).await;
+        blocking(move || producer.commit_transaction(Duration::from_secs(10)).unwrap()).await;
+        assert_eq!(chatter.event().await["event"]["event_id"], "e-1");
+        hub.stop().await;
+    });
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
 }
 
 #[test]
