@@ -1,10 +1,13 @@
 //! The keyring in a database. SQLite and PostgreSQL take the same statements, so there is one body for both.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use sqlx::{
-    Row as _,
+    AssertSqlSafe, Row as _,
     postgres::{PgPool, PgPoolOptions, PgRow},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
@@ -17,6 +20,8 @@ use crate::phi::{
 
 /// How long a statement waits for a connection or another process's lock.
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
+/// The pause before a file that SQLite did not wait for is tried again.
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 /// Connections to a database that several nodes share.
 const CONNECTIONS: u32 = 4;
 
@@ -49,6 +54,12 @@ pub struct PostgresStore {
     at: String,
 }
 
+/// Whether a file is in use by another process (SQLITE_BUSY, of whatever kind).
+fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
+}
+
 impl SqliteStore {
     /// Opens a tenant's keyring in a file, which is made where it does not exist.
     ///
@@ -69,9 +80,15 @@ impl SqliteStore {
             .pragma("secure_delete", "on")
             .busy_timeout(BUSY_LIMIT);
         let pool = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+        let limit = Instant::now() + BUSY_LIMIT;
         for table in TABLES {
-            let table = sqlx::AssertSqlSafe(table.replace("BYTES", "BLOB"));
-            sqlx::query(table).execute(&pool).await.map_err(|error| failed(&at, &error))?;
+            // Of several that begin with a new file at once SQLite turns some away without having waited.
+            while let Err(error) = sqlx::query(AssertSqlSafe(table.replace("BYTES", "BLOB"))).execute(&pool).await {
+                if !is_locked(&error) || Instant::now() > limit {
+                    return Err(failed(&at, &error));
+                }
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
         }
         Ok(Self { pool, tenant: tenant.to_owned(), at })
     }
@@ -118,7 +135,7 @@ impl PostgresStore {
             PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY_LIMIT).connect_lazy_with(options);
         let mut making = pool.begin().await.map_err(|error| failed(&at, &error))?;
         // Two nodes that make a table at once would fail one of them, `IF NOT EXISTS` or not.
-        let tables = TABLES.map(|table| sqlx::AssertSqlSafe(table.replace("BYTES", "BYTEA")));
+        let tables = TABLES.map(|table| AssertSqlSafe(table.replace("BYTES", "BYTEA")));
         let lock = sqlx::query("SELECT pg_advisory_xact_lock(4711020)").execute(&mut *making).await;
         lock.map_err(|error| failed(&at, &error))?;
         for table in tables {
@@ -272,7 +289,19 @@ store!(PostgresStore, PgRow);
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
+
     use super::*;
+
+    #[tokio::test]
+    async fn several_that_begin_with_a_new_file_at_once_all_have_it() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("keyring.db");
+            let opened = join_all((0..8).map(|_| SqliteStore::open(&file, "t"))).await;
+            opened.into_iter().for_each(|store| drop(store.unwrap()));
+        }
+    }
 
     #[tokio::test]
     async fn a_log_that_somebody_reads_is_not_emptied_and_that_is_known() {
