@@ -242,11 +242,7 @@ impl Bus for KafkaBus {
             consumer
                 .fetch_metadata(Some(&name), ASK_LIMIT)
                 .map_err(|error| errors::unreachable(&settings.brokers, &error))?;
-            let end = |partition: i32| {
-                errors::insist(|| consumer.fetch_watermarks(&name, partition, ASK_LIMIT))
-                    .map(|(_, end)| (partition, end))
-                    .map_err(|error| errors::refused(&format!("the end of {name}[{partition}]"), &error))
-            };
+            let end = |partition| Ok((partition, probe::watermarks(&consumer, &name, partition)?.1));
             probe.partitions(topic, &[])?.into_iter().map(end).collect()
         })
         .await

@@ -10,6 +10,7 @@ import os
 import subprocess
 
 import kit
+from chart import bars
 from kit import cell, number, say, spread, table
 
 RULES = (1, 10, 100)
@@ -93,8 +94,10 @@ def goals(result):
 
 
 def charts(result):
-    return [
-        (f"detection-{rules}", f"Events judged a second on one core, {rules} {'rule' if rules == 1 else 'rules'}",
-         {row["name"]: row["rate"] for row in result["rows"] if row["rules"] == rules}, 0)
+    return {
+        f"detection-{rules}": bars(
+            f"Events judged a second on one core, {rules} {'rule' if rules == 1 else 'rules'}",
+            {row["name"]: row["rate"] for row in result["rows"] if row["rules"] == rules}, 0,
+        )
         for rules in RULES
-    ]
+    }

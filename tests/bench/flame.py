@@ -9,7 +9,6 @@ import collections
 import re
 import signal
 import subprocess
-import time
 from html import escape
 
 import kit
@@ -35,24 +34,30 @@ PASSES_ON = re.compile(
     r"^(core|std|alloc|__rust|_start|__libc|start_thread|__GI___clone3?|clone3?|main|\[unknown\]|tokio::(runtime|task|macros|loom|util)"
     r"|futures_|<?(core|alloc|std)::|entry_SYSCALL|do_syscall|__x64_sys|asm_|x64_sys|actix_rt|serde_core::(de|ser)::impls)"
 )
-WORK = "river", "detection", "gateway"
 
 
 def build(options):
     kit.need("perf", "flame")
 
 
-def recorded(pid, seconds, folder):
-    """The stacks of a process while it works, and how often each was met."""
+def at_work(pid, seconds, folder):
+    """The stacks of a process that works, and how often each was met."""
+    return recorded(["-p", pid, "--", "sleep", seconds], folder)
+
+
+def recorded(what, folder):
     data = folder / "perf.data"
-    record = ["perf", "record", "-o", data, "-F", HERTZ, "--call-graph", f"dwarf,{STACK}", "-p", pid, "--", "sleep", seconds]
+    record = ["perf", "record", "-o", data, "-F", HERTZ, "--call-graph", f"dwarf,{STACK}", *what]
     # It ends badly where the process ended first; what it has recorded is good all the same.
     subprocess.run(list(map(str, record)), cwd=folder, capture_output=True)
     script = ["perf", "script", "-i", data, "--no-inline", "-F", "comm,ip,sym,dso"]
     ended = subprocess.run(list(map(str, script)), cwd=folder, capture_output=True, text=True, errors="replace")
     if ended.returncode:
         kit.fail(f"perf script failed: {ended.stderr[-2000:]}")
-    return folded(ended.stdout)
+    stacks = folded(ended.stdout)
+    if not stacks:
+        kit.fail("perf has met nobody at work")
+    return stacks
 
 
 def folded(text):
@@ -85,9 +90,10 @@ def named(symbol, place):
     return name, "auren" if "auren" in name else "other"
 
 
-def drawn(title, stacks):
+def drawn(name, stacks):
     """A rectangle for each frame, as wide as its share, above whoever called it."""
     total, tree = sum(stacks.values()), {}
+    title = f"{name}: {number(total)} samples; a frame is as wide as its share of the processor's time"
     for stack, times in stacks.items():
         level = tree
         for frame in stack:
@@ -126,25 +132,24 @@ def drawn(title, stacks):
 
 def of_river(options, folder):
     cluster = river.Cluster(folder, options.auren)
-    triggers = 5000 if options.quick else 2_000_000
+    # It must have work all the time.
+    triggers = 300_000 if options.quick else 2_000_000
     cluster.prepare("f.", triggers, options.users)
     command = [str(part).replace("{prefix}", "f.") for part in river.ours(cluster, "hub", options.users)]
     process = kit.Process("hub", command, folder)
-    time.sleep(1 if options.quick else 3)
-    stacks = recorded(process.pid, options.seconds, folder)
+    looking = cluster.group("f.auren-converse")
+    works = lambda: river.worked(looking, "f.triggers.detected", cluster.partitions) > 0
+    kit.wait_for("a hub at work", works, 60, process)
+    looking.close()
+    stacks = at_work(process.pid, options.seconds, folder)
     process.end()
     cluster.broker.end(signal.SIGKILL)
     return stacks
 
 
 def of_detection(options, folder):
-    users = 4 * options.users if not options.quick else 50 * options.users
-    command = [options.auren, "bench", "detect", "--users", users, "--nights", options.nights, "--rules", 10]
-    process = kit.Process("detect", command, folder)
-    time.sleep(0.2 if options.quick else 2)
-    stacks = recorded(process.pid, 1 if options.quick else options.seconds, folder)
-    process.end()
-    return stacks
+    command = [options.auren, "bench", "detect", "--users", 4 * options.users, "--nights", options.nights, "--rules", 10]
+    return recorded(["--", *command], folder)
 
 
 def of_gateway(options, folder):
@@ -156,7 +161,7 @@ def of_gateway(options, folder):
     # The node is a child of the bench; beside it stands the broker, which is none.
     node = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()[0]
     # It is stopped for most of the time, while frames for it are written.
-    stacks = recorded(node, options.seconds * 6, folder)
+    stacks = at_work(node, options.seconds * 6, folder)
     process.end()
     cluster.broker.end(signal.SIGKILL)
     return stacks
@@ -164,17 +169,13 @@ def of_gateway(options, folder):
 
 def run(options, folder):
     result = {}
-    for name, work in zip(WORK, (of_river, of_detection, of_gateway)):
+    for name, work in {"river": of_river, "detection": of_detection, "gateway": of_gateway}.items():
         place = folder / name
         place.mkdir()
         stacks = work(options, place)
-        result[name] = {"samples": sum(stacks.values()), "threads": shares(stacks), "drawn": drawn(titles(name, stacks), stacks)}
+        result[name] = {"samples": sum(stacks.values()), "threads": shares(stacks), "drawn": drawn(name, stacks)}
         say(f"flame: {name}: {number(result[name]['samples'])} samples")
     return result
-
-
-def titles(name, stacks):
-    return f"{name}: {number(sum(stacks.values()))} samples; a frame is as wide as its share of the processor's time"
 
 
 def shares(stacks):
@@ -198,9 +199,4 @@ def goals(result):
 
 
 def charts(result):
-    return []
-
-
-def pages(result):
-    """Drawings that are ready, by name."""
-    return {f"flame-{name}": one.pop("drawn") for name, one in result.items()}
+    return {f"flame-{name}": one["drawn"] for name, one in result.items()}

@@ -207,4 +207,4 @@ def goals(result):
 
 
 def charts(result):
-    return []
+    return {}

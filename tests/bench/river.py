@@ -11,6 +11,7 @@ import time
 import uuid
 
 import kit
+from chart import bars
 from kit import cell, number, percentile, say, spread, table
 
 EXPERTS = {b"neuroscientist": 1, b"coach": 2}
@@ -226,22 +227,32 @@ def contestants(cluster, options):
 def backlog(cluster, contestant, prefix, users):
     """Fills topics, has them worked, and counts; the process goes on."""
     name, triggers, group, command = contestant
+    processes, figures = together(cluster, (name, triggers, group, [command]), prefix, users)
+    return processes[0], figures
+
+
+def together(cluster, contestant, prefix, users):
+    """The same with several processes, which are begun at once by a command each."""
+    name, triggers, group, commands = contestant
     cluster.prepare(prefix, triggers, users)
-    process = kit.Process(name, [str(part).replace("{prefix}", prefix) for part in command], cluster.folder)
+    processes = [
+        kit.Process(name if len(commands) == 1 else f"{name} {place}", [str(part).replace("{prefix}", prefix) for part in command], cluster.folder)
+        for place, command in enumerate(commands, 1)
+    ]
     topic, looking = f"{prefix}triggers.detected", cluster.group(group.replace("{prefix}", prefix))
     at_end = lambda: worked(looking, topic, cluster.partitions) >= triggers
-    kit.wait_for(f"{name} at the end of its triggers", at_end, 240, process)
+    kit.wait_for(f"{name} at the end of its triggers", at_end, 240, processes[0])
     looking.close()
     warm, last, events = count(cluster, name, f"{prefix}conversations.events", triggers)
     done = max(events, 1) / 2
     figures = {
         "rate": done / max(last - warm, 1e-3),
-        "cpu_own": process.cpu(warm, last) / done * 1e6,
+        "cpu_own": sum(process.cpu(warm, last) for process in processes) / done * 1e6,
         "cpu_broker": cluster.broker.cpu(warm, last) / done * 1e6,
-        "rss": process.rss() / 2**20,
+        "rss": sum(process.rss() for process in processes) / 2**20,
     }
     figures["cpu"] = figures["cpu_own"] + figures["cpu_broker"]
-    return process, figures
+    return processes, figures
 
 
 def once(cluster, options, contestant, prefix):
@@ -321,8 +332,9 @@ def goals(result):
 
 def charts(result):
     peers = result["peers"]
-    return [
-        ("river-rate", "Triggers a second, two events out of each", {name: one["rate"] for name, one in peers.items()}, 0),
-        ("river-cpu", "CPU µs per trigger, the broker's included", {name: one["cpu"] for name, one in peers.items()}, 1),
-        ("river-p50", f"Trigger to committed event at {result['rate']} a second, p50 in ms", {name: one["p50"] for name, one in peers.items()}, 1),
-    ]
+    of = lambda key: {name: one[key] for name, one in peers.items()}
+    return {
+        "river-rate": bars("Triggers a second, two events out of each", of("rate"), 0),
+        "river-cpu": bars("CPU µs per trigger, the broker's included", of("cpu"), 1),
+        "river-p50": bars(f"Trigger to committed event at {result['rate']} a second, p50 in ms", of("p50"), 1),
+    }

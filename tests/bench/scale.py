@@ -47,31 +47,16 @@ def comes_back(cluster, command, prefix, users):
 
 
 def together(cluster, triggers, users, nodes):
-    """Nodes of one group, started at once: what they make together."""
+    """Nodes of one group, begun at once: what they make together."""
     prefix = f"s{nodes}."
-    cluster.prepare(prefix, triggers, users)
-    command = [str(part).replace("{prefix}", prefix) for part in river.ours(cluster, "hub", users)]
-    processes = [
-        kit.Process(f"{nodes}-{place}", [command[0], "--set", f"node.id=n{place}", *command[1:]], cluster.folder)
-        for place in range(nodes)
-    ]
-    looking = cluster.group(f"{prefix}auren-converse")
-    at_end = lambda: river.worked(looking, f"{prefix}triggers.detected", cluster.partitions) >= triggers
-    kit.wait_for(f"{nodes} nodes at the end of their triggers", at_end, 240, processes[0])
-    looking.close()
-    warm, last, events = river.count(cluster, f"{nodes} nodes", f"{prefix}conversations.events", triggers)
-    done = max(events, 1) / 2
-    figures = {
-        "nodes": nodes,
-        "rate": done / max(last - warm, 1e-3),
-        "cpu_own": sum(process.cpu(warm, last) for process in processes) / done * 1e6,
-        "cpu_broker": cluster.broker.cpu(warm, last) / done * 1e6,
-        "rss": sum(process.rss() for process in processes) / 2**20,
-    }
+    auren, *rest = river.ours(cluster, "hub", users)
+    commands = [[auren, "--set", f"node.id=n{place}", *rest] for place in range(nodes)]
+    hubs = (f"{nodes} nodes", triggers, "{prefix}auren-converse", commands)
+    processes, figures = river.together(cluster, hubs, prefix, users)
     for process in processes:
         process.end()
     cluster.forget(prefix)
-    return figures
+    return {"nodes": nodes, **figures}
 
 
 def run(options, folder):
@@ -126,4 +111,4 @@ def goals(result):
 
 
 def charts(result):
-    return []
+    return {}

@@ -181,4 +181,4 @@ def goals(result):
 
 
 def charts(result):
-    return []
+    return {}

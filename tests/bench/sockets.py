@@ -9,6 +9,7 @@ import resource
 import time
 
 import kit
+from chart import bars
 from kit import cell, number, say, spread, table
 
 SECRET = "only-for-the-bench-and-long-enough-for-it"
@@ -93,4 +94,4 @@ def goals(result):
 
 def charts(result):
     figures = {name: one["bytes"] for name, one in result["peers"].items()}
-    return [("sockets", "Bytes of memory per idle, signed-in socket", figures, 0)]
+    return {"sockets": bars("Bytes of memory per idle, signed-in socket", figures, 0)}

@@ -18,6 +18,10 @@ pub(super) const REQUEST: usize = 2000;
 /// How long the client waits for more of a request.
 pub(super) const LINGER: Duration = Duration::from_millis(1);
 
+/// How long a request is handed over: less than the client waits for more of it.
+pub(super) const HAND_OVER: Duration = Duration::from_micros(800);
+const _: () = assert!(HAND_OVER.as_micros() < LINGER.as_micros());
+
 /// Most bytes of them: a little less than what the client itself takes for a request (`batch.size`).
 const REQUEST_BYTES: usize = 950_000;
 

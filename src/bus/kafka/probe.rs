@@ -120,8 +120,13 @@ impl Probe {
 
     /// First offset held and next offset to be written, open transactions included.
     pub(super) fn watermarks(&self, topic: Topic, partition: i32) -> Result<(i64, i64), BusError> {
-        let name = self.settings.topic(topic);
-        errors::insist(|| self.consumer.fetch_watermarks(&name, partition, ASK_LIMIT))
-            .map_err(|error| errors::refused(&format!("the end of {name}[{partition}]"), &error))
+        watermarks(&self.consumer, &self.settings.topic(topic), partition)
     }
+}
+
+/// First offset held of a partition, and its end as this client sees it: where it reads committed records only, the beginning
+/// of the first open transaction.
+pub(super) fn watermarks(consumer: &BaseConsumer<Quiet>, name: &str, partition: i32) -> Result<(i64, i64), BusError> {
+    errors::insist(|| consumer.fetch_watermarks(name, partition, ASK_LIMIT))
+        .map_err(|error| errors::refused(&format!("the end of {name}[{partition}]"), &error))
 }

@@ -21,7 +21,7 @@ use super::{
     aside::Aside,
     course::{Course, Span, Step},
     errors,
-    probe::Probe,
+    probe::{Probe, watermarks},
 };
 use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, Topic, record::header_name};
 
@@ -152,8 +152,7 @@ impl Reading<'_> {
         let topic = self.topic;
         let limit = Instant::now() + self.settings.transaction_timeout * 2 + ASK_LIMIT;
         while !self.batches.is_closed() {
-            let (_, stable) = errors::insist(|| self.consumer.fetch_watermarks(topic, partition, ASK_LIMIT))
-                .map_err(|error| errors::refused(&format!("the end of {topic}[{partition}]"), &error))?;
+            let (_, stable) = watermarks(self.consumer, topic, partition)?;
             if stable >= high {
                 return Ok(true);
             }

@@ -20,7 +20,7 @@ use rdkafka::{
 
 use super::{
     ASK_LIMIT, KafkaSettings, MESSAGE_MAX,
-    deliveries::{Deliveries, LINGER, REQUEST},
+    deliveries::{Deliveries, HAND_OVER, LINGER, REQUEST},
     errors,
     member::{GroupConsumer, Held},
     probe::Probe,
@@ -32,9 +32,7 @@ use crate::bus::{BusError, Cursor, Guarantee, Join, Outgoing, Topic, Transaction
 /// beside it needs: it counts in whole milliseconds, and none is too many.
 const DELIVERY_PAUSE: Duration = Duration::from_micros(100);
 
-/// How long a request is handed over, which is a little less than the client waits for more of it, and how many records are
-/// handed over between two looks at the clock.
-const HAND_OVER: Duration = Duration::from_micros(800);
+/// Records that are handed over between two looks at the clock.
 const BETWEEN_LOOKS: usize = 32;
 
 /// How long a failed transaction may take to be taken back. What is left open then, the brokers abort.
