@@ -35,7 +35,7 @@ pub struct Seen {
 impl Seen {
     /// What is remembered of an event.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "scores have four digits")]
+    #[expect(clippy::cast_possible_truncation, reason = "a deviation has few digits")]
     pub fn of(event: &BiometricEvent) -> Self {
         let metadata = &event.metadata;
         let word = |name: &str| metadata.extra.get(name).and_then(|word| word.as_str()).unwrap_or_default();
@@ -47,8 +47,8 @@ impl Seen {
             measure: cut("measure"),
             at: event.timestamp.millis(),
             offset: event.timestamp.at().offset().local_minus_utc(),
-            rank: metadata.percentile_rank.get() as f32,
-            severity: metadata.severity_score.get() as f32,
+            rank: saved_score(metadata.percentile_rank),
+            severity: saved_score(metadata.severity_score),
             trend: metadata.trend.to_string(),
             week: week.filter(|week| week.is_finite()).map(|week| week as f32),
             band: cut("band"),
@@ -63,16 +63,24 @@ impl Seen {
             event_type: BiometricType::try_from(self.event_type.clone()).ok()?,
             timestamp: moment(self.at, self.offset)?,
             measure: (!self.measure.is_empty()).then(|| Text::cut(self.measure.as_str())),
-            percentile_rank: Score::clamped(four_digits(self.rank)),
-            severity_score: Score::clamped(four_digits(self.severity)),
+            percentile_rank: four_digits(self.rank),
+            severity_score: four_digits(self.severity),
             trend: Text::cut(self.trend.as_str()),
         })
     }
 }
 
-/// 0.15 as it was written, not as the nearest `f32`.
-fn four_digits(score: f32) -> f64 {
-    (f64::from(score) * 1e4).round() / 1e4
+/// A score as it is saved.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "scores have four digits")]
+pub fn saved_score(score: Score) -> f32 {
+    score.get() as f32
+}
+
+/// A score as it was before it was saved: 0.15 as it was written, not as the nearest `f32`.
+#[must_use]
+pub fn four_digits(score: f32) -> Score {
+    Score::clamped((f64::from(score) * 1e4).round() / 1e4)
 }
 
 /// A moment with an offset, as it was saved.

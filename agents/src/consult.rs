@@ -1,6 +1,6 @@
 //! The question an agent gets, and the answer it gives.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use actix::Message;
 use schemars::JsonSchema;
@@ -111,7 +111,7 @@ impl Cause {
     /// Kind and id as one text. Ids come from other people's producers: a trigger and a message may have the same.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("{} {}", self.kind().as_str(), self.id())
+        [self.kind().as_str(), " ", self.id().as_str()].concat()
     }
 
     /// A number that stands for kind and id, by which a repetition is recognised.
@@ -188,7 +188,7 @@ pub struct Advice {
 impl Advice {
     /// An answer that only says something.
     #[must_use]
-    pub fn say(message: impl Into<String>) -> Self {
+    pub fn say<'a>(message: impl Into<Cow<'a, str>>) -> Self {
         Self { message: Text::cut(message), ..Self::default() }
     }
 }

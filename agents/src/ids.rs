@@ -1,11 +1,13 @@
 //! The names of things: opaque strings with a bound, and ids derived from a cause.
 //!
-//! An id is shared, not copied, when it is cloned: it goes with everything that is said about it.
+//! An id is shared, not copied, when it is cloned: it goes with everything that is said about it. An agent's, which is short
+//! and the same for everybody, lies in the value itself.
 //! Ids arrive from other people's producers, so they are plain strings and not necessarily UUIDs.
 //! Ids that AUREN makes are UUIDv5 over what caused them: the same cause gives the same id, however often it is worked.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, marker::PhantomData, sync::Arc};
 
+use compact_str::CompactString;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -23,10 +25,10 @@ pub const ID_MAX: usize = 128;
 const NAMESPACE: Uuid = Uuid::from_u128(0x6175_7265_6e00_5000_8000_6875_622e_7631);
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident($held:ty);)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Arc<str>);
+        pub struct $name($held);
 
         impl $name {
             /// Takes an id of 1 to 128 bytes without control characters.
@@ -64,7 +66,7 @@ macro_rules! ids {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-                input.deserialize_str(Id).map(Self)
+                input.deserialize_str(Id(PhantomData)).map(Self)
             }
         }
 
@@ -98,15 +100,15 @@ macro_rules! ids {
 
 ids! {
     /// A person, as a random surrogate: never an e-mail address, nor a hash of one.
-    UserId;
+    UserId(Arc<str>);
     /// A record: a biometric, a trigger, a conversation event, a message.
-    EventId;
+    EventId(Arc<str>);
     /// A run of turns that no long silence interrupts.
-    ConversationId;
+    ConversationId(Arc<str>);
     /// An agent, as named in `recommended_agents` and in a person's mention.
-    AgentId;
+    AgentId(CompactString);
     /// One question to one agent. Asked again after a crash, it keeps this id.
-    ConsultId;
+    ConsultId(Arc<str>);
 }
 
 fn fits(id: &str) -> Result<(), Unfit> {
@@ -125,16 +127,16 @@ fn fits(id: &str) -> Result<(), Unfit> {
 }
 
 /// Reads an id where it lies, without a copy in between.
-struct Id;
+struct Id<T>(PhantomData<T>);
 
-impl Visitor<'_> for Id {
-    type Value = Arc<str>;
+impl<T: for<'a> From<&'a str>> Visitor<'_> for Id<T> {
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string")
     }
 
-    fn visit_str<E: de::Error>(self, id: &str) -> Result<Arc<str>, E> {
+    fn visit_str<E: de::Error>(self, id: &str) -> Result<T, E> {
         fits(id).map_err(E::custom)?;
         Ok(id.into())
     }

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, ops::Deref};
 
+use compact_str::CompactString;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -38,25 +39,24 @@ pub enum Unfit {
     Time,
 }
 
-/// Text of at most `MAX` bytes.
+/// Text of at most `MAX` bytes. Short text, up to 24 bytes, lies in the value itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Text<const MAX: usize>(String);
+#[serde(try_from = "CompactString")]
+pub struct Text<const MAX: usize>(CompactString);
 
 impl<const MAX: usize> Text<MAX> {
     /// Takes text that fits.
     ///
     /// # Errors
     /// [`Unfit::TooLong`] past `MAX` bytes.
-    pub fn new(text: impl Into<String>) -> Result<Self, Unfit> {
-        let text = text.into();
-        if text.len() > MAX { Err(Unfit::TooLong { max: MAX, len: text.len() }) } else { Ok(Self(text)) }
+    pub fn new<'a>(text: impl Into<Cow<'a, str>>) -> Result<Self, Unfit> {
+        Self::try_from(CompactString::from(text.into()))
     }
 
     /// Takes as much of the text as fits, cut at a character, and marked with an ellipsis where it was cut.
     #[must_use]
-    pub fn cut(text: impl Into<String>) -> Self {
-        let mut text = text.into();
+    pub fn cut<'a>(text: impl Into<Cow<'a, str>>) -> Self {
+        let mut text = CompactString::from(text.into());
         if text.len() > MAX {
             let mut end = MAX.saturating_sub('…'.len_utf8());
             while !text.is_char_boundary(end) {
@@ -73,7 +73,7 @@ impl<const MAX: usize> Text<MAX> {
     /// The text itself.
     #[must_use]
     pub fn into_string(self) -> String {
-        self.0
+        self.0.into_string()
     }
 }
 
@@ -85,11 +85,11 @@ impl<const MAX: usize> Deref for Text<MAX> {
     }
 }
 
-impl<const MAX: usize> TryFrom<String> for Text<MAX> {
+impl<const MAX: usize> TryFrom<CompactString> for Text<MAX> {
     type Error = Unfit;
 
-    fn try_from(text: String) -> Result<Self, Unfit> {
-        Self::new(text)
+    fn try_from(text: CompactString) -> Result<Self, Unfit> {
+        if text.len() > MAX { Err(Unfit::TooLong { max: MAX, len: text.len() }) } else { Ok(Self(text)) }
     }
 }
 
@@ -115,7 +115,7 @@ impl<const MAX: usize> JsonSchema for Text<MAX> {
 
 /// Reads as much of a text as fits.
 pub(crate) fn cut<'de, D: Deserializer<'de>, const MAX: usize>(input: D) -> Result<Text<MAX>, D::Error> {
-    String::deserialize(input).map(Text::cut)
+    Cow::<str>::deserialize(input).map(Text::cut)
 }
 
 /// A number from 0 to 1.

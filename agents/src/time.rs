@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use chrono::{DateTime, FixedOffset, SecondsFormat, Utc};
+use compact_str::CompactString;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -13,9 +14,9 @@ use crate::text::Unfit;
 /// The text is kept, so that a record comes out as it went in, and so is the offset, so that an agent knows whether it
 /// was morning where the person was. Comparison is by the moment.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "CompactString")]
 pub struct Timestamp {
-    text: String,
+    text: CompactString,
     at: DateTime<FixedOffset>,
 }
 
@@ -24,10 +25,8 @@ impl Timestamp {
     ///
     /// # Errors
     /// [`Unfit::Time`] where it is not such a time.
-    pub fn parse(text: impl Into<String>) -> Result<Self, Unfit> {
-        let text = text.into();
-        let at = DateTime::parse_from_rfc3339(&text).map_err(|_| Unfit::Time)?;
-        Ok(Self { text, at })
+    pub fn parse<'a>(text: impl Into<Cow<'a, str>>) -> Result<Self, Unfit> {
+        Self::try_from(CompactString::from(text.into()))
     }
 
     /// This moment, in UTC, to the millisecond.
@@ -57,21 +56,22 @@ impl Timestamp {
 
 impl From<DateTime<Utc>> for Timestamp {
     fn from(at: DateTime<Utc>) -> Self {
-        Self { text: at.to_rfc3339_opts(SecondsFormat::Millis, true), at: at.fixed_offset() }
+        Self { text: at.to_rfc3339_opts(SecondsFormat::Millis, true).into(), at: at.fixed_offset() }
     }
 }
 
 impl From<DateTime<FixedOffset>> for Timestamp {
     fn from(at: DateTime<FixedOffset>) -> Self {
-        Self { text: at.to_rfc3339_opts(SecondsFormat::AutoSi, true), at }
+        Self { text: at.to_rfc3339_opts(SecondsFormat::AutoSi, true).into(), at }
     }
 }
 
-impl TryFrom<String> for Timestamp {
+impl TryFrom<CompactString> for Timestamp {
     type Error = Unfit;
 
-    fn try_from(text: String) -> Result<Self, Unfit> {
-        Self::parse(text)
+    fn try_from(text: CompactString) -> Result<Self, Unfit> {
+        let at = DateTime::parse_from_rfc3339(&text).map_err(|_| Unfit::Time)?;
+        Ok(Self { text, at })
     }
 }
 

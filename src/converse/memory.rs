@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::panel::Panel;
 use crate::{
     lane::Refusal,
-    seen::{Seen, moment},
+    seen::{Seen, four_digits, moment, saved_score},
 };
 
 /// The version of the saved state.
@@ -33,8 +33,8 @@ pub(super) struct Memory {
     pub(super) conversation: Option<(ConversationId, i64)>,
     /// The last measurements, oldest first.
     recent: Vec<Seen>,
-    /// What was said, oldest first.
-    past: VecDeque<SavedAdvice>,
+    /// What was said, oldest first, as agents are shown it.
+    past: Arc<[PastAdvice]>,
     /// Who spoke last.
     pub(super) last_speaker: Option<AgentId>,
     /// The last causes worked, by their digest.
@@ -49,22 +49,22 @@ struct Saved<'a> {
     turn: u64,
     conversation: Option<(Cow<'a, str>, i64)>,
     recent: Cow<'a, [Seen]>,
-    past: Cow<'a, VecDeque<SavedAdvice>>,
+    #[serde(borrow)]
+    past: Vec<SavedAdvice<'a>>,
     last_speaker: Option<Cow<'a, str>>,
     causes: Cow<'a, VecDeque<u64>>,
     /// As JSON: they are rare, and hold what came from outside.
     open: Vec<String>,
 }
 
-/// Kept in this form in memory, too: a session that slept tells its agents the same as one that did not.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct SavedAdvice {
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedAdvice<'a> {
     at: i64,
     offset: i32,
-    agent: String,
-    about: String,
+    agent: &'a str,
+    about: &'a str,
     severity: f32,
-    note: String,
+    note: &'a str,
 }
 
 impl Memory {
@@ -83,7 +83,7 @@ impl Memory {
                 .transpose()
                 .map_err(|_| damaged())?,
             recent: saved.recent.into_owned(),
-            past: saved.past.into_owned(),
+            past: saved.past.iter().filter_map(SavedAdvice::advice).collect(),
             last_speaker: saved.last_speaker.map(AgentId::new).transpose().map_err(|_| damaged())?,
             causes: saved.causes.into_owned(),
             open: saved
@@ -102,7 +102,7 @@ impl Memory {
             turn: self.turn,
             conversation: self.conversation.as_ref().map(|(id, at)| (id.as_str().into(), *at)),
             recent: self.recent.as_slice().into(),
-            past: Cow::Borrowed(&self.past),
+            past: self.past.iter().map(SavedAdvice::of).collect(),
             last_speaker: self.last_speaker.as_ref().map(|agent| agent.as_str().into()),
             causes: Cow::Borrowed(&self.causes),
             open,
@@ -144,15 +144,28 @@ impl Memory {
 
     /// What was said, oldest first.
     pub(super) fn past(&self) -> Arc<[PastAdvice]> {
-        self.past.iter().filter_map(SavedAdvice::advice).collect()
+        Arc::clone(&self.past)
     }
 
-    /// Remembers what was said.
-    pub(super) fn said(&mut self, advice: PastAdvice) {
-        if self.past.len() == PAST_MAX {
-            self.past.pop_front();
+    /// Remembers who said what about one thing, as it would come back from its saved form: a session that slept tells its
+    /// agents the same as one that did not.
+    pub(super) fn said(
+        &mut self,
+        (at, about, severity): (&Timestamp, &str, Score),
+        said: impl ExactSizeIterator<Item = (AgentId, Text<64>)>,
+    ) {
+        let Some(at) = moment(at.millis(), at.at().offset().local_minus_utc()) else { return };
+        let (about, severity) = (Text::cut(about), four_digits(saved_score(severity)));
+        let leave = (self.past.len() + said.len()).saturating_sub(PAST_MAX);
+        let said = said.map(|(agent, note)| PastAdvice { at: at.clone(), agent, about: about.clone(), severity, note });
+        match Arc::get_mut(&mut self.past) {
+            // Most often nobody is being shown it, and there are as many as there may be.
+            Some(past) if leave == said.len() && leave <= past.len() => {
+                past.rotate_left(leave);
+                past.iter_mut().skip(PAST_MAX - leave).zip(said).for_each(|(place, said)| *place = said);
+            }
+            _ => self.past = self.past.iter().cloned().chain(said).skip(leave).collect(),
         }
-        self.past.push_back(SavedAdvice::of(&advice));
     }
 
     /// Notes a cause; false where it was worked before.
@@ -169,16 +182,15 @@ impl Memory {
     }
 }
 
-impl SavedAdvice {
-    #[expect(clippy::cast_possible_truncation, reason = "scores have a few digits")]
-    fn of(advice: &PastAdvice) -> Self {
+impl<'a> SavedAdvice<'a> {
+    fn of(advice: &'a PastAdvice) -> Self {
         Self {
             at: advice.at.millis(),
             offset: advice.at.at().offset().local_minus_utc(),
-            agent: advice.agent.as_str().to_owned(),
-            about: advice.about.to_string(),
-            severity: advice.severity.get() as f32,
-            note: advice.note.to_string(),
+            agent: advice.agent.as_str(),
+            about: &advice.about,
+            severity: saved_score(advice.severity),
+            note: &advice.note,
         }
     }
 
@@ -186,10 +198,10 @@ impl SavedAdvice {
     fn advice(&self) -> Option<PastAdvice> {
         Some(PastAdvice {
             at: moment(self.at, self.offset)?,
-            agent: AgentId::new(self.agent.as_str()).ok()?,
-            about: Text::new(self.about.as_str()).ok()?,
-            severity: Score::clamped((f64::from(self.severity) * 1e4).round() / 1e4),
-            note: Text::new(self.note.as_str()).ok()?,
+            agent: AgentId::new(self.agent).ok()?,
+            about: Text::new(self.about).ok()?,
+            severity: four_digits(self.severity),
+            note: Text::new(self.note).ok()?,
         })
     }
 }

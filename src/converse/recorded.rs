@@ -4,12 +4,11 @@
 //! what was said and noted. Rebuilt are measurements where the trigger brought no evidence: those that were written before
 //! the cause was, which need not be those that the session had read by then. The deadline is the one of now.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, iter, time::Duration};
 
 use auren_agents::{
     AgentId, BiometricEvent, Cause, Consult, ConversationEvent, EventId, InboxAction, InboxRecord, MessageType,
-    Observation, PanelAdvice, Parts, Score, Text, Timestamp, TriggerEvent, UserId,
-    consult::PastAdvice,
+    Observation, PanelAdvice, Parts, Score, Timestamp, TriggerEvent, UserId,
     events::{self, CauseKind},
 };
 
@@ -148,13 +147,10 @@ impl Past {
         let mut memory = Memory::default();
         let before = self.said.iter().take_while(|said| said.metadata.turn != turn);
         for said in before.filter(|said| said.message_type == MessageType::SpecialistResponse) {
-            memory.said(PastAdvice {
-                at: said.timestamp.clone(),
-                agent: said.specialist_id.clone(),
-                about: Text::cut(said.metadata.trigger_type.as_deref().unwrap_or("message")),
-                severity: said.metadata.severity.unwrap_or(Score::ZERO),
-                note: said.metadata.note.clone(),
-            });
+            let about = said.metadata.trigger_type.as_deref().unwrap_or("message");
+            let severity = said.metadata.severity.unwrap_or(Score::ZERO);
+            let who = (said.specialist_id.clone(), said.metadata.note.clone());
+            memory.said((&said.timestamp, about, severity), iter::once(who));
         }
         memory
     }
