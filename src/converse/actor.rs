@@ -1,6 +1,11 @@
 //! The session actor: performs what the state machine decided, and brings late answers back to it.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, rc::Rc, task::Poll};
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    rc::Rc,
+    task::{self, Poll},
+};
 
 use actix::{
     Actor, ActorFuture, ActorFutureExt, AsyncContext, AtomicResponse, Context, Handler, SpawnHandle, WrapFuture, fut,
@@ -73,7 +78,6 @@ impl Actor for Session {
 }
 
 type Parked = Pin<Box<dyn ActorFuture<Session, Output = ()>>>;
-type Going = Pin<Box<dyn ActorFuture<Session, Output = Result<Effects, Refusal>>>>;
 
 /// Sent by the lane's worker, which awaits the answer before it sends this user's next stimulus.
 impl Handler<Stimulus<Answered>> for Session {
@@ -94,47 +98,23 @@ impl Handler<Stimulus<Answered>> for Session {
                 }
                 outcome
             }
-            Stimulus::Late(answered) => Ok(self.talk.answered(answered, settings)),
+            Stimulus::Late(answered) => {
+                let mut outcome = Outcome::default();
+                self.talk.answered(answered, settings, &mut outcome);
+                Ok(outcome)
+            }
             Stimulus::Resumed => Ok(self.talk.resumed(settings)),
             Stimulus::Time(_) => Ok(Outcome::default()),
         };
         self.let_go(ctx);
         AtomicResponse::new(match outcome {
-            Ok(outcome) => self.go_on(outcome, late),
+            Ok(outcome) => Box::pin(Turn::new(outcome, late)),
             Err(refusal) => Box::pin(fut::ready(Err(refusal))),
         })
     }
 }
 
 impl Session {
-    /// Asks whoever is to be asked; goes on at once with answers that are there at once, and parks the others.
-    fn go_on(&mut self, mut outcome: Outcome, late: bool) -> Going {
-        if outcome.asks.is_empty() {
-            return Box::pin(fut::ready(self.effects(outcome, late)));
-        }
-        // In the order in which they were opened: a person's earlier turn is answered before the later one.
-        let mut consult = outcome.asks.remove(0);
-        let id = consult.id.clone();
-        let asking = self.asking(&mut consult);
-        let asked = at_once(self.role.desk.ask(consult)).into_actor(self);
-        Box::pin(asked.then(move |answer, session: &mut Session, ctx| {
-            match answer {
-                Ok(Heard::Answered(answered)) => {
-                    asking.over(&answered);
-                    let next = session.talk.answered(answered, &session.role.settings);
-                    // Whoever was to be asked with it may not be needed any more.
-                    outcome.asks.retain(|consult| session.talk.awaits(&consult.id));
-                    session.let_go(ctx);
-                    outcome.said.extend(next.said);
-                    outcome.asks.extend(next.asks);
-                }
-                Ok(again @ Heard::Again(_)) => session.aside.push((id, ctx.spawn(session.heard_aside(again, asking)))),
-                Err(asked) => session.aside.push((id, ctx.spawn(session.parked(asked, asking)))),
-            }
-            session.go_on(outcome, late)
-        }))
-    }
-
     /// Lets go of the questions whose answers nobody awaits any more, and so of whoever still works on them.
     fn let_go(&mut self, ctx: &mut Context<Self>) {
         let talk = &self.talk;
@@ -207,7 +187,7 @@ impl Session {
         }
     }
 
-    fn effects(&self, outcome: Outcome, late: bool) -> Result<Effects, Refusal> {
+    fn effects(&self, outcome: &Outcome, late: bool) -> Result<Effects, Refusal> {
         let memory = &self.talk.memory;
         let written = |event: &ConversationEvent| {
             self.written.iter().find(|(turn, _)| *turn == event.metadata.turn).map(|(_, written)| *written)
@@ -247,14 +227,83 @@ impl Asking {
     }
 }
 
-/// The future's end, if it comes within some turns of the arbiter; the future itself otherwise.
-async fn at_once<F: Future + Unpin>(mut future: F) -> Result<F::Output, F> {
-    for _ in 0..AT_ONCE {
-        let polled = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await;
-        if let Poll::Ready(end) = polled {
-            return Ok(end);
-        }
-        tokio::task::yield_now().await;
+/// A stimulus at work: asks whoever is to be asked, goes on at once with answers that are there at once, and parks the others.
+struct Turn {
+    outcome: Outcome,
+    late: bool,
+    asked: Option<Soon>,
+}
+
+/// A question whose answer may be there at once.
+struct Soon {
+    consult: ConsultId,
+    answer: Asked,
+    asking: Asking,
+    /// So many turns of the arbiter it is waited for.
+    patience: usize,
+}
+
+impl Turn {
+    fn new(outcome: Outcome, late: bool) -> Self {
+        Self { outcome, late, asked: None }
     }
-    Err(future)
+
+    /// Asks the next question, in the order in which they were opened: a person's earlier turn is answered before the later
+    /// one.
+    fn ask(&mut self, session: &Session) -> Option<Soon> {
+        if self.outcome.asks.is_empty() {
+            return None;
+        }
+        let mut consult = self.outcome.asks.remove(0);
+        let id = consult.id.clone();
+        let asking = session.asking(&mut consult);
+        Some(Soon { consult: id, answer: session.role.desk.ask(consult), asking, patience: AT_ONCE })
+    }
+
+    /// Goes on with what came of a question; none is one that takes time.
+    fn heard(&mut self, heard: Option<Heard>, soon: Soon, session: &mut Session, ctx: &mut Context<Session>) {
+        let Soon { consult, answer, asking, .. } = soon;
+        match heard {
+            Some(Heard::Answered(answered)) => {
+                asking.over(&answered);
+                session.talk.answered(answered, &session.role.settings, &mut self.outcome);
+                // Whoever was to be asked with it may not be needed any more.
+                self.outcome.asks.retain(|consult| session.talk.awaits(&consult.id));
+                session.let_go(ctx);
+            }
+            Some(again @ Heard::Again(_)) => {
+                session.aside.push((consult, ctx.spawn(session.heard_aside(again, asking))));
+            }
+            None => session.aside.push((consult, ctx.spawn(session.parked(answer, asking)))),
+        }
+    }
+}
+
+impl ActorFuture<Session> for Turn {
+    type Output = Result<Effects, Refusal>;
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        session: &mut Session,
+        ctx: &mut Context<Session>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<Self::Output> {
+        loop {
+            let Some(mut soon) = self.asked.take().or_else(|| self.ask(session)) else {
+                return Poll::Ready(session.effects(&self.outcome, self.late));
+            };
+            let heard = match soon.answer.as_mut().poll(task) {
+                Poll::Ready(heard) => Some(heard),
+                Poll::Pending if soon.patience > 1 => {
+                    soon.patience -= 1;
+                    self.asked = Some(soon);
+                    // Behind whoever is to run now. Yielding to the runtime would ask the kernel for news in between.
+                    task.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Pending => None,
+            };
+            self.heard(heard, soon, session, ctx);
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! The session's state machine: what is heard becomes what is said and who is asked. No I/O, no clock, no actor.
 
 use auren_agents::{
-    Advice, AgentId, BiometricEvent, Cause, Consult, ConsultId, ConversationEvent, ConversationId,
-    ConversationMetadata, InboxAction, InboxRecord, MessageType, Score, Text, Timestamp, TriggerEvent, UserId,
-    consult::{PanelAdvice, PastAdvice},
+    Advice, AgentId, BiometricEvent, Cause, Consult, ConsultId, ConversationEvent, ConversationId, InboxAction,
+    InboxRecord, MessageType, Score, Text, Timestamp, TriggerEvent, UserId,
+    consult::PanelAdvice,
     events::{self, PanelMode},
 };
 use bytes::Bytes;
@@ -63,20 +63,20 @@ impl Talk {
         }
     }
 
-    /// Takes an answer, or that there is none. An answer that nobody awaits any more changes nothing.
-    pub(super) fn answered(&mut self, answered: Answered, settings: &TalkSettings) -> Outcome {
+    /// Takes an answer, or that there is none, on top of what its stimulus has brought about so far. An answer that nobody
+    /// awaits any more changes nothing.
+    pub(super) fn answered(&mut self, answered: Answered, settings: &TalkSettings, outcome: &mut Outcome) {
         let Answered { consult, outcome: answer } = answered;
         let at = |(index, panel): (usize, &Panel)| Some((index, panel.seat_of(&consult)?));
-        let Some((index, seat)) = self.memory.open.iter().enumerate().find_map(at) else { return Outcome::default() };
+        let Some((index, seat)) = self.memory.open.iter().enumerate().find_map(at) else { return };
         let mut panel = self.memory.open.remove(index);
         panel.over(&consult);
-        let mut outcome = Outcome { changed: true, ..Outcome::default() };
+        outcome.changed = true;
         match answer {
-            Ok(advice) => self.advised(&mut panel, seat, consult, advice, settings, &mut outcome),
+            Ok(advice) => self.advised(&mut panel, seat, consult, advice, settings, outcome),
             Err(why) => outcome.said.extend(self.unanswered(&mut panel, seat, consult, why, settings)),
         }
-        self.go_on(panel, settings, &mut outcome);
-        outcome
+        self.go_on(panel, settings, outcome);
     }
 
     /// Asks again whatever was open when the session was last in memory.
@@ -245,20 +245,18 @@ impl Talk {
     }
 
     fn close(&mut self, panel: Panel) {
-        let (about, severity) = match &panel.cause {
-            Cause::Trigger { trigger_type, severity, .. } => (trigger_type.as_str().to_owned(), *severity),
-            Cause::Message { .. } => ("message".to_owned(), Score::ZERO),
+        let Panel { cause, at, spoken, notes, shown, .. } = panel;
+        // What its agents were shown is theirs no longer.
+        drop(shown);
+        let (about, severity) = match &cause {
+            Cause::Trigger { trigger_type, severity, .. } => (trigger_type.as_str(), *severity),
+            Cause::Message { .. } => ("message", Score::ZERO),
         };
-        for (advice, note) in panel.spoken.into_iter().zip(panel.notes) {
-            self.memory.last_speaker = Some(advice.agent.clone());
-            self.memory.said(PastAdvice {
-                at: panel.at.clone(),
-                agent: advice.agent,
-                about: Text::cut(about.as_str()),
-                severity,
-                note,
-            });
+        if let Some(last) = spoken.last() {
+            self.memory.last_speaker = Some(last.agent.clone());
         }
+        let said = spoken.into_iter().map(|advice| advice.agent).zip(notes);
+        self.memory.said((&at, about, severity), said);
     }
 
     fn advised(
@@ -290,17 +288,15 @@ impl Talk {
         let id = panel.event_id(&self.user, seat);
         let mut said = self.event(panel, agent.clone(), MessageType::SpecialistResponse, id, message.clone());
         let event = said.event_id.clone();
-        said.metadata = ConversationMetadata {
-            consult_id: Some(consult),
-            agent_version: card.map(|card| card.version.clone()),
-            panel: Some(panel.shown_seat(seat)),
-            findings: findings.clone(),
-            confidence,
-            reasons,
-            hand_off: hand_off.clone(),
-            note: note.clone(),
-            ..said.metadata
-        };
+        let metadata = &mut said.metadata;
+        metadata.consult_id = Some(consult);
+        metadata.agent_version = card.map(|card| card.version.clone());
+        metadata.panel = Some(panel.shown_seat(seat));
+        metadata.findings.clone_from(&findings);
+        metadata.confidence = confidence;
+        metadata.reasons = reasons;
+        metadata.hand_off.clone_from(&hand_off);
+        metadata.note = note.clone();
         outcome.said.push(said);
         // Whoever was not asked need not know that they were to be.
         let hand_off = hand_off.filter(|_| refused.is_none());
@@ -357,6 +353,12 @@ mod tests {
         (talk, consult.clone())
     }
 
+    fn answered(talk: &mut Talk, consult: &Consult, answer: Result<Advice, Unanswered>) -> Outcome {
+        let mut outcome = Outcome::default();
+        talk.answered(Answered { consult: consult.id.clone(), outcome: answer }, &settings(), &mut outcome);
+        outcome
+    }
+
     #[test]
     fn whatever_comes_first_is_the_final_word_and_what_comes_after_it_changes_nothing() {
         for (first, speaks) in [
@@ -364,11 +366,11 @@ mod tests {
             (Err(Unanswered::Late), MessageType::SystemMessage),
         ] {
             let (mut talk, consult) = waiting();
-            let said = talk.answered(Answered { consult: consult.id.clone(), outcome: first }, &settings()).said;
+            let said = answered(&mut talk, &consult, first).said;
             assert_eq!(said.iter().map(|event| event.message_type).collect::<Vec<_>>(), [speaks]);
             let saved = talk.memory.save().unwrap();
             for second in [Ok(Advice::say("Run.")), Err(Unanswered::Failed)] {
-                let outcome = talk.answered(Answered { consult: consult.id.clone(), outcome: second }, &settings());
+                let outcome = answered(&mut talk, &consult, second);
                 assert!(!outcome.changed && outcome.said.is_empty() && outcome.asks.is_empty());
             }
             assert_eq!(talk.memory.save().unwrap(), saved);
