@@ -87,19 +87,25 @@ impl Wire for SystemEvent {
 /// A record to be written, with its headers; its partition follows from its key.
 #[must_use]
 pub fn outgoing<E: Wire>(event: &E) -> Outgoing {
-    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    // Payload, key and what headers say of it lie in one buffer.
+    let mut held = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut held, event).expect("the public records are plain data with text keys");
+    let payload = held.len();
+    let parts = [event.id(), event.time().as_str(), event.key().unwrap_or_default()];
+    parts.iter().for_each(|part| held.extend_from_slice(part.as_bytes()));
+    let mut rest = Bytes::from(held);
+    let payload = rest.split_to(payload);
+    let [id, time, key] = parts.map(|part| rest.split_to(part.len()));
     let mut headers = Headers::with_capacity(USUAL_HEADERS);
     headers.extend([
         ("ce_specversion".into(), Bytes::from_static(b"1.0")),
-        ("ce_id".into(), text(event.id())),
+        ("ce_id".into(), id),
         ("ce_type".into(), Bytes::from_static(E::TYPE.as_bytes())),
         ("ce_source".into(), Bytes::from_static(b"/auren")),
-        ("ce_time".into(), text(event.time().as_str())),
+        ("ce_time".into(), time),
         ("content-type".into(), Bytes::from_static(b"application/json")),
     ]);
-    let mut payload = Vec::with_capacity(USUAL_BYTES);
-    serde_json::to_writer(&mut payload, event).expect("the public records are plain data with text keys");
-    Outgoing { topic: E::TOPIC, partition: None, key: event.key().map(text), payload: Some(payload.into()), headers }
+    Outgoing { topic: E::TOPIC, partition: None, key: event.key().map(|_| key), payload: Some(payload), headers }
 }
 
 /// A record that is a part of this trace.

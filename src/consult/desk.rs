@@ -28,11 +28,14 @@ pub const AT_ONCE: usize = 8;
 /// The agents of one arbiter.
 #[derive(Clone)]
 pub struct Desk {
-    seats: Rc<HashMap<AgentId, Rc<Seat>>>,
+    seats: Rc<Seats<Rc<Seat>>>,
     /// By whose shadows they are.
-    shadows: Rc<HashMap<AgentId, Vec<Rc<Seat>>>>,
+    shadows: Rc<Seats<Vec<Rc<Seat>>>>,
     notes: Option<Notes>,
 }
+
+/// Something of each agent, looked for at every question: the hash is a quick one.
+type Seats<T> = HashMap<AgentId, T, foldhash::quality::RandomState>;
 
 struct Seat {
     version: Text<32>,
@@ -88,7 +91,7 @@ pub type Asked = Pin<Box<dyn Future<Output = Heard>>>;
 
 impl Desk {
     pub(super) fn new(hosts: &[(Host, Arc<Reception>)], notes: Option<Notes>) -> Self {
-        let (mut seats, mut shadows) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
+        let (mut seats, mut shadows) = (Seats::default(), Seats::<Vec<_>>::default());
         for (host, reception) in hosts {
             let Host { card, start, shadow_of, .. } = host;
             let now = RefCell::new((0, start()));
@@ -172,8 +175,11 @@ impl Seat {
     }
 
     async fn attempt(self: Rc<Self>, question: Question, consult: Consult) -> Heard {
-        let (number, recipient) = self.now.borrow().clone();
-        let mut sent = pin!(recipient.send(consult));
+        let (number, sent) = {
+            let (number, agent) = &*self.now.borrow();
+            (*number, agent.send(consult))
+        };
+        let mut sent = pin!(sent);
         // Most first answers are there at once and need no timer: whoever asks looks so often. A further attempt is awaited
         // aside, where only its timer wakes it.
         let mut patience = if question.attempts == 1 { AT_ONCE } else { 0 };

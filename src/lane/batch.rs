@@ -1,6 +1,6 @@
 //! One transaction in the making: what a batch of stimuli has brought about so far.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use auren_agents::UserId;
 
@@ -21,7 +21,6 @@ pub(super) struct Batch {
     offsets: BTreeMap<(Topic, i32), i64>,
     /// Whose state has changed, in the order in which it first did.
     touched: Vec<UserId>,
-    known: HashSet<UserId, foldhash::quality::RandomState>,
     /// How many stimuli it has taken.
     pub(super) stimuli: usize,
     pub(super) counts: Counts,
@@ -39,6 +38,13 @@ pub(super) struct Counts {
 }
 
 impl Batch {
+    /// With room for as much as this one holds.
+    pub(super) fn like(other: &Self) -> Self {
+        let users = other.touched.len();
+        let outputs = Vec::with_capacity(other.outputs.len() + users);
+        Self { outputs, touched: Vec::with_capacity(users), ..Self::default() }
+    }
+
     /// Takes over what a stimulus of a user brought about; the cause's trace goes on with every output.
     pub(super) fn take(
         &mut self,
@@ -61,22 +67,16 @@ impl Batch {
         }
         states.waits_until(user, partition, effects.wake);
         if let Some(state) = effects.state {
-            states.worked(user.clone(), partition, state, effects.open);
-            self.touch(user);
+            let first = states.worked(user.clone(), partition, state, effects.open);
+            self.touched.extend(first.then(|| user.clone()));
         }
     }
 
     /// A user is forgotten, and whoever comes behind is told.
     pub(super) fn forget(&mut self, user: &UserId, partition: i32, states: &mut States, tell: Option<Topic>) {
-        states.gone(user.clone(), partition);
-        self.touch(user);
+        let first = states.gone(user.clone(), partition);
+        self.touched.extend(first.then(|| user.clone()));
         self.outputs.extend(tell.map(|topic| Outgoing { partition: Some(partition), ..forget(topic, user) }));
-    }
-
-    fn touch(&mut self, user: &UserId) {
-        if self.known.insert(user.clone()) {
-            self.touched.push(user.clone());
-        }
     }
 
     pub(super) fn dead_letter(&mut self, letter: Outgoing) {
@@ -107,7 +107,7 @@ impl Batch {
 
     /// The transaction: the newest state of every touched user goes behind the outputs. With it come the states as they
     /// are written, where somebody mirrors them.
-    pub(super) fn transaction(self, states: &States) -> (Transaction, Vec<Written>) {
+    pub(super) fn transaction(self, states: &mut States) -> (Transaction, Vec<Written>) {
         let mut outputs = self.outputs;
         outputs.extend(self.touched.iter().filter_map(|user| states.record(user)));
         let written = if states.are_mirrored() {

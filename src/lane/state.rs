@@ -44,6 +44,8 @@ struct Saved {
     /// None where it is gone, and Redis does not know yet.
     state: Option<Bytes>,
     open: bool,
+    /// Whether it goes into the next commit.
+    changed: bool,
     /// Where this state is committed; none where that is not known yet.
     offset: Option<i64>,
     /// The newest committed state that Redis lacks, which may be an older one than `state`. Always none without Redis.
@@ -231,9 +233,9 @@ impl States {
         }
     }
 
-    /// A state that was just worked.
-    pub(super) fn worked(&mut self, user: UserId, partition: i32, state: Bytes, open: bool) {
-        self.put(user, partition, Some(state), open, None);
+    /// A state that was just worked; says whether it is the user's first that goes into the next commit.
+    pub(super) fn worked(&mut self, user: UserId, partition: i32, state: Bytes, open: bool) -> bool {
+        self.put(user, partition, Some(state), open, None)
     }
 
     /// When a session is to be woken; it goes into the record of its state.
@@ -241,21 +243,27 @@ impl States {
         self.wakes.set(user, partition, wake);
     }
 
-    /// A user of whom nothing is to be remembered: what goes into the commit is a tombstone.
-    pub(super) fn gone(&mut self, user: UserId, partition: i32) {
+    /// A user of whom nothing is to be remembered: what goes into the commit is a tombstone. Says the same.
+    pub(super) fn gone(&mut self, user: UserId, partition: i32) -> bool {
         self.wakes.set(&user, partition, None);
-        self.put(user, partition, None, false, None);
+        self.put(user, partition, None, false, None)
     }
 
-    fn put(&mut self, user: UserId, partition: i32, state: Option<Bytes>, open: bool, offset: Option<i64>) {
+    /// Says whether it has changed since the last commit for the first time.
+    fn put(&mut self, user: UserId, partition: i32, state: Option<Bytes>, open: bool, offset: Option<i64>) -> bool {
         self.open += usize::from(open);
-        let saved = Saved { partition, state, open, offset, lacking: None };
+        let changed = offset.is_none();
+        let saved = Saved { partition, state, open, changed, offset, lacking: None };
         match self.users.entry(user) {
-            Entry::Vacant(entry) => drop(entry.insert(saved)),
+            Entry::Vacant(entry) => {
+                entry.insert(saved);
+                changed
+            }
             Entry::Occupied(mut entry) => {
                 let before = entry.insert(saved);
                 self.open -= usize::from(before.open);
                 entry.get_mut().lacking = before.lacking;
+                changed && !before.changed
             }
         }
     }
@@ -317,9 +325,10 @@ impl States {
         Some(Written { user: user.clone(), partition: *partition, offset: -1, state, open: *open, wake })
     }
 
-    /// The state of a user as a record.
-    pub(super) fn record(&self, user: &UserId) -> Option<Outgoing> {
-        let saved = self.users.get(user)?;
+    /// The changed state of a user as the record that goes into the commit.
+    pub(super) fn record(&mut self, user: &UserId) -> Option<Outgoing> {
+        let saved = self.users.get_mut(user)?;
+        saved.changed = false;
         let mut headers = Headers::new();
         if saved.open {
             headers.push((OPEN.into(), Bytes::from_static(b"1")));

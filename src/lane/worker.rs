@@ -285,13 +285,14 @@ impl<P: Processor> Worker<P> {
     }
 
     async fn commit(&mut self, outlet: &mpsc::Sender<Commit>) -> Result<(), BusError> {
-        let batch = mem::take(&mut self.next);
-        if batch.is_empty() {
+        if self.next.is_empty() {
             return Ok(());
         }
+        let next = Batch::like(&self.next);
+        let batch = mem::replace(&mut self.next, next);
         let counts = batch.counts;
         let steps = self.commit_steps(&batch);
-        let (transaction, written) = batch.transaction(&self.states);
+        let (transaction, written) = batch.transaction(&mut self.states);
         let (sender, done) = oneshot::channel();
         if outlet.send(Commit { transaction, done: sender }).await.is_err() {
             // A commit before this one failed, and says why.

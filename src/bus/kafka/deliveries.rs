@@ -41,9 +41,11 @@ struct Places {
     under_way: Vec<usize>,
 }
 
-/// The records of one partition, by their index, and how many of them were handed over.
+/// The records of one partition by their index, how large each is, and how many of them were handed over.
+#[derive(Default)]
 struct Row {
     records: Vec<usize>,
+    bytes: Vec<usize>,
     sent: usize,
 }
 
@@ -53,13 +55,13 @@ impl Row {
     }
 
     /// Where the request ends that begins at the next record.
-    fn end(&self, outputs: &[Outgoing]) -> usize {
+    fn end(&self) -> usize {
         let mut bytes = 0;
-        let fits = |(place, index): &(usize, &usize)| {
-            bytes += outputs[**index].bytes();
+        let fits = |(place, more): &(usize, &usize)| {
+            bytes += **more;
             *place == 0 || (*place < REQUEST && bytes <= REQUEST_BYTES)
         };
-        self.sent + self.records[self.sent..].iter().enumerate().take_while(fits).count()
+        self.sent + self.bytes[self.sent..].iter().enumerate().take_while(fits).count()
     }
 }
 
@@ -83,11 +85,13 @@ impl Deliveries {
 
     /// Begins with the records of a transaction.
     pub(super) fn expect(&self, outputs: &[Outgoing]) -> Rows {
-        let mut partitions: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        let mut partitions: BTreeMap<_, Row> = BTreeMap::new();
         for (index, output) in outputs.iter().enumerate() {
-            partitions.entry((output.topic, output.partition)).or_default().push(index);
+            let row = partitions.entry((output.topic, output.partition)).or_default();
+            row.records.push(index);
+            row.bytes.push(output.bytes());
         }
-        let rows: Vec<Row> = partitions.into_values().map(|records| Row { records, sent: 0 }).collect();
+        let rows: Vec<Row> = partitions.into_values().collect();
         let mut places = self.places();
         places.failure = None;
         places.cursors.clear();
@@ -130,11 +134,11 @@ impl Deliveries {
 
     /// The records to hand over next, which count as on their way from now on; none where all partitions that have more
     /// wait for an answer.
-    pub(super) fn next(&self, rows: &mut Rows, outputs: &[Outgoing]) -> Option<Request> {
+    pub(super) fn next(&self, rows: &mut Rows) -> Option<Request> {
         let mut places = self.places();
         let free = |(number, row): &(usize, &mut Row)| !row.is_sent() && places.under_way[*number] == 0;
         let (number, row) = rows.0.iter_mut().enumerate().find(free)?;
-        let request = Request { row: number, places: row.sent..row.end(outputs) };
+        let request = Request { row: number, places: row.sent..row.end() };
         places.under_way[number] = request.places.len();
         row.sent = request.places.end;
         Some(request)
@@ -198,7 +202,7 @@ mod tests {
         }
         let mut rows = deliveries.expect(&outputs);
         let mut sent = Vec::new();
-        while let Some(next) = deliveries.next(&mut rows, &outputs) {
+        while let Some(next) = deliveries.next(&mut rows) {
             let next = rows.of(&next);
             assert!(next.len() == REQUEST && next.is_sorted(), "a partition's records keep their order");
             sent.extend_from_slice(next);
@@ -207,10 +211,10 @@ mod tests {
         // The next one of a partition goes when the last of its first ones is answered for.
         let answered: Vec<usize> = sent.iter().copied().filter(|index| index % 3 == 1).collect();
         for (offset, index) in (0..).zip(&answered) {
-            assert!(deliveries.next(&mut rows, &outputs).is_none());
+            assert!(deliveries.next(&mut rows).is_none());
             deliveries.answered(*index, Ok(Cursor { partition: 1, offset }));
         }
-        let next = deliveries.next(&mut rows, &outputs).unwrap();
+        let next = deliveries.next(&mut rows).unwrap();
         assert_eq!(rows.of(&next), [3 * REQUEST + 1]);
         let cursors = deliveries.taken().unwrap();
         assert_eq!(cursors[answered[7]], Cursor { partition: 1, offset: 7 });
@@ -224,7 +228,7 @@ mod tests {
         let mut rows = deliveries.expect(&outputs);
         let mut requests = Vec::new();
         while !rows.is_sent() {
-            let next = deliveries.next(&mut rows, &outputs).unwrap();
+            let next = deliveries.next(&mut rows).unwrap();
             let next = rows.of(&next).to_vec();
             next.iter().for_each(|index| deliveries.answered(*index, Ok(Cursor { partition: 0, offset: 0 })));
             requests.push(next);
@@ -237,13 +241,13 @@ mod tests {
         let outputs = vec![record(Topic::Events, 0); 10];
         let deliveries = Deliveries::default();
         let mut rows = deliveries.expect(&outputs);
-        let request = deliveries.next(&mut rows, &outputs).unwrap();
+        let request = deliveries.next(&mut rows).unwrap();
         deliveries.back(&mut rows, &request, 7);
         for index in 0..3 {
-            assert!(!rows.is_sent() && deliveries.next(&mut rows, &outputs).is_none());
+            assert!(!rows.is_sent() && deliveries.next(&mut rows).is_none());
             deliveries.answered(index, Ok(Cursor { partition: 0, offset: 0 }));
         }
-        let request = deliveries.next(&mut rows, &outputs).unwrap();
+        let request = deliveries.next(&mut rows).unwrap();
         assert_eq!(rows.of(&request), (3..10).collect::<Vec<_>>());
         assert!(rows.is_sent());
     }

@@ -68,20 +68,15 @@ impl Writer {
     /// What the member holds, if this is a commit that it may make and that the topics take. A record that is refused
     /// only by the brokers would cost the transaction its timeout.
     fn check(&self, transaction: &Transaction) -> Result<Option<Arc<Held>>, BusError> {
-        let refused = |why: String| BusError::NotCommitted { member: self.join.member.clone(), why };
+        let refused = |why| self.refused(why);
         if self.join.guarantee == Guarantee::AtLeastOnce && !transaction.outputs.is_empty() {
             return Err(refused("it carries outputs, and this membership commits offsets only".to_owned()));
         }
+        let mut known = Vec::new();
         for output in &transaction.outputs {
-            if matches!(output.topic, Topic::Configured(_)) {
-                return Err(refused(format!("{} is beside the river, and no commit writes to it", output.topic)));
-            }
-            if !self.probe.has_seen(output.topic) {
-                self.probe.topics()?;
-            }
-            if !self.probe.has_seen(output.topic) {
-                let missing = BusError::TopicMissing { topic: self.topic(output.topic).to_owned() };
-                return Err(refused(missing.to_string()));
+            if !known.contains(&output.topic) {
+                self.takes(output.topic)?;
+                known.push(output.topic);
             }
             let (bytes, max) = (output.bytes(), output.topic.max_record_bytes());
             if bytes > max {
@@ -107,6 +102,25 @@ impl Writer {
             }
         }
         Ok(held)
+    }
+
+    /// Whether a commit may write to a topic, and why not.
+    fn takes(&self, topic: Topic) -> Result<(), BusError> {
+        if matches!(topic, Topic::Configured(_)) {
+            return Err(self.refused(format!("{topic} is beside the river, and no commit writes to it")));
+        }
+        if !self.probe.has_seen(topic) {
+            self.probe.topics()?;
+        }
+        if !self.probe.has_seen(topic) {
+            let missing = BusError::TopicMissing { topic: self.topic(topic).to_owned() };
+            return Err(self.refused(missing.to_string()));
+        }
+        Ok(())
+    }
+
+    fn refused(&self, why: String) -> BusError {
+        BusError::NotCommitted { member: self.join.member.clone(), why }
     }
 
     fn topic(&self, topic: Topic) -> &str {
@@ -258,7 +272,7 @@ fn send(
     let deliveries = producer.context();
     let mut rows = deliveries.expect(outputs);
     while !rows.is_sent() {
-        let Some(request) = deliveries.next(&mut rows, outputs) else {
+        let Some(request) = deliveries.next(&mut rows) else {
             if Instant::now() > deadline {
                 return Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut));
             }
