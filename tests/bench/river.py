@@ -48,8 +48,11 @@ class Cluster:
         topic = ConfigResource(ConfigResource.Type.TOPIC, f"{prefix}conversations.events", incremental_configs=[stamp])
         for done in self.admin.incremental_alter_configs([topic]).values():
             done.result()
+        self.fill(prefix, triggers, users)
+
+    def fill(self, prefix, triggers, users, *how):
         sizes = ["--triggers", triggers, "--users", users, "--partitions", self.partitions]
-        self.call(prefix, "bench", "contestant", "fill", *sizes)
+        self.call(prefix, "bench", "contestant", "fill", *sizes, *how)
 
     def forget(self, prefix):
         names = [name for name in self.admin.list_topics(timeout=10).topics if name.startswith(prefix)]

@@ -2,6 +2,8 @@
 //!
 //! tests/bench runs AUREN beside other programs: it counts and times what all of them write in one way, from outside.
 
+use std::num::NonZeroU32;
+
 use clap::ValueEnum;
 
 use super::river::{self, Stage};
@@ -21,6 +23,12 @@ Examples:
 pub(in crate::cli) struct Args {
     /// Which part.
     part: Part,
+    /// The number of the first trigger to publish. What has the same number is the same trigger, and worked once.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    first: u64,
+    /// Publish so many a second; without it, as many as are taken.
+    #[arg(long, value_name = "N")]
+    at: Option<NonZeroU32>,
     #[command(flatten)]
     river: river::Args,
 }
@@ -39,7 +47,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     river::needs_kafka(&context.config)?;
     let stage = Stage::given(&args.river, context.config.clone()).await?;
     match args.part {
-        Part::Fill => stage.fill(&args.river).await?,
+        Part::Fill => stage.fill(&args.river, args.first, args.at).await?,
         Part::Hub => {
             let running = stage.hub(&args.river).await?;
             context.interrupt.wait().await;

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,7 +20,7 @@ use auren_agents::{
     AgentId, ConsultId, ConversationEvent, ConversationId, ConversationMetadata, EventId, MessageType, Text,
     TriggerEvent, events,
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::interval};
 
 use super::pace::{Pace, SENTENCE, Sentence, percentile, spread, trigger};
 use crate::cli::{Context, Exit, context::aside};
@@ -36,6 +37,8 @@ behind. Run it on a quiet machine: a load on one core nearly doubles the ratio."
 
 /// Triggers published in one call.
 const CHUNK: u64 = 5000;
+/// So many calls a second where a rate is kept.
+const CHUNKS_A_SECOND: u32 = 200;
 /// How long a figure may take before the bench gives up.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -87,7 +90,7 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
     let mut rates: Vec<(f64, f64)> = Vec::new();
     for round in 1..=args.rounds {
         let stage = Stage::set(&args, &context.config).await?;
-        stage.fill(&args).await?;
+        stage.fill(&args, 0, None).await?;
         let (hub, bare);
         if round % 2 == 0 {
             bare = stage.bare_rate(&args).await?;
@@ -164,10 +167,18 @@ impl Stage {
         Ok(Self { config, bus })
     }
 
-    pub(super) async fn fill(&self, args: &Args) -> anyhow::Result<()> {
-        let mut sent = 0;
-        while sent < args.triggers {
-            let end = (sent + CHUNK).min(args.triggers);
+    /// Publishes the triggers that are numbered from `first` on, so many a second, or as fast as they are taken.
+    pub(super) async fn fill(&self, args: &Args, first: u64, rate: Option<NonZeroU32>) -> anyhow::Result<()> {
+        let chunk = rate.map_or(CHUNK, |rate| u64::from(rate.get() / CHUNKS_A_SECOND).max(1));
+        let mut due =
+            rate.map(|rate| interval(Duration::from_secs(1) * u32::try_from(chunk).unwrap_or(1) / rate.get()));
+        let mut sent = first;
+        let all = first + args.triggers;
+        while sent < all {
+            if let Some(due) = &mut due {
+                due.tick().await;
+            }
+            let end = (sent + chunk).min(all);
             let chunk = (sent..end).map(|number| wire::outgoing(&trigger(number, args.users))).collect();
             self.bus.publish_all(chunk).await?;
             sent = end;
