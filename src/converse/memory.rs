@@ -205,3 +205,36 @@ impl<'a> SavedAdvice<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(past: &[PastAdvice]) -> Vec<String> {
+        let text = |said: &PastAdvice| {
+            let PastAdvice { at, agent, about, severity, note } = said;
+            format!("{at} {agent} {about} {} {note}", severity.get())
+        };
+        past.iter().map(text).collect()
+    }
+
+    #[test]
+    fn the_newest_of_what_was_said_is_kept_as_it_comes_back_from_its_saved_form_and_nobody_is_shown_another_past_meanwhile()
+     {
+        let (mut memory, mut notes, mut shown) = (Memory::default(), Vec::new(), Vec::new());
+        for turn in 0..24 {
+            let at = Timestamp::parse(format!("2024-01-01T10:{turn:02}:00.1234567+02:00")).unwrap();
+            let new: Vec<_> = (0..turn % 4).map(|place| format!("note {turn} {place}")).collect();
+            let said = new.iter().map(|note| (AgentId::new("coach").unwrap(), Text::cut(note.as_str())));
+            memory.said((&at, "hrv_drop", Score::clamped(0.123_456)), said);
+            notes.extend(new);
+            let past = memory.past();
+            assert!(past.iter().map(|said| &*said.note).eq(&notes[notes.len().saturating_sub(PAST_MAX)..]));
+            assert_eq!(texts(&past), texts(&Memory::load(&memory.save().unwrap()).unwrap().past()));
+            if turn % 2 == 0 {
+                shown.push((texts(&past), past));
+            }
+        }
+        assert!(shown.iter().all(|(then, past)| *then == texts(past)));
+    }
+}

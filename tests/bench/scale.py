@@ -16,7 +16,8 @@ CASES = ((1_000, 12), (1_000_000, 12), (100_000, 12), (100_000, 48), (100_000, 1
 TINY = ((100, 2), (1_000, 2), (1_000, 4))
 # Nodes that share the work of the third case.
 NODES = (1, 2, 3)
-# Triggers a second where they come as they do in life and not as a backlog, and for how many seconds.
+# Triggers a second where they come as they do in life and not as a backlog, and for how many seconds. With the partitions of
+# the first case only: with many, whoever publishes them is too slow.
 LIVE, SECONDS = 20_000, 30
 
 
@@ -85,7 +86,8 @@ def run(options, folder):
         command = river.ours(cluster, "hub", users)
         hub = ("AUREN hub", triggers, "{prefix}auren-converse", command)
         process, figures = river.backlog(cluster, hub, prefix, users)
-        figures["live"] = live(cluster, process, prefix, users, triggers, 2 if options.quick else SECONDS)
+        if partitions == cases[0][1]:
+            figures["live"] = live(cluster, process, prefix, users, triggers, 2 if options.quick else SECONDS)
         process.end(signal.SIGKILL)
         again = [str(part).replace("{prefix}", prefix) for part in command]
         figures["back"] = comes_back(cluster, again, prefix, users)
@@ -107,7 +109,7 @@ def markdown(result):
     head = ["users", "partitions", "triggers", "triggers/s of a backlog", "CPU µs per trigger, its own", "the broker's", f"CPU µs per trigger at {number(LIVE)}/s, its own", "RSS MiB", "killed and back, s"]
     rows = [
         [number(row["users"]), str(row["partitions"]), number(row["triggers"]), number(row["rate"]), number(row["cpu_own"], 1),
-         number(row["cpu_broker"], 1), number(row["live"], 1), number(row["rss"]), number(row["back"], 1)]
+         number(row["cpu_broker"], 1), number(row["live"], 1) if "live" in row else "", number(row["rss"]), number(row["back"], 1)]
         for row in result["rows"]
     ]
     of, share = result["of"], ["nodes", "triggers/s together", "CPU µs per trigger, their own", "the broker's", "RSS MiB together"]
