@@ -68,15 +68,21 @@ impl Batch {
         states.waits_until(user, partition, effects.wake);
         if let Some(state) = effects.state {
             let first = states.worked(user.clone(), partition, state, effects.open);
-            self.touched.extend(first.then(|| user.clone()));
+            self.touch(user, first);
         }
     }
 
     /// A user is forgotten, and whoever comes behind is told.
     pub(super) fn forget(&mut self, user: &UserId, partition: i32, states: &mut States, tell: Option<Topic>) {
         let first = states.gone(user.clone(), partition);
-        self.touched.extend(first.then(|| user.clone()));
+        self.touch(user, first);
         self.outputs.extend(tell.map(|topic| Outgoing { partition: Some(partition), ..forget(topic, user) }));
+    }
+
+    fn touch(&mut self, user: &UserId, first: bool) {
+        if first {
+            self.touched.push(user.clone());
+        }
     }
 
     pub(super) fn dead_letter(&mut self, letter: Outgoing) {

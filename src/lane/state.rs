@@ -243,7 +243,7 @@ impl States {
         self.wakes.set(user, partition, wake);
     }
 
-    /// A user of whom nothing is to be remembered: what goes into the commit is a tombstone. Says the same.
+    /// A user of whom nothing is to be remembered: what goes into the commit is a tombstone. Says the same as `worked`.
     pub(super) fn gone(&mut self, user: UserId, partition: i32) -> bool {
         self.wakes.set(&user, partition, None);
         self.put(user, partition, None, false, None)

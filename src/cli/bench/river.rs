@@ -36,7 +36,7 @@ keeps a session actor and a saved state for each user. The topics begin with `be
 behind. Run it on a quiet machine: a load on one core nearly doubles the ratio.";
 
 /// Triggers published in one call.
-const CHUNK: u64 = 5000;
+const CHUNK: u32 = 5000;
 /// So many calls a second where a rate is kept.
 const CHUNKS_A_SECOND: u32 = 50;
 /// How long a figure may take before the bench gives up.
@@ -169,16 +169,14 @@ impl Stage {
 
     /// Publishes the triggers that are numbered from `first` on, so many a second, or as fast as they are taken.
     pub(super) async fn fill(&self, args: &Args, first: u64, rate: Option<NonZeroU32>) -> anyhow::Result<()> {
-        let chunk = rate.map_or(CHUNK, |rate| u64::from(rate.get() / CHUNKS_A_SECOND).max(1));
-        let mut due =
-            rate.map(|rate| interval(Duration::from_secs(1) * u32::try_from(chunk).unwrap_or(1) / rate.get()));
-        let mut sent = first;
-        let all = first + args.triggers;
+        let chunk = rate.map_or(CHUNK, |rate| (rate.get() / CHUNKS_A_SECOND).max(1));
+        let mut due = rate.map(|rate| interval(Duration::from_secs(1) * chunk / rate.get()));
+        let (mut sent, all) = (first, first + args.triggers);
         while sent < all {
             if let Some(due) = &mut due {
                 due.tick().await;
             }
-            let end = (sent + chunk).min(all);
+            let end = (sent + u64::from(chunk)).min(all);
             let chunk = (sent..end).map(|number| wire::outgoing(&trigger(number, args.users))).collect();
             self.bus.publish_all(chunk).await?;
             sent = end;
