@@ -18,13 +18,10 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) async fn settled(bus: &SharedBus, stats: &BTreeMap<Role, Arc<LaneStats>>) -> Result<(), BusError> {
     for (role, stats) in stats {
         loop {
-            let totals = stats.totals();
-            if totals.open == 0 && totals.unfinished == 0 && totals.partitions > 0 && worked(bus, *role).await? {
-                // A stimulus may have come between the two looks.
-                let after = stats.totals();
-                if after.open == 0 && after.unfinished == 0 {
-                    break;
-                }
+            // In this order: what a commit brings with it is counted before the commit is seen, and who holds no partitions
+            // has nothing to count.
+            if worked(bus, *role).await? && stats.is_settled() && stats.totals().partitions > 0 {
+                break;
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -33,6 +36,9 @@ pub struct LaneStats {
     pub(super) parked: AtomicU64,
     pub(super) restoring: AtomicU64,
     pub(super) working: AtomicU64,
+    /// What is open, unfinished or being restored, in one number: of three, one might be looked at too soon and the next
+    /// too late.
+    pub(super) unsettled: AtomicU64,
     /// The workers by name.
     workers: Mutex<BTreeMap<String, WorkerSeen>>,
 }
@@ -138,6 +144,13 @@ impl LaneStats {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether nobody waits for an agent, nothing worked waits for its commit, and no states are being restored. Whatever a
+    /// commit brings with it is counted before others can see the commit on the bus.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.unsettled.load(Acquire) == 0
+    }
+
     /// The counters now.
     #[must_use]
     pub fn totals(&self) -> Totals {
@@ -177,9 +190,9 @@ impl Share {
     pub(super) fn set(&mut self, total: &AtomicU64, now: usize) {
         let now = u64::try_from(now).unwrap_or(u64::MAX);
         if now >= self.mine {
-            total.fetch_add(now - self.mine, Relaxed);
+            total.fetch_add(now - self.mine, Release);
         } else {
-            total.fetch_sub(self.mine - now, Relaxed);
+            total.fetch_sub(self.mine - now, Release);
         }
         self.mine = now;
     }

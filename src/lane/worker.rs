@@ -88,7 +88,7 @@ pub struct Worker<P: Processor> {
     standing: Standing,
     /// What the watchdog sees.
     pulse: Rc<Pulse>,
-    shares: [Share; 10],
+    shares: [Share; 11],
 }
 
 enum Next<L> {
@@ -288,6 +288,8 @@ impl<P: Processor> Worker<P> {
         if self.next.is_empty() {
             return Ok(());
         }
+        // It is counted before others may see it on the bus.
+        self.show();
         let next = Batch::like(&self.next);
         let batch = mem::replace(&mut self.next, next);
         let counts = batch.counts;
@@ -368,19 +370,34 @@ impl<P: Processor> Worker<P> {
     }
 
     fn show(&mut self) {
-        let [partitions, sessions, states, mirrored, unmirrored, open, unfinished, parked, restoring, working] =
-            &mut self.shares;
+        let [
+            partitions,
+            sessions,
+            states,
+            mirrored,
+            unmirrored,
+            open,
+            unfinished,
+            parked,
+            restoring,
+            working,
+            unsettled,
+        ] = &mut self.shares;
         partitions.set(&self.stats.partitions, self.held.len());
         sessions.set(&self.stats.sessions, self.sessions.len());
         states.set(&self.stats.states, self.states.len());
         let mirrors = self.states.mirrors();
         mirrored.set(&self.stats.mirrored, mirrors.0);
         unmirrored.set(&self.stats.unmirrored, mirrors.1);
-        open.set(&self.stats.open, self.states.open());
+        let asked = self.states.open();
+        open.set(&self.stats.open, asked);
         parked.set(&self.stats.parked, self.parked.len());
-        unfinished.set(&self.stats.unfinished, self.in_flight.len() + usize::from(!self.next.is_empty()));
+        let worked = self.in_flight.len() + usize::from(!self.next.is_empty());
+        unfinished.set(&self.stats.unfinished, worked);
         self.pulse.under_way(self.in_flight.len());
-        restoring.set(&self.stats.restoring, usize::from(self.standing == Standing::Restoring));
+        let restores = usize::from(self.standing == Standing::Restoring);
+        restoring.set(&self.stats.restoring, restores);
+        unsettled.set(&self.stats.unsettled, asked + worked + restores);
         working.set(&self.stats.working, usize::from(self.standing == Standing::Working));
     }
 }

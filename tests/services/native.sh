@@ -50,11 +50,15 @@ fetch_jars() { # RELEASE
     cp "$services/$1/pom.xml" "$lib/pom.xml"
 }
 
-# Starts a process that outlives this script and hears no Ctrl-C of its terminal. It must not hold the lock (9).
+# Starts a process that outlives this script and hears no Ctrl-C of its terminal. It must not hold the lock (9). It gets a
+# process group of its own but no session: Linux shares its processors out among sessions first (sched_autogroup), and
+# beside tests that keep them busy the services of another session got nothing for ten seconds at a time.
 launch() { # NAME COMMAND...
     local name=$1
     shift
-    "$(command -v setsid || command -v nohup)" "$@" >"$dir/$name.log" 2>&1 </dev/null 9>&- &
+    set -m
+    nohup "$@" >"$dir/$name.log" 2>&1 </dev/null 9>&- &
+    set +m
     echo $! >"$dir/$name.pid"
     disown
     # Until it has become the command, its arguments are still this script's.
