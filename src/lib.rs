@@ -66,6 +66,7 @@ pub mod rehearsal;
 pub mod schema;
 pub mod seen;
 pub mod simulate;
+mod sqlite;
 mod tls;
 pub mod trace;
 pub mod wearable;

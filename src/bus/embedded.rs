@@ -36,7 +36,6 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub(crate) use self::errors::words;
 use self::{compact::Compactor, file::Opener, group::Groups, job::Job, log::Numbered, tide::Tide, writer::Writer};
 use super::{
     Bus, BusError, Cleanup, Copies, Cursor, Facts, Holder, Join, Keeping, Member, Outgoing, Read, Record, Topic,

@@ -35,7 +35,7 @@ fn a_client_library_is_named_in_one_folder_only() {
     for (library, homes) in [
         ("rdkafka::", &["src/bus/kafka"][..]),
         // The keyring is a database of its own: it must not share a file, a backup or a fate with the log.
-        ("sqlx::", &["src/bus/embedded", "src/phi/store", "src/project"]),
+        ("sqlx::", &["src/bus/embedded", "src/phi/store", "src/project", "src/sqlite.rs"]),
         ("vaultrs", &["src/phi/master"]),
         ("ed25519_dalek", &["src/phi/"]),
         ("redis::", &["src/lane/snapshots.rs", "src/provisional/relay.rs"]),

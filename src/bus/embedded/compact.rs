@@ -23,7 +23,7 @@ use super::{
     log::{self, Numbered},
     place,
 };
-use crate::bus::Cleanup;
+use crate::{bus::Cleanup, sqlite};
 
 /// A partition with fewer new records than this is left alone.
 const LEAST: i64 = 1000;
@@ -59,7 +59,7 @@ impl Compactor {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(why = super::errors::words(&error), "compaction failed, it is tried again later");
+                    tracing::warn!(why = sqlite::words(&error), "compaction failed, it is tried again later");
                 }
             }
         }

@@ -4,7 +4,10 @@ use sqlx::Error;
 use tokio::sync::oneshot;
 
 use super::{errors, group::Pass};
-use crate::bus::{BusError, Cursor, Outgoing, Topic, TopicSpec, Transaction};
+use crate::{
+    bus::{BusError, Cursor, Outgoing, Topic, TopicSpec, Transaction},
+    sqlite,
+};
 
 /// Something to write.
 pub(super) enum Job {
@@ -85,7 +88,7 @@ impl Job {
         match self {
             Self::Publish { records, done } => drop(done.send(records.iter().map(|_| Err(storage())).collect())),
             Self::Commit { pass, done, .. } => {
-                let why = format!("the embedded bus at {}: {}", file.display(), errors::words(error));
+                let why = format!("the embedded bus at {}: {}", file.display(), sqlite::words(error));
                 drop(done.send(Err(BusError::NotCommitted { member: pass.member, why })));
             }
             Self::Create { done, .. } => drop(done.send(Err(storage()))),

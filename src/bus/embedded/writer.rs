@@ -21,7 +21,10 @@ use super::{
     log,
     tide::Tide,
 };
-use crate::bus::{BusError, Cleanup};
+use crate::{
+    bus::{BusError, Cleanup},
+    sqlite,
+};
 
 /// How many jobs may wait.
 const QUEUE: usize = 64;
@@ -118,7 +121,7 @@ impl Writer {
         match answers {
             Ok(answers) => jobs.into_iter().zip(answers).for_each(|(job, answer)| job.answer(answer)),
             Err(error) => {
-                tracing::warn!(why = errors::words(&error), "a transaction of the embedded bus failed");
+                tracing::warn!(why = sqlite::words(&error), "a transaction of the embedded bus failed");
                 // What the failed transaction left in memory, and in the connection, is not to be trusted.
                 self.known.version = None;
                 self.give_up_connection().await;

@@ -22,7 +22,10 @@ use auren_agents::{
 };
 use tokio::{sync::oneshot, time::interval};
 
-use super::pace::{Pace, SENTENCE, Sentence, percentile, spread, trigger};
+use super::{
+    pace::{Pace, SENTENCE, Sentence, percentile, spread, trigger},
+    sessions,
+};
 use crate::cli::{Context, Exit, context::aside};
 
 const EXAMPLES: &str = "\
@@ -32,7 +35,8 @@ Examples:
   auren --brokers 127.0.0.1:9092 bench river --agents built-in
 
 Both read the same triggers and write two conversation events for each in exactly-once transactions; the hub also \
-keeps a session actor and a saved state for each user. The topics begin with `bench-` and a number and are left \
+keeps a session actor and a saved state for each user. What these take of memory is measured first, on an embedded bus \
+as `auren bench sessions` does it. The topics begin with `bench-` and a number and are left \
 behind. Run it on a quiet machine: a load on one core nearly doubles the ratio.";
 
 /// Triggers published in one call.
@@ -87,6 +91,8 @@ pub(super) fn needs_kafka(config: &Config) -> anyhow::Result<()> {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exit> {
     needs_kafka(&context.config)?;
+    // Before anything else has grown the process.
+    let resident = Box::pin(session_bytes(&args, &context.config)).await?;
     let mut rates: Vec<(f64, f64)> = Vec::new();
     for round in 1..=args.rounds {
         let stage = Stage::set(&args, &context.config).await?;
@@ -106,7 +112,10 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         context.console.flush()?;
         rates.push((hub, bare));
         if round == args.rounds {
-            context.console.line(format_args!("state: {:.0} bytes per user", stage.state_bytes().await?))?;
+            context.console.line(format_args!(
+                "state: {:.0} bytes per user   session: {resident:.0} bytes of memory per user",
+                stage.state_bytes().await?
+            ))?;
         }
     }
     let ratios: Vec<f64> = rates.iter().map(|(hub, bare)| hub / bare).collect();
@@ -139,6 +148,14 @@ pub(super) async fn run(args: Args, context: &mut Context) -> anyhow::Result<Exi
         }
     }
     Ok(Exit::Done)
+}
+
+/// Bytes of memory that a session takes, without a cluster's client beside it.
+async fn session_bytes(args: &Args, config: &Config) -> anyhow::Result<f64> {
+    let mut config = config.clone();
+    config.bus.kind = BusKind::Embedded;
+    let users = u32::try_from(args.users).unwrap_or(u32::MAX).clamp(2000, 100_000);
+    Ok(sessions::cost(&sessions::Args { users, triggers: 2 }, &config).await?.resident)
 }
 
 /// Topics of one round's own.

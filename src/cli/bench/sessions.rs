@@ -44,25 +44,37 @@ const PAGE: f64 = 4096.0;
 pub(in crate::cli) struct Args {
     /// Users that have a session.
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(2000..=10_000_000))]
-    users: u32,
+    pub(super) users: u32,
     /// Triggers that each of them has had.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    triggers: u32,
+    pub(super) triggers: u32,
+}
+
+/// Bytes of memory a user.
+pub(super) struct Cost {
+    /// Of the saved state, where the session is asleep.
+    asleep: f64,
+    /// Of the session actor and the saved state.
+    pub(super) resident: f64,
 }
 
 pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let config = &context.config;
+    let Cost { asleep, resident } = cost(args, &context.config).await?;
+    context.console.line(format_args!("{} users, {} triggers of each", args.users, args.triggers))?;
+    context.console.line(format_args!("asleep:    {asleep:>6.0} bytes a user (the saved state)"))?;
+    context
+        .console
+        .line(format_args!("in memory: {resident:>6.0} bytes a user (the session actor and the saved state)"))?;
+    Ok(Exit::Done)
+}
+
+/// What users cost a process that has done nothing before.
+pub(super) async fn cost(args: &Args, config: &Config) -> anyhow::Result<Cost> {
     let one = memory(args, config, 1, usize::MAX).await?;
     let asleep = memory(args, config, args.users, FEW).await?;
     let resident = memory(args, config, args.users, usize::MAX).await?;
-    let each = |more: f64| (more - one) / f64::from(args.users);
-    context.console.line(format_args!("{} users, {} triggers of each", args.users, args.triggers))?;
-    context.console.line(format_args!("asleep:    {:>6.0} bytes a user (the saved state)", each(asleep)))?;
-    context.console.line(format_args!(
-        "in memory: {:>6.0} bytes a user (the session actor and the saved state)",
-        each(resident)
-    ))?;
-    Ok(Exit::Done)
+    let [asleep, resident] = [asleep, resident].map(|more| (more - one) / f64::from(args.users));
+    Ok(Cost { asleep, resident })
 }
 
 /// The process's resident memory after a hub of its own has worked the triggers, in bytes.

@@ -13,9 +13,12 @@ use sqlx::{
 };
 
 use super::{KeptKey, Store};
-use crate::phi::{
-    KeyError,
-    audit::{Checkpoint, Entry},
+use crate::{
+    phi::{
+        KeyError,
+        audit::{Checkpoint, Entry},
+    },
+    sqlite,
 };
 
 /// How long a statement waits for a connection or another process's lock.
@@ -54,12 +57,6 @@ pub struct PostgresStore {
     at: String,
 }
 
-/// Whether a file is in use by another process (SQLITE_BUSY, of whatever kind).
-fn is_locked(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
-    code.is_some_and(|code| code & 0xff == 5)
-}
-
 impl SqliteStore {
     /// Opens a tenant's keyring in a file, which is made where it does not exist.
     ///
@@ -84,7 +81,7 @@ impl SqliteStore {
         for table in TABLES {
             // Of several that begin with a new file at once SQLite turns some away without having waited.
             while let Err(error) = sqlx::query(AssertSqlSafe(table.replace("BYTES", "BLOB"))).execute(&pool).await {
-                if !is_locked(&error) || Instant::now() > limit {
+                if !sqlite::is_locked(&error) || Instant::now() > limit {
                     return Err(failed(&at, &error));
                 }
                 tokio::time::sleep(LOCKED_PAUSE).await;
@@ -95,19 +92,13 @@ impl SqliteStore {
 
     /// Carries everything into the file and empties the log beside it, where a destroyed key stood until now.
     async fn empty_log(&self) -> Result<(), KeyError> {
-        if !self.log_is_emptied().await? {
+        if !self.done(sqlite::empty_log(&self.pool).await)? {
             tracing::warn!(
                 keyring = self.at,
                 "a destroyed key stays in the keyring's log until it is emptied: another process uses it; erase again"
             );
         }
         Ok(())
-    }
-
-    /// Where another connection still reads what is in the log, SQLite says so in its answer and does not fail.
-    async fn log_is_emptied(&self) -> Result<bool, KeyError> {
-        let answer = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.pool).await;
-        self.done(answer.and_then(|row| row.try_get::<i64, _>(0))).map(|busy| busy == 0)
     }
 }
 
@@ -313,8 +304,8 @@ mod tests {
         let mut reading = other.begin().await.unwrap();
         sqlx::query("SELECT * FROM auren_data_keys").fetch_all(&mut *reading).await.unwrap();
         assert!(store.destroy("u-1", b"reference").await.is_ok(), "it is destroyed all the same");
-        assert!(!store.log_is_emptied().await.unwrap());
+        assert!(!sqlite::empty_log(&store.pool).await.unwrap());
         reading.rollback().await.unwrap();
-        assert!(store.log_is_emptied().await.unwrap());
+        assert!(sqlite::empty_log(&store.pool).await.unwrap());
     }
 }

@@ -29,11 +29,12 @@ use super::{
     write::{Move, Put, Refusal, Writing, fill},
 };
 use crate::{
-    bus::{Record, Topic, embedded},
+    bus::{Record, Topic},
     project::{
         ProjectError,
         row::{Projected, Row},
     },
+    sqlite,
 };
 
 /// How long a statement waits for another process's lock.
@@ -96,12 +97,10 @@ impl File {
 
     /// Carries everything into the file and empties the log beside it, where rows stand until then that were deleted.
     async fn empty_log(&mut self) {
-        // Where another connection still reads what is in the log, SQLite says so in its answer and does not fail.
-        let answer = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *self.connection).await;
-        let why = match answer.and_then(|row| row.try_get::<i64, _>(0)) {
-            Ok(0) => return,
-            Ok(_) => "another process reads it".to_owned(),
-            Err(error) => embedded::words(&error),
+        let why = match sqlite::empty_log(&mut *self.connection).await {
+            Ok(true) => return,
+            Ok(false) => "another process reads it".to_owned(),
+            Err(error) => sqlite::words(&error),
         };
         tracing::warn!(
             database = self.at,
@@ -139,7 +138,7 @@ pub(super) fn is_missing(error: &sqlx::Error) -> bool {
 }
 
 pub(super) fn failed(at: &str, error: &sqlx::Error) -> ProjectError {
-    ProjectError::Database { at: at.to_owned(), why: embedded::words(error) }
+    ProjectError::Database { at: at.to_owned(), why: sqlite::words(error) }
 }
 
 impl Dialect for File {
