@@ -3,10 +3,13 @@
 //! A place moves only over what was handed out or is known to be somebody else's, so there is no seam between what was
 //! and what comes.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
 use auren_agents::UserId;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, watch},
+    time::{Instant, timeout_at},
+};
 
 use super::{
     feed::{Feed, Look, Told, told},
@@ -16,7 +19,7 @@ use super::{
 use crate::bus::{BusError, Read, ReadFrom, ReadUntil, Record, Topic};
 
 /// A client that takes longer than this for what it is handed gives way to others that wait to read the log.
-pub(super) const TELL_LIMIT: Duration = Duration::from_millis(250);
+const TELL_LIMIT: Duration = Duration::from_millis(250);
 
 /// Why nobody listens.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub(super) struct Listener {
 struct Reading {
     batches: mpsc::Receiver<Result<Vec<Record>, BusError>>,
     until: i64,
+    /// When it was last handed something to tell.
+    handed: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -86,10 +91,21 @@ impl Listener {
         self.at
     }
 
-    /// Lets others read the log: for a client to whom what it has been handed cannot be told quickly. It goes on reading at
-    /// its place when its turn comes again.
+    /// Lets others read the log. It goes on reading at its place when its turn comes again.
     pub(super) fn give_way(&mut self) {
         self.reading = None;
+    }
+
+    /// Tells a client what it has been handed, however long that takes; where it cannot be told quickly, others read the log
+    /// meanwhile.
+    pub(super) async fn telling<T>(&mut self, mut telling: Pin<&mut impl Future<Output = T>>) -> T {
+        if let Some(reading) = &self.reading {
+            match timeout_at(reading.handed + TELL_LIMIT, telling.as_mut()).await {
+                Ok(told) => return told,
+                Err(_) => self.give_way(),
+            }
+        }
+        telling.await
     }
 
     /// Waits for what comes next. A wait may be given up at any time.
@@ -146,7 +162,7 @@ impl Listener {
             until: ReadUntil::End,
         });
         self.feed.stats.log_read();
-        self.reading = Some(Reading { batches, until, _permit: permit });
+        self.reading = Some(Reading { batches, until, handed: Instant::now(), _permit: permit });
         Ok(None)
     }
 
@@ -155,6 +171,7 @@ impl Listener {
         let Some(reading) = &mut self.reading else { return Ok(None) };
         let until = reading.until;
         let batch = reading.batches.recv().await.transpose();
+        reading.handed = Instant::now();
         let batch = batch.inspect_err(|_| self.reading = None)?;
         // A bounded read ends behind everything that was committed when it began, and the follower had seen `until`.
         let Some(batch) = batch else {

@@ -5,7 +5,12 @@
 //! a socket that is slow stays behind in the log and holds up nobody. Nor is what agents say before it is committed: the
 //! socket looks on, and is told what it has not been told whenever it can take it.
 
-use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use auren_agents::{EventId, InboxAction, InboxRecord, Text, Timestamp};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -15,7 +20,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::{
     Chat,
-    listener::{Listener, Next, NoListener, TELL_LIMIT},
+    feed::Told,
+    listener::{Listener, Next, NoListener},
     pace::Pace,
     protocol::{self, After, Behind, ClientFrame, Close, ServerFrame, Unfit},
 };
@@ -124,7 +130,7 @@ impl Session<'_> {
             if publishing.is_none() && !self.waiting.is_empty() {
                 publishing = Some(self.publish());
             }
-            self.flush().await?;
+            listener.telling(pin!(self.flush())).await?;
             tokio::select! {
                 () = told(&mut stopping) => return Err(End::Close(Close::GoingAway)),
                 () = &mut expiry => return Err(End::Close(Close::Expired)),
@@ -187,7 +193,6 @@ impl Session<'_> {
     }
 
     async fn tell(&mut self, next: Next, listener: &mut Listener) -> Step {
-        let begun = Instant::now();
         match next {
             Next::CaughtUp => Ok(()),
             Next::Gap(after, resumes_at) => {
@@ -197,24 +202,24 @@ impl Session<'_> {
             }
             Next::Events(events) => {
                 for told in events {
-                    let withdrawn = self.onlooker.settle(&told.event);
-                    self.tell_provisional(withdrawn).await?;
-                    let (cursor, prev) = (told.cursor.to_string(), self.behind.to_string());
-                    let frame = told.trace.as_ref().and_then(|trace| trace.step(Kind::Producer, "frame"));
-                    self.say(&ServerFrame::Event { cursor: &cursor, prev: &prev, event: &told.event }).await?;
-                    drop(frame);
+                    listener.telling(pin!(self.tell_event(&told))).await?;
                     self.behind = Behind { partition: told.cursor.partition, next: told.cursor.offset + 1 };
                     self.chat.stats.event();
                     if let Some(caused_ms) = told.caused_ms.filter(|_| self.live) {
                         self.chat.stats.told_since(caused_ms);
                     }
-                    if begun.elapsed() > TELL_LIMIT {
-                        listener.give_way();
-                    }
                 }
                 Ok(())
             }
         }
+    }
+
+    async fn tell_event(&mut self, told: &Told) -> Step {
+        let withdrawn = self.onlooker.settle(&told.event);
+        self.tell_provisional(withdrawn).await?;
+        let (cursor, prev) = (told.cursor.to_string(), self.behind.to_string());
+        let _frame = told.trace.as_ref().and_then(|trace| trace.step(Kind::Producer, "frame"));
+        self.say(&ServerFrame::Event { cursor: &cursor, prev: &prev, event: &told.event }).await
     }
 
     async fn tell_provisional(&mut self, news: Vec<News>) -> Step {

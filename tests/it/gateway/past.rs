@@ -1,7 +1,7 @@
 //! What cannot be had or is not taken: a past that the log keeps no more is told as a gap, on every way on which events come;
 //! what is on its way is told; and a frame of any size ends with a word about it.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use auren::{
     bus::{Topic, key_partition},
@@ -14,12 +14,16 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _},
 };
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpSocket, TcpStream},
+};
 
 use super::chat::{log, open};
 use crate::support::{
     Kind, River,
     chatter::{Chatter, token, token_for},
-    http, on_system, settled, trigger, until,
+    http, keyed, on_system, settled, trigger, until, within,
 };
 
 /// Deletes what a person's partition holds below this offset, as retention does.
@@ -80,6 +84,14 @@ fn a_place_in_a_past_that_is_gone_is_a_gap() {
     });
 }
 
+fn said(user: &str, id: &str, content: &str) -> Value {
+    json!({
+        "event_id": id, "conversation_id": "c-1", "user_id": user, "specialist_id": "coach",
+        "message_type": "specialist_response", "content": content,
+        "metadata": { "cause": "t-1", "cause_type": "trigger", "turn": 1 }, "timestamp": "2024-01-01T10:00:00Z",
+    })
+}
+
 /// An event in a transaction of somebody's that is not committed yet.
 fn uncommitted(river: &River, user: &str, id: &str) -> BaseProducer {
     let (settings, limit) = (river.stage.settings(), Duration::from_secs(10));
@@ -90,12 +102,7 @@ fn uncommitted(river: &River, user: &str, id: &str) -> BaseProducer {
         .unwrap();
     producer.init_transactions(limit).unwrap();
     producer.begin_transaction().unwrap();
-    let event = json!({
-        "event_id": id, "conversation_id": "c-1", "user_id": user, "specialist_id": "coach",
-        "message_type": "specialist_response", "content": "Sleep well.",
-        "metadata": { "cause": "t-1", "cause_type": "trigger", "turn": 1 }, "timestamp": "2024-01-01T10:00:00Z",
-    });
-    let (topic, payload) = (format!("{}{}", settings.prefix, Topic::Events), event.to_string());
+    let (topic, payload) = (format!("{}{}", settings.prefix, Topic::Events), said(user, id, "Sleep well.").to_string());
     let record = BaseRecord::to(&topic).partition(key_partition(user.as_bytes(), 2)).key(user).payload(&payload);
     producer.send(record).map_err(|(error, _)| error).unwrap();
     producer.flush(limit).unwrap();
@@ -121,6 +128,61 @@ fn what_is_being_committed_when_somebody_first_listens_is_told() {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+/// A connection that holds hardly anything that is not taken from it.
+async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    within(socket.connect(address)).await.unwrap()
+}
+
+#[test]
+fn who_takes_nothing_of_the_past_lets_others_read_it_and_goes_on_later() {
+    on_system(async {
+        let mut river = open(Kind::Embedded).await.roles(&[Role::Detect]);
+        river.config.chat.max_log_reads = 1;
+        // Longer than anybody here waits.
+        river.config.chat.slow_ms = 600_000;
+        let large = "x".repeat(16_000);
+        let past = |user: &str| -> Vec<_> {
+            let event = |number| said(user, &format!("{user}-{number}"), &large).to_string();
+            (0..1000).map(|number| keyed(Topic::Events, user, &event(number))).collect()
+        };
+        for user in ["u-1", "u-2"] {
+            river.stage.publish(past(user)).await;
+        }
+        river.json(Topic::Events, "u-3", &said("u-3", "e-1", "Sleep well.")).await;
+        let hub = river.hub().await;
+        let address = hub.http_address().unwrap();
+
+        let (path, token_of) = ("/v1/conversations/events/stream?after=earliest", |user| token(&river.config, user));
+        let mut stream = narrow(address).await;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\r\n", token_of("u-1"));
+        stream.write_all(request.as_bytes()).await.unwrap();
+        within(stream.readable()).await.unwrap();
+        let mut socket =
+            Chatter::enter_over(narrow(address).await, &address.to_string(), &token_of("u-2"), Some("earliest")).await;
+
+        let mut other = Chatter::open(address, &token_of("u-3"), Some("earliest")).await;
+        assert_eq!(other.event().await["event"]["event_id"], "e-1");
+
+        socket.hello().await;
+        for number in 0..1000 {
+            assert_eq!(socket.event().await["event"]["event_id"], format!("u-2-{number}"));
+        }
+        let mut lines = BufReader::new(stream).lines();
+        for number in 0..1000 {
+            let id = format!("\"event_id\":\"u-1-{number}\"");
+            let mut event = String::new();
+            while !event.starts_with("data: ") {
+                event = within(lines.next_line()).await.unwrap().unwrap();
+            }
+            assert!(event.contains(&id), "{id}: {event:.200}");
+        }
+        hub.stop().await;
+    });
 }
 
 #[test]
