@@ -194,6 +194,8 @@ impl Run {
                     return Err(End::Error("silence", "nothing is heard of the answer; go on with after="));
                 }
                 (until, looked) = (Instant::now() + SILENCE, true);
+                // Whoever holds a read of the log and waits for another may wait for itself.
+                self.listener.give_way();
                 if self.look_back().await? {
                     return Ok(());
                 }
