@@ -179,6 +179,7 @@ impl Hub {
                             pause: Duration::from_millis(config.lanes.park_ms),
                         },
                         stalled_after: Duration::from_secs(config.lanes.watchdog_seconds),
+                        session: Duration::from_millis(config.kafka.session_timeout_ms),
                     },
                     stats: Arc::clone(stats),
                     stopped: stopped.clone(),

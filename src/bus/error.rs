@@ -60,10 +60,10 @@ pub enum BusError {
         /// The bus's words.
         why: String,
     },
-    /// Somebody else works under the same name.
+    /// Somebody else works under the same name, or has ended what was left open when nothing was heard of the member.
     #[error(
-        "member {member} was fenced: another process works under the same name; give every node its own `node.id`, or \
-         stop the other process"
+        "member {member} was fenced: nothing was heard of it for longer than `kafka.session_timeout_ms`, or another process \
+         works under the same name; then give every node its own `node.id`, or stop the other process"
     )]
     Fenced {
         /// The member's name.

@@ -25,7 +25,7 @@ use super::{
     flight::Flights,
     mirror::{Mirror, Turn},
     parked::{Parked, Parking},
-    patience::Patience,
+    patience::{Life, Patience},
     residents::Residents,
     snapshots::SnapshotSettings,
     state::{States, Written},
@@ -58,6 +58,8 @@ pub struct WorkerSettings {
     pub parking: Parking,
     /// A worker to whom nothing comes for so long although records wait begins again.
     pub stalled_after: Duration,
+    /// Of whom nothing is heard for so long, the others take the partitions.
+    pub session: Duration,
 }
 
 /// One group member of one role.
@@ -135,9 +137,9 @@ impl<P: Processor> Worker<P> {
     /// # Errors
     /// [`BusError::Fenced`] where somebody else keeps working under this worker's name.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), BusError> {
-        let mut patience = Patience::new();
+        let mut patience = Patience::new(self.settings.session);
         loop {
-            let committed = self.stats.commits.load(Relaxed);
+            let (began, committed) = (Instant::now(), self.stats.commits.load(Relaxed));
             let (bus, pulse) = (Arc::clone(&self.bus), Rc::clone(&self.pulse));
             let (role, member, after) = (self.role(), self.settings.member.clone(), self.settings.stalled_after);
             let end = tokio::select! {
@@ -146,8 +148,8 @@ impl<P: Processor> Worker<P> {
             };
             self.forget_everything();
             let Err(error) = end else { return Ok(()) };
-            let good = self.stats.commits.load(Relaxed) > committed;
-            let Some(pause) = patience.pause(&error, good) else { return Err(error) };
+            let life = Life { was_good: self.stats.commits.load(Relaxed) > committed, lasted: began.elapsed() };
+            let Some(pause) = patience.pause(&error, life) else { return Err(error) };
             self.stats.rejoins.fetch_add(1, Relaxed);
             if matches!(error, BusError::Stalled { .. }) {
                 self.stats.stalls.fetch_add(1, Relaxed);

@@ -92,7 +92,8 @@ fn nodes_join_and_leave_every_five_seconds() {
 #[test]
 fn a_node_that_was_stopped_past_its_session_writes_nothing_more_under_its_old_assignment() {
     let day = kafka();
-    let times = so_many(1, 8);
+    // More often in a minute than a node is fenced by a namesake before it gives up.
+    let times = so_many(3, 8);
     let (stopped, other) = (day.node("n1"), day.node("n2"));
     other.says("partitions taken", 1);
     let verifying = day.verify(&format!("a node stopped for 9 s past its session of 6 s, {times} times"), times * 16);

@@ -127,6 +127,7 @@ impl Working {
             max_batch: 100,
             snapshots: None,
             stalled_after: DEADLINE,
+            session: DEADLINE,
             max_resident: 100,
             parking: Parking { after: 3, pause },
         };
