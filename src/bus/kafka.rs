@@ -99,6 +99,9 @@ impl KafkaSettings {
         config.set_log_level(RDKafkaLogLevel::Critical);
         config.set("bootstrap.servers", &self.brokers);
         config.set("client.id", "auren");
+        // The client's own pause between two tries to connect grows to ten seconds, by which a broker that is back would be
+        // found too late.
+        config.set("reconnect.backoff.max.ms", "1000");
         for (name, value) in own {
             config.set(*name, *value);
         }
