@@ -3,7 +3,7 @@
 //! A place moves only over what was handed out or is known to be somebody else's, so there is no seam between what was
 //! and what comes.
 
-use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use auren_agents::UserId;
 use tokio::{
@@ -96,9 +96,15 @@ impl Listener {
         self.reading = None;
     }
 
+    /// Whether it reads the log, which others may wait for.
+    pub(super) fn reads(&self) -> bool {
+        self.reading.is_some()
+    }
+
     /// Tells a client what it has been handed, however long that takes; where it cannot be told quickly, others read the log
     /// meanwhile.
-    pub(super) async fn telling<T>(&mut self, mut telling: Pin<&mut impl Future<Output = T>>) -> T {
+    pub(super) async fn telling<T>(&mut self, telling: impl Future<Output = T>) -> T {
+        let mut telling = pin!(telling);
         if let Some(reading) = &self.reading {
             match timeout_at(reading.handed + TELL_LIMIT, telling.as_mut()).await {
                 Ok(told) => return told,

@@ -5,12 +5,7 @@
 //! a socket that is slow stays behind in the log and holds up nobody. Nor is what agents say before it is committed: the
 //! socket looks on, and is told what it has not been told whenever it can take it.
 
-use std::{
-    collections::VecDeque,
-    pin::{Pin, pin},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
 use auren_agents::{EventId, InboxAction, InboxRecord, Text, Timestamp};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
@@ -130,7 +125,12 @@ impl Session<'_> {
             if publishing.is_none() && !self.waiting.is_empty() {
                 publishing = Some(self.publish());
             }
-            listener.telling(pin!(self.flush())).await?;
+            // Boxed, so that the many that only listen have no room for it.
+            if listener.reads() {
+                Box::pin(listener.telling(self.flush())).await?;
+            } else {
+                self.flush().await?;
+            }
             tokio::select! {
                 () = told(&mut stopping) => return Err(End::Close(Close::GoingAway)),
                 () = &mut expiry => return Err(End::Close(Close::Expired)),
@@ -202,7 +202,11 @@ impl Session<'_> {
             }
             Next::Events(events) => {
                 for told in events {
-                    listener.telling(pin!(self.tell_event(&told))).await?;
+                    if listener.reads() {
+                        Box::pin(listener.telling(self.tell_event(&told))).await?;
+                    } else {
+                        self.tell_event(&told).await?;
+                    }
                     self.behind = Behind { partition: told.cursor.partition, next: told.cursor.offset + 1 };
                     self.chat.stats.event();
                     if let Some(caused_ms) = told.caused_ms.filter(|_| self.live) {

@@ -1,7 +1,7 @@
 //! A stream of server-sent events on its way to a client: what a listener hears is handed over one by one, and a client that
 //! takes nothing holds nobody up.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, stream};
@@ -56,7 +56,7 @@ impl Way {
 
     /// Hands an event over. While it is not taken others may read the log before this listener.
     pub(super) async fn hand(&self, event: Event, listener: &mut Listener) -> Result<(), Gone> {
-        let sent = listener.telling(pin!(self.give.send_timeout(event, self.limit))).await;
+        let sent = listener.telling(self.give.send_timeout(event, self.limit)).await;
         sent.map_err(|why| {
             if matches!(why, SendTimeoutError::Timeout(_)) {
                 self.stats.closed(Close::Slow);
