@@ -4,6 +4,7 @@
 //! states, what was in flight) and the next life begins with the committed offsets and states, so that no effect is
 //! lost and none happens twice.
 
+mod show;
 mod time;
 mod work;
 
@@ -350,16 +351,6 @@ impl<P: Processor> Worker<P> {
         self.stand(Standing::Joining);
     }
 
-    fn stand(&mut self, standing: Standing) {
-        self.standing = standing;
-        self.pulse.stand(standing, &self.held);
-        self.stats.see(&self.settings.member, |seen| {
-            (seen.state, seen.partitions) = (standing, self.held.clone());
-            seen.partitions.sort_unstable();
-        });
-        self.show();
-    }
-
     /// The commit of a batch, for the traces of what is in it.
     fn commit_steps(&self, batch: &Batch) -> Vec<Step> {
         let step = |trace: &Trace| {
@@ -369,38 +360,6 @@ impl<P: Processor> Worker<P> {
             Some(step)
         };
         batch.traces.iter().filter_map(step).collect()
-    }
-
-    fn show(&mut self) {
-        let [
-            partitions,
-            sessions,
-            states,
-            mirrored,
-            unmirrored,
-            open,
-            unfinished,
-            parked,
-            restoring,
-            working,
-            unsettled,
-        ] = &mut self.shares;
-        partitions.set(&self.stats.partitions, self.held.len());
-        sessions.set(&self.stats.sessions, self.sessions.len());
-        states.set(&self.stats.states, self.states.len());
-        let mirrors = self.states.mirrors();
-        mirrored.set(&self.stats.mirrored, mirrors.0);
-        unmirrored.set(&self.stats.unmirrored, mirrors.1);
-        let asked = self.states.open();
-        open.set(&self.stats.open, asked);
-        parked.set(&self.stats.parked, self.parked.len());
-        let worked = self.in_flight.len() + usize::from(!self.next.is_empty());
-        unfinished.set(&self.stats.unfinished, worked);
-        self.pulse.under_way(self.in_flight.len());
-        let restores = usize::from(self.standing == Standing::Restoring);
-        restoring.set(&self.stats.restoring, restores);
-        unsettled.set(&self.stats.unsettled, asked + worked + restores);
-        working.set(&self.stats.working, usize::from(self.standing == Standing::Working));
     }
 }
 

@@ -155,7 +155,8 @@ async fn session_bytes(args: &Args, config: &Config) -> anyhow::Result<f64> {
     let mut config = config.clone();
     config.bus.kind = BusKind::Embedded;
     let users = u32::try_from(args.users).unwrap_or(u32::MAX).clamp(2000, 100_000);
-    Ok(sessions::cost(&sessions::Args { users, triggers: 2 }, &config).await?.resident)
+    let [resident] = sessions::each(&sessions::Args { users, triggers: 2 }, &config, [usize::MAX]).await?;
+    Ok(resident)
 }
 
 /// Topics of one round's own.

@@ -50,16 +50,8 @@ pub(in crate::cli) struct Args {
     pub(super) triggers: u32,
 }
 
-/// Bytes of memory a user.
-pub(super) struct Cost {
-    /// Of the saved state, where the session is asleep.
-    asleep: f64,
-    /// Of the session actor and the saved state.
-    pub(super) resident: f64,
-}
-
 pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Exit> {
-    let Cost { asleep, resident } = cost(args, &context.config).await?;
+    let [asleep, resident] = each(args, &context.config, [FEW, usize::MAX]).await?;
     context.console.line(format_args!("{} users, {} triggers of each", args.users, args.triggers))?;
     context.console.line(format_args!("asleep:    {asleep:>6.0} bytes a user (the saved state)"))?;
     context
@@ -68,13 +60,14 @@ pub(super) async fn run(args: &Args, context: &mut Context) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
-/// What users cost a process that has done nothing before.
-pub(super) async fn cost(args: &Args, config: &Config) -> anyhow::Result<Cost> {
+/// Bytes of memory that each user adds to a process that has done nothing before, with at most so many sessions in it.
+pub(super) async fn each<const N: usize>(args: &Args, config: &Config, most: [usize; N]) -> anyhow::Result<[f64; N]> {
     let one = memory(args, config, 1, usize::MAX).await?;
-    let asleep = memory(args, config, args.users, FEW).await?;
-    let resident = memory(args, config, args.users, usize::MAX).await?;
-    let [asleep, resident] = [asleep, resident].map(|more| (more - one) / f64::from(args.users));
-    Ok(Cost { asleep, resident })
+    let mut each = [0.0; N];
+    for (each, most) in each.iter_mut().zip(most) {
+        *each = (memory(args, config, args.users, most).await? - one) / f64::from(args.users);
+    }
+    Ok(each)
 }
 
 /// The process's resident memory after a hub of its own has worked the triggers, in bytes.

@@ -6,6 +6,7 @@
 use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use auren_agents::UserId;
+use futures::future::Either;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, watch},
     time::{Instant, timeout_at},
@@ -96,22 +97,21 @@ impl Listener {
         self.reading = None;
     }
 
-    /// Whether it reads the log, which others may wait for.
-    pub(super) fn reads(&self) -> bool {
-        self.reading.is_some()
-    }
-
     /// Tells a client what it has been handed, however long that takes; where it cannot be told quickly, others read the log
-    /// meanwhile.
-    pub(super) async fn telling<T>(&mut self, telling: impl Future<Output = T>) -> T {
-        let mut telling = pin!(telling);
-        if let Some(reading) = &self.reading {
-            match timeout_at(reading.handed + TELL_LIMIT, telling.as_mut()).await {
-                Ok(told) => return told,
-                Err(_) => self.give_way(),
+    /// meanwhile. What that needs is boxed, so that the many that only listen have no room for it.
+    pub(super) fn telling<F: Future>(&mut self, telling: F) -> impl Future<Output = F::Output> {
+        let Some(reading) = &self.reading else { return Either::Left(telling) };
+        let limit = reading.handed + TELL_LIMIT;
+        Either::Right(Box::pin(async move {
+            let mut telling = pin!(telling);
+            match timeout_at(limit, telling.as_mut()).await {
+                Ok(told) => told,
+                Err(_) => {
+                    self.give_way();
+                    telling.await
+                }
             }
-        }
-        telling.await
+        }))
     }
 
     /// Waits for what comes next. A wait may be given up at any time.

@@ -125,12 +125,7 @@ impl Session<'_> {
             if publishing.is_none() && !self.waiting.is_empty() {
                 publishing = Some(self.publish());
             }
-            // Boxed, so that the many that only listen have no room for it.
-            if listener.reads() {
-                Box::pin(listener.telling(self.flush())).await?;
-            } else {
-                self.flush().await?;
-            }
+            listener.telling(self.flush()).await?;
             tokio::select! {
                 () = told(&mut stopping) => return Err(End::Close(Close::GoingAway)),
                 () = &mut expiry => return Err(End::Close(Close::Expired)),
@@ -202,11 +197,7 @@ impl Session<'_> {
             }
             Next::Events(events) => {
                 for told in events {
-                    if listener.reads() {
-                        Box::pin(listener.telling(self.tell_event(&told))).await?;
-                    } else {
-                        self.tell_event(&told).await?;
-                    }
+                    listener.telling(self.tell_event(&told)).await?;
                     self.behind = Behind { partition: told.cursor.partition, next: told.cursor.offset + 1 };
                     self.chat.stats.event();
                     if let Some(caused_ms) = told.caused_ms.filter(|_| self.live) {
